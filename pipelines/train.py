@@ -1,0 +1,14 @@
+"""Train students from scratch on one image set."""
+
+from synthgap import stage
+from synthgap.artifacts import Artifacts, Log
+from synthgap.experiments.train import TrainParams, train
+
+
+def main(params: TrainParams, artifacts: Artifacts, log: Log, image_set: str) -> None:
+    """Train one student a seed."""
+    train(params, artifacts, log, image_set=image_set)
+
+
+if __name__ == "__main__":
+    stage.run(main, shape=TrainParams, coordinates={"image_set": str})

@@ -1,0 +1,33 @@
+"""Paths, whole writes, work in progress, and what defines a result's bits."""
+
+from synthgap.artifacts.environment import differences, environment
+from synthgap.artifacts.log import Log, silent
+from synthgap.artifacts.paths import Artifacts
+from synthgap.artifacts.work import Work, discard, hold
+from synthgap.artifacts.writing import (
+    content_digest,
+    file_digest,
+    folder_digest,
+    publish,
+    read_json,
+    whole_file,
+    write_json,
+)
+
+__all__ = [
+    "Artifacts",
+    "Log",
+    "Work",
+    "content_digest",
+    "differences",
+    "discard",
+    "environment",
+    "file_digest",
+    "folder_digest",
+    "hold",
+    "publish",
+    "read_json",
+    "silent",
+    "whole_file",
+    "write_json",
+]

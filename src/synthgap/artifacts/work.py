@@ -1,0 +1,109 @@
+"""Work in progress: a folder named by the digest of what defines it, held by one process.
+
+It lies outside DVC outputs, because DVC deletes a stage's outputs before it runs the stage. The
+lock is the kernel's (flock), so it ends with its holder, however that dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from synthgap.artifacts.writing import content_digest, publish, write_json
+from synthgap.errors import WorkError
+
+DONE = "work.json"
+
+
+@dataclass(frozen=True)
+class Work:
+    """A held work folder; `identity` says what it is for and `digest` is its name."""
+
+    folder: Path
+    output: Path
+    digest: str
+    identity: Mapping[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the output already holds exactly this work.
+
+        True after another process finished it while this one waited for the lock. DVC deletes
+        outputs before it starts a stage, so nothing older can be there.
+        """
+        stamp = self.output / DONE
+        return stamp.is_file() and json.loads(stamp.read_text()).get("digest") == self.digest
+
+    def publish(self, finished: Path | None = None) -> None:
+        """Stamp the folder, or the `finished` part of it, and rename it into the output."""
+        finished = finished or self.folder
+        write_json(finished / DONE, {"digest": self.digest})
+        publish(finished, self.output)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def hold(
+    root: Path, identity: Mapping[str, Any], output: Path, *, timeout_s: float
+) -> Iterator[Work]:
+    """Hold the work folder for `identity`, waiting up to `timeout_s` for another holder.
+
+    Raises:
+        WorkError: another process still holds it after `timeout_s`; the line names its pid.
+    """
+    digest = content_digest(identity)
+    folder = root / digest
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / f"{digest}.lock").open("a+") as lock:
+        _acquire(lock, output, timeout_s=timeout_s)
+        try:
+            folder.mkdir(exist_ok=True)
+            yield Work(folder=folder, output=output, digest=digest, identity=identity)
+        finally:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def discard(work: Work) -> None:
+    """Throw the work folder's content away and start with an empty one."""
+    shutil.rmtree(work.folder, ignore_errors=True)
+    work.folder.mkdir(parents=True)
+
+
+def _acquire(lock: IO[str], output: Path, *, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    announced = False
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            holder = _holder(lock)
+            if time.monotonic() >= deadline:
+                raise WorkError(
+                    f"{output}: process {holder} is already making it; expected it to finish "
+                    f"within {timeout_s:g} s; wait for it or `kill {holder}`, then rerun"
+                ) from None
+            if not announced:
+                sys.stderr.write(f"waiting for process {holder}, already making {output}\n")
+                announced = True
+            time.sleep(0.2)
+    lock.seek(0)
+    lock.truncate()
+    lock.write(str(os.getpid()))
+    lock.flush()
+
+
+def _holder(lock: IO[str]) -> str:
+    lock.seek(0)
+    return lock.read().strip() or "unknown"

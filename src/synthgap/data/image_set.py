@@ -1,0 +1,185 @@
+"""An image set: images in ImageFolder layout and `manifest.parquet`, one row an image."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from synthgap.artifacts import whole_file
+from synthgap.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MANIFEST = "manifest.parquet"
+REQUIRED = ("path", "label", "sha256")
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """One set, read from its manifest; pixels are read when asked for.
+
+    `paths` are relative to `root`, `labels` index `classes`, and `digest` covers classes, paths,
+    labels and the sha256 of every file, so equal digests mean equal images in equal order.
+    """
+
+    root: Path
+    kind: str  # "real" or "synthetic"
+    classes: tuple[str, ...]
+    paths: tuple[str, ...]
+    labels: np.ndarray  # (num_images,) int64
+    sha256s: tuple[str, ...]
+    about: Mapping[str, Any]  # what else its maker wrote, e.g. `generator_real_labels`
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.paths)
+
+    @classmethod
+    def read(cls, root: Path) -> ImageSet:
+        """Open the set at `root`.
+
+        Raises:
+            DataError: there is no manifest, or it lacks a column.
+        """
+        import pyarrow.parquet as pq
+
+        path = root / MANIFEST
+        if not path.is_file():
+            raise DataError(
+                f"{path}: missing, expected an image set; rerun the stage that makes it"
+            )
+        table = pq.read_table(path)
+        missing = [name for name in REQUIRED if name not in table.column_names]
+        if missing:
+            raise DataError(f"{path}: lacks the columns {missing}; rerun the stage that makes it")
+        about = json.loads((table.schema.metadata or {}).get(b"synthgap", b"{}"))
+        return cls(
+            root=root,
+            kind=about["kind"],
+            classes=tuple(about["classes"]),
+            paths=tuple(table.column("path").to_pylist()),
+            labels=np.asarray(table.column("label").to_pylist(), dtype=np.int64),
+            sha256s=tuple(table.column("sha256").to_pylist()),
+            about=about,
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex sha256 over classes and (path, label, sha256) of every image."""
+        lines = [json.dumps(list(self.classes))]
+        lines += [
+            f"{path}\0{label}\0{sha}"
+            for path, label, sha in zip(self.paths, self.labels, self.sha256s, strict=True)
+        ]
+        return sha256("\n".join(lines).encode()).hexdigest()
+
+    def rows(self) -> pd.DataFrame:
+        """Every column of the manifest, one row an image."""
+        import pandas as pd
+
+        return pd.read_parquet(self.root / MANIFEST)
+
+    def pixels(self, size_px: int, *, store: Path | None = None) -> np.ndarray:
+        """All images as uint8 RGB squares, (num_images, size_px, size_px, 3).
+
+        With `store`, they are decoded once into a memory-mapped file there, keyed by digest and
+        size.
+
+        Raises:
+            DataError: an image cannot be read, or is not the one the manifest describes.
+        """
+        shape = (len(self), size_px, size_px, 3)
+        if store is None or not self.paths:
+            loose = np.empty(shape, dtype=np.uint8)
+            for index in range(len(self)):
+                loose[index] = self._square(index, size_px)
+            return loose
+        path = store / f"{self.digest}-{size_px}.npy"
+        if not path.is_file():
+            with whole_file(path) as partial:
+                packed = np.lib.format.open_memmap(partial, "w+", dtype=np.uint8, shape=shape)
+                for index in range(len(self)):
+                    packed[index] = self._square(index, size_px)
+                packed.flush()
+        pixels: np.ndarray = np.load(path, mmap_mode="r")
+        return pixels
+
+    def image(self, index: int) -> Image.Image:
+        """Decode one image as RGB, checking its bytes against the manifest.
+
+        Raises:
+            DataError: it is missing, unreadable, or not the one the manifest describes.
+        """
+        path = self.root / self.paths[index]
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"{path}: {error.strerror}; rerun the stage that makes the set"
+            ) from error
+        if sha256(content).hexdigest() != self.sha256s[index]:
+            raise DataError(
+                f"{path}: bytes differ from the manifest's sha256; rerun the stage that makes it"
+            )
+        try:
+            return Image.open(io.BytesIO(content)).convert("RGB")
+        except OSError as error:
+            raise DataError(f"{path}: unreadable image ({error}); replace it and rerun") from error
+
+    def _square(self, index: int, size_px: int) -> np.ndarray:
+        return np.asarray(square(self.image(index), size_px))
+
+
+def square(image: Image.Image, size_px: int) -> Image.Image:
+    """Resize the shorter side to `size_px` (bicubic), crop the centre; an exact fit is kept."""
+    if image.size == (size_px, size_px):
+        return image
+    scale = size_px / min(image.size)
+    width, height = (max(size_px, round(side * scale)) for side in image.size)
+    left, top = (width - size_px) // 2, (height - size_px) // 2
+    resized = image.resize((width, height), Image.Resampling.BICUBIC)
+    return resized.crop((left, top, left + size_px, top + size_px))
+
+
+def write_manifest(
+    root: Path,
+    *,
+    kind: str,
+    classes: Sequence[str],
+    columns: Mapping[str, Sequence[Any]],
+    about: Mapping[str, Any] | None = None,
+) -> None:
+    """Write `manifest.parquet` last, so that its presence means that the set is complete.
+
+    `columns` holds at least `path`, `label` and `sha256`, all of one length; `about` is whatever
+    else is true of the whole set and can be written as JSON.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text = json.dumps({**(about or {}), "kind": kind, "classes": list(classes)})
+    table = pa.table(dict(columns)).replace_schema_metadata({"synthgap": text})
+    with whole_file(root / MANIFEST) as partial:
+        pq.write_table(table, partial)
+
+
+def write_png(path: Path, pixels: np.ndarray) -> str:
+    """Write uint8 (height, width, 3) or (height, width) as an uncompressed PNG; return its sha256.
+
+    Uncompressed, because zlib and zlib-ng give different bytes for the same pixels.
+    """
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=0)
+    with whole_file(path) as partial:
+        partial.write_bytes(buffer.getvalue())
+    return sha256(buffer.getvalue()).hexdigest()

@@ -1,0 +1,192 @@
+"""One DVC cell: its runs are made, resumed where they were, and published together."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthgap.artifacts import (
+    Artifacts,
+    Log,
+    content_digest,
+    environment,
+    folder_digest,
+    hold,
+    read_json,
+    write_json,
+)
+from synthgap.experiments.pictures import save_samples
+from synthgap.experiments.plan import Plan, Settings
+from synthgap.experiments.running import Bench, lesson_of, make, results
+from synthgap.experiments.sources import Source, open_scored
+from synthgap.experiments.workers import run_all
+from synthgap.models.build import build_student
+from synthgap.models.units import num_parameters, units_of
+
+LOCK_TIMEOUT_S = 3600.0
+CODE = ("training", "models", "experiments", "data")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a stage wants made: its name, coordinates, own section and runs."""
+
+    experiment: str
+    coordinates: tuple[str | int, ...]
+    section: Mapping[str, Any]  # {name: content} of the stage's own section of params.yaml
+    plans: list[Plan]
+    keep_weights: bool = False
+
+
+def make_cell(cell: Cell, settings: Settings, artifacts: Artifacts, log: Log) -> None:
+    """Make every run of the cell and publish its folder.
+
+    Raises:
+        SynthgapError: a run cannot be made; what was finished stays for the next attempt.
+    """
+    import torch
+
+    torch.set_num_threads(settings.runtime.threads)
+    output = artifacts.cell(cell.experiment, *cell.coordinates)
+    scored = open_scored(artifacts, stored_size(cell.plans))
+    inputs = _inputs(cell, artifacts, scored)
+    identity = {
+        "experiment": cell.experiment,
+        "recipe": artifacts.recipe,
+        "params": {
+            "seed": settings.seed,
+            "student": asdict(settings.student),
+            "training": asdict(settings.training),
+            **cell.section,
+        },
+        "environment": environment(threads=settings.runtime.threads, device=_device(settings)),
+        "precision": settings.runtime.precision,
+        "code": content_digest({name: _code_digest(name) for name in CODE}),
+    }
+    with hold(
+        artifacts.work, {**identity, "inputs": inputs, "runs": [p.name for p in cell.plans]},
+        output, timeout_s=LOCK_TIMEOUT_S,
+    ) as work:  # fmt: skip
+        if work.finished:
+            return
+        bench = Bench(
+            settings=settings,
+            identity=identity,
+            record={
+                "experiment": cell.experiment,
+                "recipe": artifacts.recipe,
+                "student": settings.student.model,
+            },
+            inputs=inputs,
+            scored=scored,
+            folder=work.folder,
+            log=log,
+            keep_weights=cell.keep_weights,
+        )
+        tasks = [functools.partial(make, plan, bench) for plan in cell.plans]
+        workers = 1 if _device(settings) != "cpu" else settings.runtime.workers
+        run_all(tasks, workers=workers, complaints=work.folder / "complaints")
+        finished = work.folder / "cell"
+        _assemble(cell, bench, finished)
+        _keep_times(cell, bench, artifacts)
+        work.publish(finished)
+
+
+def stored_size(plans: list[Plan]) -> int:
+    """Edge length (px) at which the plans' images were loaded."""
+    return int(plans[0].source.labelled.images.shape[-1])
+
+
+def _inputs(cell: Cell, artifacts: Artifacts, scored: Mapping[str, Source]) -> dict[str, str]:
+    inputs = {}
+    for source in (*(plan.source for plan in cell.plans), *scored.values()):
+        path = artifacts.image_set(source.name).relative_to(artifacts.root)
+        inputs[path.as_posix()] = source.images.digest
+    for donor in (plan.donor for plan in cell.plans if plan.donor):
+        path = Path(f"{donor.stem}.safetensors").relative_to(artifacts.root)
+        inputs[path.as_posix()] = donor.weights_sha256
+    return dict(sorted(inputs.items()))
+
+
+def _assemble(cell: Cell, bench: Bench, finished: Path) -> None:
+    finished.mkdir(exist_ok=True)
+    runs = results(cell.plans, bench)
+    _write_predictions(cell.plans, bench, finished / "predictions.parquet")
+    for plan in cell.plans if bench.keep_weights else []:
+        for suffix in (".safetensors", ".json"):
+            kept = bench.run_folder(plan) / f"student{suffix}"
+            (finished / f"student-s{plan.seed}{suffix}").write_bytes(kept.read_bytes())
+    save_samples(finished / "samples.png", lesson_of(cell.plans[0], bench))
+    write_json(
+        finished / "run.json",
+        {
+            "schema": 1,
+            "experiment": cell.experiment,
+            "recipe": bench.record["recipe"],
+            "inputs": dict(bench.inputs),
+            "environment": bench.identity["environment"],
+            "params": bench.identity["params"],
+            "units": _units(cell.plans[0], bench.settings),
+            "runs": runs,
+        },
+    )
+
+
+def _write_predictions(plans: list[Plan], bench: Bench, path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    test = bench.scored["test"].images
+    tables = []
+    for plan in plans:
+        with np.load(bench.run_folder(plan) / "predictions.npz") as kept:
+            prediction, confidence, last = kept["prediction"], kept["confidence"], kept["all"]
+        columns = {
+            "run": [plan.digest(bench.identity)] * len(test),
+            "seed": [plan.seed] * len(test),
+            "image": list(test.paths),
+            "label": test.labels,
+            "prediction": prediction,
+            "confidence": confidence,
+            "correct": (last == test.labels).mean(axis=0),
+        }
+        tables.append(pa.table(columns))
+    pq.write_table(pa.concat_tables(tables), path)
+
+
+def _units(plan: Plan, settings: Settings) -> list[dict[str, Any]]:
+    model = build_student(settings.student, len(plan.source.images.classes), seed=0)
+    return [
+        {
+            "name": unit.name,
+            "num_parameters": num_parameters(model, unit),
+            "modules": sorted({name.rpartition(".")[0] or name for name in unit.parameters}),
+        }
+        for unit in units_of(model)
+    ]
+
+
+def _keep_times(cell: Cell, bench: Bench, artifacts: Artifacts) -> None:
+    name = "-".join(str(part) for part in (cell.experiment, artifacts.recipe, *cell.coordinates))
+    times = {
+        plan.digest(bench.identity): read_json(bench.run_folder(plan) / "time.json")
+        for plan in cell.plans
+    }
+    write_json(artifacts.times / "runs" / f"{name}.json", times)
+
+
+def _device(settings: Settings) -> str:
+    import torch
+
+    if settings.runtime.device == "cpu" or not torch.cuda.is_available():
+        return "cpu"
+    return torch.cuda.get_device_name()
+
+
+def _code_digest(package: str) -> str:
+    return folder_digest(Path(__file__).parents[1] / package, pattern="*.py")

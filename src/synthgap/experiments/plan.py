@@ -1,0 +1,137 @@
+"""A run that is to be made: what is learned, from which donor, and how the record names it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from synthgap.artifacts import Artifacts, content_digest
+from synthgap.experiments.sources import Source
+from synthgap.models.checkpoint import load_weights
+from synthgap.params.sections import Runtime, Student, Training
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every run of a cell shares."""
+
+    seed: int
+    runtime: Runtime
+    student: Student
+    training: Training
+
+
+@dataclass(frozen=True)
+class Donor:
+    """A trained student whose first units are taken over."""
+
+    set_name: str
+    seed: int
+    stem: str  # path of its checkpoint, without suffix
+    weights_sha256: str
+    labels: int  # real labels it has learned from
+    generator_labels: int | None  # and those behind its images
+    run_digest: str
+
+    @classmethod
+    def open(cls, artifacts: Artifacts, set_name: str, seed: int) -> Donor:
+        """Check and describe a donor that stage `train` has written.
+
+        Raises:
+            CheckpointError: it is missing or damaged.
+        """
+        stem = artifacts.cell("train", set_name) / f"student-s{seed}"
+        about = load_weights(stem)[1]
+        return cls(
+            set_name=set_name,
+            seed=seed,
+            stem=str(stem),
+            weights_sha256=about["weights_sha256"],
+            labels=about["real_labels"]["student"],
+            generator_labels=about["real_labels"]["generator"],
+            run_digest=about["run"],
+        )
+
+
+def donor_seed(seeds: tuple[int, ...], seed: int) -> int:
+    """The donor's seed for a student of `seed`: the next one, so that their starts differ.
+
+    With the same seed, the relearned tail would begin where the donor's own tail began.
+    """
+    return seeds[(seeds.index(seed) + 1) % len(seeds)]
+
+
+def scale_of(set_name: str) -> float | None:
+    """The guidance scale in a synthetic set's name, None for a real set."""
+    return float(set_name[1:]) if set_name.startswith("g") else None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run. `mode` says what happens to the donor's units [0, depth)."""
+
+    name: str
+    seed: int
+    source: Source
+    donor: Donor | None = None
+    depth: int = 0
+    mode: Literal["scratch", "freeze", "finetune"] = "scratch"
+    direction: str | None = None
+    arm: str | None = None
+    denominator: int = 1
+    indices: np.ndarray | None = None  # (num_images,) of the source; None is all of it
+    steps_per_epoch: int | None = None
+    guidance_scale: float | None = None
+
+    @property
+    def num_images(self) -> int:
+        """How many images the run learns from."""
+        return len(self.source.images) if self.indices is None else len(self.indices)
+
+    def coordinates(self) -> dict[str, Any]:
+        """What the record says about the run besides its numbers."""
+        real = self.source.kind != "synthetic"
+        behind = [self.source.generator_labels]
+        if self.donor:
+            behind.append(self.donor.generator_labels)
+        return {
+            "name": self.name,
+            "set": self.source.name,
+            "source": self.source.kind,
+            "donor_set": self.donor.set_name if self.donor else None,
+            "donor_seed": self.donor.seed if self.donor else None,
+            "direction": self.direction,
+            "arm": self.arm,
+            "depth": self._recorded_depth(),
+            "fraction": 1 / self.denominator,
+            "guidance_scale": self.guidance_scale,
+            "seed": self.seed,
+            "num_images": self.num_images,
+            "real_labels": {
+                "generator": None if None in behind else max(count or 0 for count in behind),
+                "donor": self.donor.labels if self.donor else 0,
+                "student": self.num_images if real else 0,
+            },
+        }
+
+    def _recorded_depth(self) -> int | None:
+        if self.donor is None and self.arm is None:
+            return None
+        return self.depth if self.mode == "freeze" else 0  # fine-tuning freezes nothing
+
+    def digest(self, identity: Mapping[str, Any]) -> str:
+        """Hex sha256 of everything that determines this run inside a cell's identity."""
+        return content_digest(
+            {
+                **identity,
+                "run": self.coordinates(),
+                "set_digest": self.source.images.digest,
+                "donor": self.donor.weights_sha256 if self.donor else None,
+                "mode": self.mode,
+                "indices": None if self.indices is None else self.indices.tolist(),
+                "steps_per_epoch": self.steps_per_epoch,
+            }
+        )

@@ -1,0 +1,100 @@
+"""Fewer real labels (MtG Fig. 3): with a frozen synthetic prefix, fine-tuned, and from scratch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal, Self
+
+from synthgap.artifacts import Artifacts, Log
+from synthgap.experiments.cell import Cell, make_cell
+from synthgap.experiments.plan import Donor, Plan, Settings, donor_seed
+from synthgap.experiments.sources import REAL, Source, open_source, subset
+from synthgap.models.build import build_student
+from synthgap.models.units import units_of
+from synthgap.params.sections import Data, Reduce, Runtime, Student, Train, Training
+from synthgap.seeding import derived_seed
+
+Mode = Literal["scratch", "freeze", "finetune"]
+
+
+@dataclass(frozen=True)
+class ReduceParams:
+    """The sections that stages `reduce` and `baselines` read."""
+
+    seed: int
+    runtime: Runtime
+    data: Data
+    student: Student
+    training: Training
+    train: Train
+    reduce: Reduce
+
+
+def reduce(
+    params: ReduceParams, artifacts: Artifacts, log: Log, *, denominator: int, depth: int
+) -> None:
+    """Learn units [depth, ...) from 1/denominator of the real labels over a synthetic prefix.
+
+    Raises:
+        SynthgapError: a donor is missing, or a training cannot go on.
+    """
+    share = _Share.open(params, artifacts, denominator)
+    plans = [share.plan("freeze", depth, seed) for seed in params.reduce.seeds]
+    cell = Cell("reduce", (denominator, depth), {"reduce": asdict(params.reduce)}, plans)
+    make_cell(cell, share.settings, artifacts, log)
+
+
+def baselines(params: ReduceParams, artifacts: Artifacts, log: Log, *, denominator: int) -> None:
+    """Learn everything from 1/denominator of the real labels: from scratch, and fine-tuned.
+
+    Raises:
+        SynthgapError: a donor is missing, or a training cannot go on.
+    """
+    share = _Share.open(params, artifacts, denominator)
+    probe = build_student(params.student, len(share.source.images.classes), seed=0)
+    arms: list[tuple[Mode, int]] = [("scratch", 0), ("finetune", len(units_of(probe)))]
+    plans = [share.plan(mode, depth, seed) for mode, depth in arms for seed in params.reduce.seeds]
+    cell = Cell("baselines", (denominator,), {"reduce": asdict(params.reduce)}, plans)
+    make_cell(cell, share.settings, artifacts, log)
+
+
+@dataclass(frozen=True)
+class _Share:
+    params: ReduceParams
+    artifacts: Artifacts
+    source: Source
+    denominator: int
+
+    @classmethod
+    def open(cls, params: ReduceParams, artifacts: Artifacts, denominator: int) -> Self:
+        source = open_source(artifacts, REAL, params.data.image_size)
+        return cls(params, artifacts, source, denominator)
+
+    @property
+    def settings(self) -> Settings:
+        params = self.params
+        return Settings(params.seed, params.runtime, params.student, params.training)
+
+    def plan(self, mode: Mode, depth: int, seed: int) -> Plan:
+        """One run on the seed's own subset, over units [0, depth) of the synthetic donor."""
+        reduce, whole = self.params.reduce, len(self.source.images)
+        arm = "prefix" if mode == "freeze" else mode
+        donor = None
+        if mode != "scratch":
+            donor_set = self.artifacts.synthetic(reduce.guidance_scale)
+            donor = Donor.open(self.artifacts, donor_set, donor_seed(self.params.train.seeds, seed))
+        steps = whole // min(self.params.training.batch_size, whole)
+        run_seed = derived_seed(self.params.seed, "run", seed)
+        return Plan(
+            name=f"{arm}{f' n{depth}' if mode == 'freeze' else ''} 1/{self.denominator} s{seed}",
+            seed=seed,
+            source=self.source,
+            donor=donor,
+            depth=depth,
+            mode=mode,
+            arm=arm,
+            denominator=self.denominator,
+            indices=subset(self.source.images.labels, self.denominator, reduce, seed=run_seed),
+            steps_per_epoch=steps if reduce.budget == "iterations" else None,
+            guidance_scale=reduce.guidance_scale if donor else None,
+        )

@@ -1,0 +1,173 @@
+"""Make one run inside its work folder, from where a killed one stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from torch import nn
+
+from synthgap.artifacts import Log, read_json, write_json
+from synthgap.experiments.plan import Plan, Settings
+from synthgap.experiments.sources import Source
+from synthgap.models.build import build_student
+from synthgap.models.checkpoint import load_weights, save
+from synthgap.models.cut import copy_prefix, graft
+from synthgap.seeding import derived_seed
+from synthgap.training.labelled import Labelled
+from synthgap.training.loop import Lesson, fit
+from synthgap.training.resume import Epoch, Keeper
+
+RESULT = "result.json"
+STUDENT = "student"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all runs of a cell are made with."""
+
+    settings: Settings
+    identity: Mapping[str, Any]  # the cell's, for run digests
+    record: Mapping[str, Any]  # what every run's record repeats: experiment, recipe, student
+    inputs: Mapping[str, str]
+    scored: Mapping[str, Source]
+    folder: Path  # the cell's work folder
+    log: Log
+    keep_weights: bool
+
+    def run_folder(self, plan: Plan) -> Path:
+        """Where a run's result lies until the cell is complete."""
+        return self.folder / "runs" / plan.digest(self.identity)
+
+
+def make(plan: Plan, bench: Bench) -> None:
+    """Train one student and leave its result in the run's folder; do nothing if it is there.
+
+    Raises:
+        TrainingError: the loss is not finite.
+        CheckpointError: the donor does not fit the student.
+    """
+    folder = bench.run_folder(plan)
+    if (folder / RESULT).is_file():
+        return
+    started = time.time()
+    folder.mkdir(parents=True, exist_ok=True)
+    lesson = lesson_of(plan, bench)
+    record = _record(plan, bench, lesson)
+    bench.log(
+        record["digest"],
+        {"event": "start", "run": record, "inputs": bench.inputs, "params": bench.identity},
+    )
+    try:
+        model, epochs = _train(plan, bench, lesson, record["digest"])
+    except BaseException:
+        bench.log(record["digest"], {"event": "end", "status": "FAILED"})
+        raise
+    bench.log(record["digest"], {"event": "end", "status": "FINISHED"})
+    if bench.keep_weights:
+        about = {
+            "run": record["digest"],
+            **{key: record[key] for key in ("recipe", "set", "seed", "real_labels")},
+            "num_classes": len(plan.source.images.classes),
+            "classes": list(plan.source.images.classes),
+            "normalisation": {
+                "mean": lesson.normalisation.mean,
+                "std": lesson.normalisation.std,
+            },
+            "image_size": bench.settings.training.global_crops.size,
+        }
+        save(folder / STUDENT, model, about)
+    _keep_predictions(folder, epochs, bench.settings.training.last_epochs)
+    seconds = time.time() - started
+    finished = {**record, "epochs": [{"epoch": e.number, **e.metrics} for e in epochs]}
+    finished["last"] = last_epochs(epochs, bench.settings.training.last_epochs)
+    write_json(folder / "time.json", {"started": started, "seconds": seconds})
+    write_json(folder / RESULT, finished)
+    (folder / "state.pt").unlink(missing_ok=True)
+
+
+def lesson_of(plan: Plan, bench: Bench) -> Lesson:
+    """What the run's student learns; equal seeds see equal orders and crops."""
+    images: Labelled = plan.source.labelled
+    return Lesson(
+        name=f"{bench.record['experiment']} {plan.name}",
+        images=images if plan.indices is None else images.subset(plan.indices),
+        training=bench.settings.training,
+        seed=derived_seed(bench.settings.seed, "run", plan.seed),
+        scored={name: source.labelled for name, source in bench.scored.items()},
+        steps_per_epoch=plan.steps_per_epoch,
+    )
+
+
+def student_of(plan: Plan, bench: Bench) -> nn.Module:
+    """A fresh student, with the donor's units in place where there is a donor."""
+    settings = bench.settings
+    seed = derived_seed(settings.seed, "run", plan.seed)
+    model = build_student(settings.student, len(plan.source.images.classes), seed=seed)
+    if plan.donor is None:
+        return model
+    weights = load_weights(Path(plan.donor.stem))[0]
+    if plan.mode == "finetune":
+        copy_prefix(model, weights, plan.depth)
+        return model
+    return graft(model, weights, plan.depth, frozen_bn_stats=settings.training.frozen_bn_stats)
+
+
+def last_epochs(epochs: list[Epoch], count: int) -> dict[str, dict[str, float | int | str]]:
+    """Mean and population std of every metric over the last epochs of one run (MtG 2.1)."""
+    last = epochs[-count:]
+    names = [name for name in last[-1].metrics if "/" in name]
+    return {
+        name: {
+            "mean": float(np.mean([epoch.metrics[name] for epoch in last])),
+            "std": float(np.std([epoch.metrics[name] for epoch in last])),
+            "n": len(last),
+            "over": "epochs",
+        }
+        for name in names
+    }
+
+
+def results(plans: list[Plan], bench: Bench) -> list[dict[str, Any]]:
+    """The finished records, in the order of the plans."""
+    return [cast("dict[str, Any]", read_json(bench.run_folder(plan) / RESULT)) for plan in plans]
+
+
+def _train(plan: Plan, bench: Bench, lesson: Lesson, digest: str) -> tuple[nn.Module, list[Epoch]]:
+    from accelerate import Accelerator
+
+    runtime = bench.settings.runtime
+    precision = {"fp32": "no"}.get(runtime.precision, runtime.precision)
+    accelerator = Accelerator(cpu=runtime.device == "cpu", mixed_precision=precision)
+    model = student_of(plan, bench)
+    keeper = Keeper(bench.run_folder(plan) / "state.pt", runtime.checkpoint_every_epochs)
+    epochs = []
+    for epoch in fit(model, lesson, accelerator, keeper):
+        epochs.append(epoch)
+        bench.log(digest, {"event": "epoch", "metrics": {"epoch": epoch.number, **epoch.metrics}})
+    return model, epochs
+
+
+def _record(plan: Plan, bench: Bench, lesson: Lesson) -> dict[str, Any]:
+    return {
+        "digest": plan.digest(bench.identity),
+        **bench.record,
+        **plan.coordinates(),
+        "num_steps": lesson.num_steps * lesson.training.epochs,
+        "peak_lr": lesson.schedule.peak_lr,
+    }
+
+
+def _keep_predictions(folder: Path, epochs: list[Epoch], count: int) -> None:
+    test = [epoch.scores["test"] for epoch in epochs[-count:]]
+    with (folder / "predictions.npz").open("wb") as file:
+        np.savez(
+            file,
+            prediction=test[-1].predictions,
+            confidence=test[-1].confidences,
+            all=np.stack([scores.predictions for scores in test]),
+        )

@@ -1,0 +1,44 @@
+"""Students from scratch on one image set: the end points of every comparison, and the donors."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from synthgap.artifacts import Artifacts, Log
+from synthgap.experiments.cell import Cell, make_cell
+from synthgap.experiments.plan import Plan, Settings, scale_of
+from synthgap.experiments.sources import open_source
+from synthgap.params.sections import Data, Runtime, Student, Train, Training
+
+
+@dataclass(frozen=True)
+class TrainParams:
+    """The sections that stage `train` reads."""
+
+    seed: int
+    runtime: Runtime
+    data: Data
+    student: Student
+    training: Training
+    train: Train
+
+
+def train(params: TrainParams, artifacts: Artifacts, log: Log, *, image_set: str) -> None:
+    """Train one student a seed on `image_set` and keep its weights.
+
+    Raises:
+        SynthgapError: the set did not pass the gate, or a training cannot go on.
+    """
+    source = open_source(artifacts, image_set, params.data.image_size)
+    plans = [
+        Plan(
+            name=f"{image_set} s{seed}",
+            seed=seed,
+            source=source,
+            guidance_scale=scale_of(image_set),
+        )
+        for seed in params.train.seeds
+    ]
+    settings = Settings(params.seed, params.runtime, params.student, params.training)
+    cell = Cell("train", (image_set,), {"train": asdict(params.train)}, plans, keep_weights=True)
+    make_cell(cell, settings, artifacts, log)

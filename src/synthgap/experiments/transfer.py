@@ -1,0 +1,104 @@
+"""Layer-wise transfer (MtG): freeze the first units of one source, relearn the rest on another."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from synthgap.artifacts import Artifacts, Log
+from synthgap.experiments.cell import Cell, make_cell
+from synthgap.experiments.plan import Donor, Plan, Settings, donor_seed
+from synthgap.experiments.sources import REAL, Source, open_source
+from synthgap.params.sections import Control, Data, Runtime, Student, Train, Training, Transfer
+
+
+@dataclass(frozen=True)
+class TransferParams:
+    """The sections that stage `transfer` reads."""
+
+    seed: int
+    runtime: Runtime
+    data: Data
+    student: Student
+    training: Training
+    train: Train
+    transfer: Transfer
+
+
+@dataclass(frozen=True)
+class ControlParams:
+    """The sections that stage `control` reads."""
+
+    seed: int
+    runtime: Runtime
+    data: Data
+    student: Student
+    training: Training
+    train: Train
+    control: Control
+
+
+def transfer(params: TransferParams, artifacts: Artifacts, log: Log, *, depth: int) -> None:
+    """Relearn units [depth, ...) across sources, in both directions.
+
+    Raises:
+        SynthgapError: a donor is missing, or a training cannot go on.
+    """
+    synthetic = artifacts.synthetic(params.transfer.guidance_scale)
+    sweep = _Sweep(params, params.transfer, artifacts, depth)
+    plans = sweep.plans([(synthetic, REAL), (REAL, synthetic)])
+    cell = Cell("transfer", (depth,), {"transfer": asdict(params.transfer)}, plans)
+    make_cell(cell, sweep.settings, artifacts, log)
+
+
+def control(params: ControlParams, artifacts: Artifacts, log: Log, *, depth: int) -> None:
+    """Relearn units [depth, ...) on the donor's own source: what freezing itself costs.
+
+    Raises:
+        SynthgapError: a donor is missing, or a training cannot go on.
+    """
+    synthetic = artifacts.synthetic(params.control.guidance_scale)
+    sweep = _Sweep(params, params.control, artifacts, depth)
+    plans = sweep.plans([(REAL, REAL), (synthetic, synthetic)])
+    cell = Cell("control", (depth,), {"control": asdict(params.control)}, plans)
+    make_cell(cell, sweep.settings, artifacts, log)
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    params: TransferParams | ControlParams
+    section: Transfer | Control
+    artifacts: Artifacts
+    depth: int
+
+    @property
+    def settings(self) -> Settings:
+        params = self.params
+        return Settings(params.seed, params.runtime, params.student, params.training)
+
+    def plans(self, pairs: list[tuple[str, str]]) -> list[Plan]:
+        """One run for every (donor set, set) and seed."""
+        size = self.params.data.image_size
+        opened = {
+            name: open_source(self.artifacts, name, size)
+            for name in sorted({name for pair in pairs for name in pair})
+        }
+        return [
+            self._plan(opened[donor_set], opened[name], seed)
+            for donor_set, name in pairs
+            for seed in self.section.seeds
+        ]
+
+    def _plan(self, taught_by: Source, source: Source, seed: int) -> Plan:
+        direction = f"{taught_by.kind}->{source.kind}"
+        seeds = self.params.train.seeds
+        synthetic = "synthetic" in (taught_by.kind, source.kind)
+        return Plan(
+            name=f"{direction} n{self.depth} s{seed}",
+            seed=seed,
+            source=source,
+            donor=Donor.open(self.artifacts, taught_by.name, donor_seed(seeds, seed)),
+            depth=self.depth,
+            mode="freeze",
+            direction=direction,
+            guidance_scale=self.section.guidance_scale if synthetic else None,
+        )

@@ -1,0 +1,83 @@
+"""Run one pipeline stage: read its params, open its log, report what the reader can mend."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthgap.artifacts import Artifacts, write_json
+from synthgap.errors import SynthgapError
+from synthgap.params import read_params
+from synthgap.tracking.live import open_log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Coordinate = type[int] | type[float] | type[str]
+
+
+def run(
+    main: Callable[..., None],
+    *,
+    shape: type,
+    coordinates: Mapping[str, Coordinate] | None = None,
+) -> None:
+    """Call `main(params, artifacts, log, **coordinates)` as the command line asks; never returns.
+
+    `shape` is a frozen dataclass whose fields are the sections that the stage reads. What the
+    reader can mend is one line on stderr and exit code 1.
+    """
+    started = time.time()
+    stage = Path(sys.argv[0]).stem
+    given = _parse(stage, coordinates or {})
+    root = Path.cwd()
+    with reported():
+        params = read_params(root / "params.yaml")
+        artifacts = Artifacts(root, params.recipe)
+        sections = {field.name: getattr(params, field.name) for field in fields(shape)}
+        main(shape(**sections), artifacts, open_log(root), **given)
+        name = "-".join([stage, params.recipe, *(str(value) for value in given.values())])
+        times = {
+            "stage": stage,
+            "coordinates": given,
+            "started": started,
+            "seconds": time.time() - started,
+        }
+        write_json(artifacts.times / "stages" / f"{name.replace('/', '_')}.json", times)
+    sys.exit(0)
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn what the reader can mend into one line on stderr and exit code 1."""
+    try:
+        yield
+    except SynthgapError as error:
+        sys.stderr.write(f"synthgap: {error}\n")
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(
+            f"synthgap: {place}{error.strerror}; expected room to write, free some and rerun: "
+            "finished work is kept\n"
+        )
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write("synthgap: interrupted; finished work is kept, rerun to go on\n")
+        sys.exit(130)
+
+
+def _parse(stage: str, coordinates: Mapping[str, Coordinate]) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(prog=f"pipelines/{stage}.py")
+    for name, kind in coordinates.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, type=kind, required=True)
+    return vars(parser.parse_args())

@@ -1,0 +1,135 @@
+"""Laws that every student keeps, whatever its family: a new family is tested by standing here."""
+
+import pytest
+import torch
+
+from synthgap.models.build import build_student
+from synthgap.models.cut import freeze, graft, prefix_names
+from synthgap.models.units import num_parameters, units_of
+from synthgap.params.sections import Student
+
+FAMILIES = {
+    "resnet10t": {"channels": (8, 8, 16, 16), "stem_width": 8},
+    "resnet50": {"channels": (8, 8, 8, 8)},
+    "tiny_vit_5m_224": {"embed_dims": (16, 16, 32, 32), "num_heads": (1, 1, 2, 2)},
+    "vit_tiny_patch16_224": {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 3},
+    "convnext_atto": {"dims": (8, 8, 16, 16), "depths": (1, 1, 2, 1)},
+    "efficientnet_lite0": {},
+}
+NUM_UNITS = {"resnet10t": 6, "resnet50": 18, "tiny_vit_5m_224": 18, "vit_tiny_patch16_224": 5}
+
+
+def make(name, seed=1, head="cosine"):
+    return build_student(Student(name, FAMILIES[name], head, 0.1), 7, seed=seed)
+
+
+@pytest.fixture(params=FAMILIES)
+def name(request):
+    return request.param
+
+
+def step(model):
+    """One optimiser step in train mode, with weight decay and momentum at work."""
+    model.train()
+    moving = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.SGD(moving, lr=0.1, momentum=0.9, weight_decay=0.1)
+    images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    for _ in range(2):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(images), torch.arange(8) % 7).backward()
+        optimizer.step()
+
+
+def test_every_entry_is_in_exactly_one_unit_in_order(name):
+    model = make(name)
+    units = units_of(model)
+    parameters = [entry for unit in units for entry in unit.parameters]
+    buffers = [entry for unit in units for entry in unit.buffers]
+    assert sorted(parameters) == sorted(entry for entry, _ in model.named_parameters())
+    assert sorted(parameters + buffers) == sorted(model.state_dict())
+    assert len({unit.name for unit in units}) == len(units)
+    total = sum(parameter.numel() for parameter in model.parameters())
+    assert sum(num_parameters(model, unit) for unit in units) == total
+    assert units[-1].parameters[-1].endswith("weight")
+    if name in NUM_UNITS:
+        assert len(units) == NUM_UNITS[name]
+
+
+def test_equal_seeds_give_equal_students(name):
+    first, second, other = make(name), make(name), make(name, seed=2)
+    pairs = zip(first.parameters(), second.parameters(), strict=True)
+    assert all(torch.equal(one, two) for one, two in pairs)
+    last = list(first.parameters())[-1]
+    assert not torch.equal(last, list(other.parameters())[-1])
+
+
+def test_building_leaves_the_global_random_state_alone(name):
+    before = torch.get_rng_state()
+    make(name)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_depth_0_leaves_a_fresh_student(name):
+    donor, fresh = make(name, seed=2).state_dict(), make(name)
+    grafted = graft(make(name), donor, 0)
+    for entry, value in fresh.state_dict().items():
+        assert torch.equal(value, grafted.state_dict()[entry])
+    assert all(parameter.requires_grad for parameter in grafted.parameters())
+
+
+def test_all_units_are_the_donor_and_nothing_moves(name):
+    donor = make(name, seed=2)
+    depth = len(units_of(donor))
+    grafted = graft(make(name), donor.state_dict(), depth)
+    grafted.train()
+    grafted(torch.randn(4, 3, 32, 32))
+    for entry, value in donor.state_dict().items():
+        assert torch.equal(value, grafted.state_dict()[entry]), entry
+    assert not any(parameter.requires_grad for parameter in grafted.parameters())
+
+
+def test_frozen_units_keep_every_bit_and_the_rest_moves(name):
+    donor = make(name, seed=2)
+    depth = len(units_of(donor)) // 2
+    grafted = graft(make(name), donor.state_dict(), depth)
+    kept = {entry: donor.state_dict()[entry].clone() for entry in prefix_names(donor, depth)}
+    before = {entry: value.clone() for entry, value in grafted.state_dict().items()}
+    step(grafted)
+    after = grafted.state_dict()
+    for entry, value in kept.items():
+        assert torch.equal(value, after[entry]), entry
+    moved = [entry for entry in after if not torch.equal(before[entry], after[entry])]
+    assert moved
+    assert not set(moved) & set(kept)
+
+
+def test_update_lets_statistics_follow_but_not_weights():
+    donor = make("resnet10t", seed=2)
+    grafted = graft(make("resnet10t"), donor.state_dict(), 2, frozen_bn_stats="update")
+    step(grafted)
+    changed = [
+        entry
+        for entry in prefix_names(donor, 2)
+        if not torch.equal(donor.state_dict()[entry], grafted.state_dict()[entry])
+    ]
+    assert changed
+    assert all("running_" in entry or "num_batches" in entry for entry in changed)
+
+
+def test_a_frozen_student_is_still_its_timm_class(name):
+    model = make(name)
+    kind = type(model)
+    freeze(model, 1)
+    assert isinstance(model, kind)
+    assert units_of(model) == units_of(make(name))
+
+
+def test_cosine_logits_ignore_the_scale_of_weights(name):
+    model = make(name).eval()
+    images = torch.randn(2, 3, 32, 32)
+    before = model(images)
+    head = [module for module in model.modules() if type(module).__name__ == "CosineClassifier"]
+    assert len(head) == 1
+    head[0].weight.data.mul_(3)
+    assert torch.allclose(before, model(images), atol=1e-5)
+    assert before.abs().max() <= 10.0001
