@@ -1,0 +1,22 @@
+"""Pure functions on arrays: estimates, paired intervals, gaps, fits."""
+
+from synthgap.evaluation.bootstrap import Interval, interval, replicates
+from synthgap.evaluation.estimate import Estimate, estimate, over_last_epochs, over_seeds
+from synthgap.evaluation.fit import Log2Fit, fit_log2
+from synthgap.evaluation.gap import LabelEquivalent, ScratchCurve, gap_closed, gap_pp
+
+__all__ = [
+    "Estimate",
+    "Interval",
+    "LabelEquivalent",
+    "Log2Fit",
+    "ScratchCurve",
+    "estimate",
+    "fit_log2",
+    "gap_closed",
+    "gap_pp",
+    "interval",
+    "over_last_epochs",
+    "over_seeds",
+    "replicates",
+]

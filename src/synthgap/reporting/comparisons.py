@@ -1,0 +1,121 @@
+"""Paired comparisons: the orderings that the papers lead one to expect, and what freezing costs.
+
+Nothing here is asserted: each comparison states its difference, its interval and what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from synthgap.reporting.labels import CONTROL_OF, row_name
+from synthgap.reporting.records import DIGITS, Panel
+from synthgap.reporting.series import Series
+
+Verdict = Literal["holds", "reversed", "not resolved", "not run"]
+GUIDANCE_ORDER = (2.0, 7.5)  # FITYMI, Table 1: 2.0 above 7.5 for every prompt
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`left` - `right` in points of test top-1, paired over test images.
+
+    It holds where the interval lies above 0 and no seed contradicts it; the interval alone does
+    not know how much seeds differ.
+    """
+
+    kind: Literal["ordering", "control", "prefix"]
+    statement: str
+    left: str
+    right: str
+    verdict: Verdict
+    depth: int | None = None
+    fraction: float | None = None
+    difference_pp: float | None = None
+    std: float | None = None
+    n: int | None = None
+    low: float | None = None
+    high: float | None = None
+    seeds_agree: bool | None = None
+
+
+def comparisons(panel: Panel) -> list[dict[str, Any]]:
+    """Every comparison of a recipe, orderings first."""
+    found = [*_orderings(panel), *_controls(panel), *_prefixes(panel)]
+    return [asdict(one) for one in found]
+
+
+def _orderings(panel: Panel) -> Iterator[Comparison]:
+    scales = sorted(
+        one.at.guidance_scale
+        for one in panel.series
+        if one.at.experiment == "train" and one.at.guidance_scale is not None
+    )
+    if not scales:
+        yield _compare(panel, "ordering", "real above synthetic", panel.real, None)
+    for scale in scales:
+        statement = f"real above synthetic at guidance {scale:g}"
+        yield _compare(panel, "ordering", statement, panel.real, panel.synthetic(scale))
+    low, high = GUIDANCE_ORDER
+    statement = f"guidance {low:g} above {high:g}"
+    yield _compare(panel, "ordering", statement, panel.synthetic(low), panel.synthetic(high))
+
+
+def _controls(panel: Panel) -> Iterator[Comparison]:
+    for one in panel.series:
+        if one.at.experiment != "transfer" or one.at.direction not in CONTROL_OF:
+            continue
+        control = CONTROL_OF[one.at.direction]
+        same = panel.find(experiment="control", direction=control, depth=one.at.depth)
+        if same is None:
+            continue
+        if one.at.direction == "synthetic->real":
+            statement = "what a synthetic donor costs, against a real one"
+            yield _compare(panel, "control", statement, same, one)
+        else:
+            statement = "what a real donor gains, against a synthetic one"
+            yield _compare(panel, "control", statement, one, same)
+
+
+def _prefixes(panel: Panel) -> Iterator[Comparison]:
+    for one in panel.series:
+        if one.at.arm not in {"prefix", "finetune"}:
+            continue
+        scratch = panel.find(arm="scratch", fraction=one.at.fraction)
+        if scratch is None and one.at.fraction == 1:
+            scratch = panel.real
+        if scratch is not None:
+            statement = "what a synthetic donor gains, against training from scratch"
+            yield _compare(panel, "prefix", statement, one, scratch)
+
+
+def _compare(
+    panel: Panel,
+    kind: Literal["ordering", "control", "prefix"],
+    statement: str,
+    left: Series | None,
+    right: Series | None,
+) -> Comparison:
+    ours, theirs = (row_name(asdict(one.at)) if one else "not run" for one in (left, right))
+    if left is None or right is None:
+        return Comparison(kind, statement, ours, theirs, "not run")
+    found = panel.difference(left, right)
+    verdict: Verdict = "not resolved"
+    if found.interval.excludes_zero and found.seeds_agree:
+        verdict = "holds" if found.interval.low > 0 else "reversed"
+    return Comparison(
+        kind,
+        statement,
+        ours,
+        theirs,
+        verdict,
+        depth=left.at.depth,
+        fraction=left.at.fraction,
+        difference_pp=round(found.estimate.mean, DIGITS),
+        std=round(found.estimate.std, DIGITS),
+        n=found.estimate.n,
+        low=round(found.interval.low, DIGITS),
+        high=round(found.interval.high, DIGITS),
+        seeds_agree=found.seeds_agree,
+    )

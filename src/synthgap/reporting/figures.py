@@ -1,0 +1,184 @@
+"""The figures of one recipe; each returns nothing where its experiment was not run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from synthgap.evaluation import Log2Fit, fit_log2
+from synthgap.reporting.drawing import (
+    CORPUS,
+    REAL,
+    SYNTHETIC,
+    TO_REAL,
+    TO_SYNTHETIC,
+    Drawing,
+    Look,
+    baselines,
+    draw,
+    legend_above,
+    line,
+    seed_dots,
+)
+from synthgap.reporting.labels import arrow, fraction_name
+from synthgap.reporting.lookup import Record
+from synthgap.reporting.summary import Summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LOOKS = {
+    "synthetic->real": Look(arrow("synthetic->real"), TO_REAL, "o"),
+    "real->synthetic": Look(arrow("real->synthetic"), TO_SYNTHETIC, "s"),
+    "real->real": Look(f"{arrow('real->real')} (control)", REAL, "^", "--"),
+    "synthetic->synthetic": Look(
+        f"{arrow('synthetic->synthetic')} (control)", SYNTHETIC, "v", "--"
+    ),
+}
+DODGE = dict(zip(LOOKS, (-0.05, 0.05, -0.15, 0.15), strict=True))  # bars side by side
+PREFIX_MARKERS = "oDPX*"
+MAX_NAMED_UNITS = 9
+
+
+def transfer_figure(summary: Summary) -> Drawing | None:
+    """Draw accuracy against depth, all four directions."""
+    curves = {name: rows for name in LOOKS if (rows := summary.moved(name))}
+    if not curves:
+        return None
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        for name, rows in curves.items():
+            depths = [int(row["depth"]) + DODGE[name] for row in rows]
+            line(axes, depths, rows, LOOKS[name], band=False)
+            for depth, row in zip(depths, rows, strict=True):
+                seed_dots(axes, depth + 0.035, summary.seeds_of(row), LOOKS[name].color)
+            _ends(axes, summary, name, rows)
+        _unit_ticks(axes, summary.units)
+        axes.set_ylabel("top-1 on real test images (%)")
+        _room(axes, (summary.real, summary.donor))
+        baselines(axes, _references(summary))
+        legend_above(figure, axes, 4)
+
+    alt = f"{summary.recipe}: accuracy against the number of frozen units for each direction"
+    return draw((summary.recipe, "transfer"), alt, (9.2, 4.6), paint)
+
+
+def _ends(axes: Axes, summary: Summary, direction: str, rows: Sequence[Record]) -> None:
+    """Join the curve to what its ends are: depth 0 from scratch, all units the donor itself."""
+    donor, student = (
+        summary.real if side == "real" else summary.donor for side in direction.split("->")
+    )
+    look = LOOKS[direction]
+    for end, row, there in ((rows[0], student, 0), (rows[-1], donor, len(summary.units))):
+        if row is not None:
+            axes.plot(
+                [there, end["depth"] + DODGE[direction]], [row["mean"], end["mean"]],
+                color=look.color, linestyle=":", linewidth=1.1,
+            )  # fmt: skip
+            axes.plot(
+                [there], [row["mean"]], color=look.color, marker=look.marker,
+                markerfacecolor="none", linestyle="none",
+            )  # fmt: skip
+
+
+def _unit_ticks(axes: Axes, units: Sequence[str]) -> None:
+    ticks = list(range(len(units) + 1))
+    names = ["none", *units[:-1], "all"] if len(units) <= MAX_NAMED_UNITS else [""] * len(ticks)
+    axes.set_xticks(ticks, [f"{tick}\n{name}" for tick, name in zip(ticks, names, strict=True)])
+    axes.set_xlim(-0.35, len(units) + 0.35)
+    axes.set_xlabel("units frozen from the donor, with the last one's name (0: from scratch)")
+
+
+def _references(summary: Summary) -> list[tuple[str, Record | None, str]]:
+    scale = summary.donor["guidance_scale"] if summary.donor else 0
+    return [
+        ("real", summary.real, REAL),
+        (f"synthetic g{scale:g}", summary.donor, SYNTHETIC),
+    ]
+
+
+def _room(axes: Axes, rows: Sequence[Record | None]) -> None:
+    low, high = axes.get_ylim()
+    means = [float(row["mean"]) for row in rows if row is not None]
+    axes.set_ylim(min([low, *(mean - 0.5 for mean in means)]), max([high, *means]))
+
+
+def guidance_figure(summary: Summary) -> Drawing | None:
+    """Draw accuracy of synthetic-trained students against guidance scale."""
+    rows = summary.synthetic
+    if not rows:
+        return None
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        scales = [float(row["guidance_scale"]) for row in rows]
+        line(axes, scales, rows, Look("synthetic", SYNTHETIC, "v"))
+        for row in rows:
+            seed_dots(axes, row["guidance_scale"] * 1.035, summary.seeds_of(row), SYNTHETIC)
+        if scales[0] > 0:
+            axes.set_xscale("log")
+        axes.set_xticks(scales, [f"{scale:g}" for scale in scales])
+        axes.set_xticks([], minor=True)
+        axes.margins(x=0.12)
+        axes.set_xlabel("guidance scale of the training images")
+        axes.set_ylabel("top-1 on real test images (%)")
+        _room(axes, (summary.real, summary.corpus))
+        baselines(axes, [("real", summary.real, REAL), ("corpus", summary.corpus, CORPUS)])
+
+    alt = f"{summary.recipe}: accuracy against guidance scale, beside real and corpus"
+    return draw((summary.recipe, "guidance"), alt, (6.2, 3.6), paint)
+
+
+def reduce_figure(summary: Summary) -> Drawing | None:
+    """Draw accuracy against real labels, every arm, with the log2 fit of the frozen prefixes."""
+    arms = summary.arms
+    if not arms:
+        return None
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        for (arm, depth), rows in arms.items():
+            look = arm_look(arm, depth, [key[1] for key in arms if key[0] == arm])
+            if arm == "prefix" and len(rows) > 1:
+                look = replace(look, label=f"{look.label} (fit {_fit_line(axes, rows)})")
+            labels = [float(row["real_labels"]["student"]) for row in rows]
+            line(axes, labels, rows, look)
+        axes.set_xscale("log", base=2)
+        _label_ticks(axes, list(chain.from_iterable(arms.values())))
+        axes.set_ylabel("top-1 on real test images (%)")
+        _room(axes, (summary.real, summary.donor))
+        baselines(axes, _references(summary))
+        legend_above(figure, axes, 2)
+
+    alt = f"{summary.recipe}: accuracy against the number of real labels for each arm"
+    return draw((summary.recipe, "reduce"), alt, (9.2, 4.8), paint)
+
+
+def arm_look(arm: str, depth: int, depths: Sequence[int]) -> Look:
+    """How one data-reduction arm is drawn and named."""
+    if arm == "scratch":
+        return Look("from scratch", REAL, "^", "--")
+    if arm == "finetune":
+        return Look("fine-tuned from synthetic, nothing frozen", TO_SYNTHETIC, "s")
+    place = sorted(depths).index(depth)
+    marker = PREFIX_MARKERS[place % len(PREFIX_MARKERS)]
+    return Look(f"first {depth} frozen from synthetic", TO_REAL, marker, hollow=place % 2 == 1)
+
+
+def _fit_line(axes: Axes, rows: Sequence[Record]) -> Log2Fit:
+    fit = fit_log2([row["fraction"] for row in rows], [row["mean"] for row in rows])
+    labels = [row["real_labels"]["student"] for row in rows]
+    heights = [fit.at(row["fraction"]) for row in rows]
+    axes.plot(labels, heights, color=TO_REAL, linestyle=":", linewidth=1.2)
+    return fit
+
+
+def _label_ticks(axes: Axes, rows: Sequence[Record]) -> None:
+    ticks = {row["real_labels"]["student"]: fraction_name(row["fraction"]) for row in rows}
+    names = [f"{labels}\n{fraction}" for labels, fraction in ticks.items()]
+    axes.set_xticks([float(labels) for labels in ticks], names)
+    axes.set_xlabel("real labels of the student (share of the real training set)")

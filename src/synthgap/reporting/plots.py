@@ -1,0 +1,92 @@
+"""Flat numbers for `dvc metrics` and rows for `dvc plots`."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from synthgap.artifacts import whole_file
+from synthgap.reporting.labels import DIRECTIONS, fraction_name
+from synthgap.reporting.lookup import select, top1
+
+NUMBERS = ("accuracy", "std", "n", "low", "high")
+ARMS = ("scratch", "finetune", "prefix")
+
+
+def metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Nested numbers: experiment, place, then accuracy with its spread and interval."""
+    tree: dict[str, Any] = {}
+    for row in top1(records):
+        branch = tree.setdefault(row["experiment"], {})
+        for key in _path(row):
+            branch = branch.setdefault(key, {})
+        branch.update(_numbers(row))
+    real = select(top1(records), experiment="train", set="train")
+    for row in select(records, experiment="train", metric="gap_pp"):
+        if real and row["set"] != "train":
+            branch = tree["train"][row["set"]].setdefault("gap_pp", {})
+            branch.update({name: row[name] for name in ("mean", "low", "high")})
+    return tree
+
+
+def write_rows(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Write transfer.csv, reduce.csv and guidance.csv into `folder`, and a file a curve.
+
+    `dvc plots` draws one line a file: transfer/<direction>.csv and reduce/<arm>.csv are there for
+    every direction and arm, with a header alone where nothing was run.
+    """
+    rows = top1(records)
+    moved = [
+        {"depth": row["depth"], "direction": row["direction"], **_numbers(row)}
+        for row in [*select(rows, experiment="transfer"), *select(rows, experiment="control")]
+    ]
+    reduced = [
+        {
+            "real_labels": row["real_labels"]["student"],
+            "fraction": fraction_name(row["fraction"]),
+            "arm": f"prefix n{row['depth']}" if row["arm"] == "prefix" else row["arm"],
+            **_numbers(row),
+        }
+        for row in [*select(rows, experiment="reduce"), *select(rows, experiment="baselines")]
+    ]
+    guided = [
+        {"guidance_scale": row["guidance_scale"], **_numbers(row)}
+        for row in select(rows, experiment="train", source="synthetic")
+    ]
+    _write(folder / "transfer.csv", ("depth", "direction"), moved)
+    _write(folder / "reduce.csv", ("real_labels", "fraction", "arm"), reduced)
+    _write(folder / "guidance.csv", ("guidance_scale",), guided)
+    for name in DIRECTIONS:
+        path = folder / "transfer" / f"{name.replace('->', '_to_')}.csv"
+        _write(path, ("depth", "direction"), [row for row in moved if row["direction"] == name])
+    for name in ARMS:
+        own = [row for row in reduced if row["arm"].split()[0] == name]
+        _write(folder / "reduce" / f"{name}.csv", ("real_labels", "fraction", "arm"), own)
+
+
+def _path(row: Mapping[str, Any]) -> list[str]:
+    if row["experiment"] == "train":
+        return [row["set"]]
+    if row["direction"] is not None and row["arm"] is None:
+        return [row["direction"].replace("->", "_to_"), f"n{row['depth']}"]
+    arm = f"prefix_n{row['depth']}" if row["arm"] == "prefix" else row["arm"]
+    return [arm, f"1_{round(1 / row['fraction'])}"]
+
+
+def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "accuracy": row["mean"],
+        "std": row["std"],
+        "n": row["n"],
+        "low": row["low"],
+        "high": row["high"],
+    }
+
+
+def _write(path: Path, place: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, [*place, *NUMBERS], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,48 @@
+import pytest
+from fake_cells import Plan, write_cells, write_image_set
+
+from synthgap.params.sections import Summarise
+from synthgap.reporting.report import report
+from synthgap.reporting.series import read_cells, read_series
+from synthgap.reporting.summarise import SummariseParams, summarise
+
+RESAMPLES = 200
+
+
+@pytest.fixture(scope="session")
+def run_summary():
+    """Summarise a plan whose cells are written."""
+
+    def run(artifacts, plan):
+        params = SummariseParams(1, Summarise(resamples=RESAMPLES, confidence=0.95), plan.grid)
+        summarise(params, artifacts)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def plan():
+    return Plan()
+
+
+@pytest.fixture(scope="session")
+def cells(tmp_path_factory, plan):
+    """Every cell of the default plan and three of its image sets."""
+    artifacts = write_cells(tmp_path_factory.mktemp("cells"), plan)
+    for name in ("train", "g1.0", "g2.0"):
+        write_image_set(artifacts.image_set(name), kind="real")
+    return artifacts
+
+
+@pytest.fixture(scope="session")
+def series(cells):
+    folders = sorted(path.parent for path in cells.root.glob("artifacts/*/digits/*/run.json"))
+    return read_series(read_cells(folders)[0])
+
+
+@pytest.fixture(scope="session")
+def reported(cells, plan, run_summary):
+    """The default plan, summarised and reported."""
+    run_summary(cells, plan)
+    report(cells)
+    return cells

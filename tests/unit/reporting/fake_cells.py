@@ -1,0 +1,223 @@
+"""Small cell folders as the experiments write them, with invented numbers; for tests only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from synthgap.artifacts import Artifacts, write_json
+from synthgap.data import write_manifest, write_png
+from synthgap.params.sections import Grid
+
+UNITS = ("stem", "layer1.0", "layer2.0", "layer3.0", "layer4.0", "fc")
+EPOCHS = 4
+LAST = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a fake recipe ran and how good it was (percent of test images)."""
+
+    recipe: str = "digits"
+    num_images: int = 120
+    num_train: int = 600
+    seeds: tuple[int, ...] = (0, 1, 2)
+    student: str = "resnet10t"
+    grid: Grid = field(
+        default_factory=lambda: Grid(
+            guidance_scales=(1.0, 2.0, 7.5),
+            sets=("train", "corpus", "g1.0", "g2.0", "g7.5"),
+            depths=(1, 2, 3, 4, 5),
+            control_depths=(2, 4),
+            fractions=(1, 2, 4, 8),
+            reduce_depths=(4,),
+        )
+    )
+    sets: dict[str, float] = field(
+        default_factory=lambda: {
+            "train": 98.0, "corpus": 97.0, "g1.0": 93.0, "g2.0": 92.0, "g7.5": 80.0
+        }
+    )  # fmt: skip
+
+
+def write_cells(root: Path, plan: Plan) -> Artifacts:
+    """Write every cell of the plan's grid under `root`."""
+    artifacts = Artifacts(root, plan.recipe)
+    writer = _Writer(artifacts, plan)
+    for name in plan.grid.sets:
+        writer.train(name)
+    for depth in plan.grid.depths:
+        writer.transfer("transfer", depth, ("synthetic->real", "real->synthetic"))
+    for depth in plan.grid.control_depths:
+        writer.transfer("control", depth, ("real->real", "synthetic->synthetic"))
+    for denominator in plan.grid.fractions:
+        for depth in plan.grid.reduce_depths:
+            writer.reduce(denominator, depth)
+        writer.baselines(denominator)
+    return artifacts
+
+
+def write_image_set(folder: Path, *, kind: str, classes=("0", "1", "2"), per_class=6, size_px=12):
+    """Write a set of flat noisy tiles, brighter by class."""
+    rng = np.random.default_rng(len(folder.name))
+    columns: dict[str, list] = {"path": [], "label": [], "sha256": []}
+    for label, name in enumerate(classes):
+        for index in range(per_class):
+            tile = np.clip(60 + 50 * label + rng.integers(-30, 30, (size_px, size_px, 3)), 0, 255)
+            path = f"{name}/{index:04d}.png"
+            columns["sha256"].append(write_png(folder / path, tile.astype(np.uint8)))
+            columns["path"].append(path)
+            columns["label"].append(label)
+    write_manifest(folder, kind=kind, classes=classes, columns=columns)
+
+
+class _Writer:
+    def __init__(self, artifacts: Artifacts, plan: Plan) -> None:
+        self.artifacts, self.plan = artifacts, plan
+        self.difficulty = np.random.default_rng(5).permutation(plan.num_images)
+
+    def train(self, name: str) -> None:
+        source = {"train": "real", "corpus": "corpus"}.get(name, "synthetic")
+        labels = {"corpus": (0, 0, 700), "train": (0, 0, self.plan.num_train)}
+        place = {
+            "set": name,
+            "source": source,
+            "guidance_scale": float(name[1:]) if source == "synthetic" else None,
+            "real_labels": _labels(*labels.get(name, (700, 0, 0))),
+        }
+        self._cell("train", (name,), [(place, self.plan.sets[name])])
+
+    def transfer(self, experiment: str, depth: int, directions: tuple[str, ...]) -> None:
+        real, synthetic = self.plan.sets["train"], self.plan.sets["g2.0"]
+        share = depth / len(UNITS)
+        score = {
+            "synthetic->real": real - (real - synthetic) * share**2,
+            "real->synthetic": synthetic + (real - synthetic) * share,
+            "real->real": real - share / 2,
+            "synthetic->synthetic": synthetic - share / 2,
+        }
+        runs = []
+        for direction in directions:
+            donor, student = (side == "real" for side in direction.split("->"))
+            count = self.plan.num_train
+            place = {
+                "set": "train" if student else "g2.0",
+                "source": "real" if student else "synthetic",
+                "donor_set": "train" if donor else "g2.0",
+                "direction": direction,
+                "depth": depth,
+                "guidance_scale": None if direction == "real->real" else 2.0,
+                "real_labels": _labels(
+                    0 if direction == "real->real" else 700, count * donor, count * student
+                ),
+            }
+            runs.append((place, score[direction]))
+        self._cell(experiment, (depth,), runs)
+
+    def reduce(self, denominator: int, depth: int) -> None:
+        halvings = np.log2(denominator)
+        place = self._reduced("prefix", denominator) | {"depth": depth}
+        self._cell("reduce", (denominator, depth), [(place, 96.0 - 1.5 * halvings)])
+
+    def baselines(self, denominator: int) -> None:
+        halvings = np.log2(denominator)
+        runs = [
+            (self._reduced("scratch", denominator), self.plan.sets["train"] - 1.2 * halvings**2),
+            (self._reduced("finetune", denominator), self.plan.sets["train"] - 1.3 * halvings),
+        ]
+        self._cell("baselines", (denominator,), runs)
+
+    def _reduced(self, arm: str, denominator: int) -> dict:
+        scratch = arm == "scratch"
+        return {
+            "set": "train",
+            "source": "real",
+            "donor_set": None if scratch else "g2.0",
+            "direction": None if scratch else "synthetic->real",
+            "arm": arm,
+            "depth": 0,
+            "fraction": 1 / denominator,
+            "guidance_scale": None if scratch else 2.0,
+            "real_labels": _labels(
+                0 if scratch else 700, 0, round(self.plan.num_train / denominator)
+            ),
+        }
+
+    def _cell(self, experiment: str, coordinates: tuple, runs: list) -> None:
+        folder = self.artifacts.cell(experiment, *coordinates)
+        written, tables = [], []
+        for place, top1 in runs:
+            for seed in self.plan.seeds:
+                run, rows = self._run(experiment, place | {"seed": seed}, top1)
+                written.append(run)
+                tables.append(rows)
+        about = {
+            "schema": 1,
+            "experiment": experiment,
+            "recipe": self.plan.recipe,
+            "inputs": {f"artifacts/sets/{self.plan.recipe}/test": "d" * 64},
+            "environment": {"torch": "2.9.0", "processor": "Fake CPU (avx2)", "threads": 1},
+            "params": {"seed": 1, "training": {"epochs": EPOCHS, "last_epochs": LAST}},
+            "units": [{"name": name, "num_parameters": 9, "modules": [name]} for name in UNITS],
+            "runs": written,
+        }
+        pd.concat(tables).to_parquet(_made(folder) / "predictions.parquet", index=False)
+        write_json(folder / "run.json", about)
+
+    def _run(self, experiment: str, place: dict, top1: float) -> tuple[dict, pd.DataFrame]:
+        empty = dict.fromkeys(("donor_set", "direction", "arm", "depth", "guidance_scale"))
+        run = {
+            **empty, "fraction": 1.0, **place,
+            "experiment": experiment, "recipe": self.plan.recipe, "student": self.plan.student,
+            "num_images": 600, "num_steps": 9, "peak_lr": 0.02,
+        }  # fmt: skip
+        run["name"] = " ".join(str(run[key]) for key in ("direction", "set", "depth", "seed"))
+        run["digest"] = sha256(repr(sorted(run.items())).encode()).hexdigest()
+        rng = np.random.default_rng(int(run["digest"][:8], 16))
+        noise = rng.normal(0, self.plan.num_images / 30, (LAST, self.plan.num_images))
+        wanted = np.clip(top1 + rng.normal(0, 0.3, (LAST, 1)), 0, 100) / 100
+        hard = np.argsort(np.argsort(self.difficulty + noise, axis=1), axis=1)
+        right = hard < wanted * self.plan.num_images
+        epochs = [
+            {"epoch": EPOCHS - LAST + 1 + index, "test/top1": 100 * float(row.mean())}
+            for index, row in enumerate(right)
+        ]
+        values = np.asarray([epoch["test/top1"] for epoch in epochs])
+        run["epochs"] = epochs
+        run["last"] = {
+            metric: {
+                "mean": float(f(values).mean()), "std": float(f(values).std()),
+                "n": LAST, "over": "epochs",
+            }
+            for metric, f in {
+                "test/top1": lambda v: v, "val/top1": lambda v: v - 0.5,
+                "test/balanced": lambda v: v - 0.1, "test/top5": lambda v: np.minimum(v + 9, 100),
+                "test/loss": lambda v: (100 - v) / 25,
+            }.items()
+        }  # fmt: skip
+        rows = pd.DataFrame(
+            {
+                "run": run["digest"], "seed": place["seed"],
+                "image": [f"{index % 3}/{index:04d}.png" for index in range(len(right[0]))],
+                "label": 0, "prediction": 0, "confidence": 0.5, "correct": right.mean(axis=0),
+            }
+        )  # fmt: skip
+        return run, rows
+
+
+def without(plan: Plan, **grid: tuple) -> Plan:
+    """Return the plan with other lists in its grid."""
+    return replace(plan, grid=replace(plan.grid, **grid))
+
+
+def _labels(generator: int, donor: int, student: int) -> dict[str, int]:
+    return {"generator": generator, "donor": donor, "student": student}
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,122 @@
+import csv
+import json
+
+import pytest
+from fake_cells import Plan, without, write_cells, write_image_set
+from PIL import Image
+
+from synthgap.artifacts import Artifacts, folder_digest
+from synthgap.errors import DataError
+from synthgap.params.sections import Summarise
+from synthgap.reporting.summarise import SummariseParams, summarise
+
+
+def _read(artifacts, name):
+    return json.loads((artifacts.summary / name).read_text())
+
+
+def test_the_same_cells_give_the_same_bytes(tmp_path, reported, plan, run_summary):
+    artifacts = write_cells(tmp_path, plan)
+    for name in ("train", "g1.0", "g2.0"):
+        write_image_set(artifacts.image_set(name), kind="real")
+    run_summary(artifacts, plan)
+    first = folder_digest(artifacts.summary)
+    run_summary(artifacts, plan)
+    assert folder_digest(artifacts.summary) == first == folder_digest(reported.summary)
+
+
+def test_nothing_is_left_in_the_work_folder(reported):
+    assert not [path for path in reported.work.iterdir() if path.is_dir()]
+
+
+def test_metrics_are_nested_numbers(reported):
+    tree = _read(reported, "metrics.json")
+    assert set(tree) == {"train", "transfer", "control", "reduce", "baselines"}
+    assert tree["transfer"]["synthetic_to_real"]["n3"]["n"] == 3
+    assert tree["reduce"]["prefix_n4"]["1_8"]["accuracy"] > 0
+    assert tree["train"]["g7.5"]["gap_pp"]["mean"] > 0
+
+    def leaves(branch):
+        return [leaf for value in branch.values() for leaf in leaves(value)] if isinstance(
+            branch, dict
+        ) else [branch]  # fmt: skip
+
+    assert all(isinstance(leaf, int | float) for leaf in leaves(tree))
+
+
+def test_plot_rows_cover_every_cell(reported, plan):
+    def rows(name):
+        with (reported.summary / name).open(newline="") as stream:
+            return list(csv.DictReader(stream))
+
+    grid = plan.grid
+    assert len(rows("transfer.csv")) == 2 * (len(grid.depths) + len(grid.control_depths))
+    assert len(rows("reduce.csv")) == 3 * len(grid.fractions)
+    assert [row["guidance_scale"] for row in rows("guidance.csv")] == ["1.0", "2.0", "7.5"]
+    assert len(rows("transfer/real_to_synthetic.csv")) == len(grid.depths)
+    assert len(rows("reduce/scratch.csv")) == len(grid.fractions)
+    assert {row["arm"] for row in rows("reduce.csv")} == {"prefix n4", "scratch", "finetune"}
+
+
+def test_one_environment_and_what_differs_from_it(tmp_path, run_summary):
+    plan = without(Plan(seeds=(0,), num_images=30), depths=(1,), control_depths=(), fractions=())
+    artifacts = write_cells(tmp_path, plan)
+    path = artifacts.cell("transfer", 1) / "run.json"
+    about = json.loads(path.read_text())
+    about["environment"]["threads"] = 2
+    path.write_text(json.dumps(about))
+    run_summary(artifacts, plan)
+    found = _read(artifacts, "environment.json")
+    assert found["differences"] == {
+        "artifacts/transfer/digits/1": ["threads: 2 here, 1 there"],
+    }
+
+
+def test_a_cell_of_the_grid_that_is_absent_is_named(tmp_path, run_summary):
+    plan = without(Plan(seeds=(0,), num_images=30), control_depths=(), fractions=())
+    artifacts = write_cells(tmp_path, plan)
+    run_summary(artifacts, without(plan, depths=(*plan.grid.depths, 6)))
+    assert _read(artifacts, "about.json")["missing"] == ["artifacts/transfer/digits/6"]
+
+
+def test_a_stale_cell_outside_the_grid_is_not_read(tmp_path, run_summary):
+    plan = without(Plan(seeds=(0,), num_images=30), control_depths=(), fractions=())
+    artifacts = write_cells(tmp_path, plan)
+    run_summary(artifacts, without(plan, depths=(2,)))
+    with (artifacts.summary / "transfer" / "real_to_real.csv").open() as stream:
+        assert stream.read() == "depth,direction,accuracy,std,n,low,high\n"
+    depths = {row["depth"] for row in _read(artifacts, "records.json")}
+    assert depths == {None, 2}
+
+
+def test_no_cell_at_all_is_one_line(tmp_path, plan):
+    params = SummariseParams(1, Summarise(resamples=200, confidence=0.95), plan.grid)
+    with pytest.raises(DataError, match="run `dvc repro`") as caught:
+        summarise(params, Artifacts(tmp_path, "digits"))
+    assert "\n" not in str(caught.value)
+
+
+def test_contact_sheet_shows_the_sets_side_by_side(reported):
+    with Image.open(reported.summary / "contact.png") as sheet:
+        assert sheet.width > 2 * sheet.height
+    assert _read(reported, "about.json")["classes_shown"] == ["0", "1", "2"]
+
+
+def test_many_classes_are_thinned_to_ten(tmp_path, run_summary):
+    plan = without(Plan(seeds=(0,), num_images=30), depths=(), control_depths=(), fractions=())
+    artifacts = write_cells(tmp_path, plan)
+    names = tuple(f"{index:03d}" for index in range(37))
+    write_image_set(artifacts.image_set("train"), kind="real", classes=names, per_class=1)
+    run_summary(artifacts, plan)
+    shown = _read(artifacts, "about.json")["classes_shown"]
+    assert len(shown) == 10
+    assert (shown[0], shown[-1]) == ("000", "036")
+
+
+def test_summary_digest_depends_on_the_confidence(tmp_path, run_summary):
+    plan = without(Plan(seeds=(0,), num_images=30), depths=(), control_depths=(), fractions=())
+    artifacts = write_cells(tmp_path, plan)
+    run_summary(artifacts, plan)
+    before = folder_digest(artifacts.summary)
+    summarise(SummariseParams(1, Summarise(resamples=200, confidence=0.8), plan.grid), artifacts)
+    assert folder_digest(artifacts.summary) != before
