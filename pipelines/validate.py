@@ -1,0 +1,14 @@
+"""Hold every image set to what is expected of it; nothing trains on what fails."""
+
+from synthgap import stage
+from synthgap.artifacts import Artifacts, Log
+from synthgap.validation import ValidateParams, validate
+
+
+def main(params: ValidateParams, artifacts: Artifacts, log: Log) -> None:  # noqa: ARG001 - no runs
+    """Gate the real sets and the synthetic set of each guidance scale."""
+    validate(params, artifacts)
+
+
+if __name__ == "__main__":
+    stage.run(main, shape=ValidateParams)
