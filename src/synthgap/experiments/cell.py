@@ -17,7 +17,6 @@ from synthgap.artifacts import (
     environment,
     folder_digest,
     hold,
-    read_json,
     write_json,
 )
 from synthgap.experiments.pictures import save_samples
@@ -93,7 +92,6 @@ def make_cell(cell: Cell, settings: Settings, artifacts: Artifacts, log: Log) ->
         run_all(tasks, workers=workers, complaints=work.folder / "complaints")
         finished = work.folder / "cell"
         _assemble(cell, bench, finished)
-        _keep_times(cell, bench, artifacts)
         work.publish(finished)
 
 
@@ -169,15 +167,6 @@ def _units(plan: Plan, settings: Settings) -> list[dict[str, Any]]:
         }
         for unit in units_of(model)
     ]
-
-
-def _keep_times(cell: Cell, bench: Bench, artifacts: Artifacts) -> None:
-    name = "-".join(str(part) for part in (cell.experiment, artifacts.recipe, *cell.coordinates))
-    times = {
-        plan.digest(bench.identity): read_json(bench.run_folder(plan) / "time.json")
-        for plan in cell.plans
-    }
-    write_json(artifacts.times / "runs" / f"{name}.json", times)
 
 
 def _device(settings: Settings) -> str:

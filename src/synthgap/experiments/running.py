@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,7 +61,12 @@ def make(plan: Plan, bench: Bench) -> None:
     record = _record(plan, bench, lesson)
     bench.log(
         record["digest"],
-        {"event": "start", "run": record, "inputs": bench.inputs, "params": bench.identity},
+        {
+            "event": "start",
+            "run": record,
+            "inputs": bench.inputs,
+            "params": bench.identity["params"],
+        },
     )
     try:
         model, epochs = _train(plan, bench, lesson, record["digest"])
@@ -82,11 +88,11 @@ def make(plan: Plan, bench: Bench) -> None:
         }
         save(folder / STUDENT, model, about)
     _keep_predictions(folder, epochs, bench.settings.training.last_epochs)
-    seconds = time.time() - started
     finished = {**record, "epochs": [{"epoch": e.number, **e.metrics} for e in epochs]}
     finished["last"] = last_epochs(epochs, bench.settings.training.last_epochs)
-    write_json(folder / "time.json", {"started": started, "seconds": seconds})
     write_json(folder / RESULT, finished)
+    sys.stdout.write(f"{lesson.name}: {_told(finished['last'])}, {time.time() - started:.1f} s\n")
+    sys.stdout.flush()
     (folder / "state.pt").unlink(missing_ok=True)
 
 
@@ -160,6 +166,11 @@ def _record(plan: Plan, bench: Bench, lesson: Lesson) -> dict[str, Any]:
         "num_steps": lesson.num_steps * lesson.training.epochs,
         "peak_lr": lesson.schedule.peak_lr,
     }
+
+
+def _told(last: Mapping[str, Mapping[str, Any]]) -> str:
+    shown = [name for name in ("train/top1", "val/top1", "test/top1") if name in last]
+    return ", ".join(f"{name} {last[name]['mean']:.1f}" for name in shown)
 
 
 def _keep_predictions(folder: Path, epochs: list[Epoch], count: int) -> None:

@@ -48,7 +48,7 @@ def open_source(artifacts: Artifacts, name: str, size_px: int) -> Source:
     images = ImageSet.read(artifacts.image_set(name))
     path = artifacts.verdict(name)
     verdict = read_json(path) if path.is_file() else {}
-    if not verdict.get("passed") or verdict.get("set_digest") != images.digest:
+    if not verdict.get("passed") or verdict.get("digest") != images.digest:
         raise GateError(
             f"{path}: no passing verdict on {artifacts.image_set(name)}; nothing trains on what "
             "the gate has not passed, rerun `dvc repro validate`"

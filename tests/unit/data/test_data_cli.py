@@ -1,0 +1,87 @@
+"""The command line of `synthgap data`, on a checkout of its own."""
+
+import argparse
+import io
+
+import pytest
+from image_folders import paint, paint_folder, tree
+
+from synthgap.cli import data as command
+from synthgap.errors import DataError
+
+# DVC 3.67 reads `pygtrie._NoneStep.value`, which pygtrie deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
+
+
+def run(*argv):
+    parser = argparse.ArgumentParser()
+    command.add_parser(parser.add_subparsers(required=True))
+    arguments = parser.parse_args(["data", *argv])
+    return arguments.run(arguments)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def here(imported, monkeypatch):
+    monkeypatch.chdir(imported)
+    return imported
+
+
+def test_list_says_what_is_there_and_what_could_be(here, capsys):
+    paint_folder(here / "data" / "loose", per_class=1)
+    (here / "data" / "broken").mkdir()
+    assert run("list") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in said[1:4]] == ["digits", "loose", "mine"]
+    assert "`synthgap data pin loose`" in said[2]
+    assert "broken: empty" in said[0] or str(here / "data" / "broken") in said[0]
+    assert "cifar10 (download)" in said[4]
+    assert "cub (from a folder)" in said[4]
+
+
+def test_list_in_a_fresh_clone(checkout, monkeypatch, capsys):
+    monkeypatch.chdir(checkout)
+    run("list")
+    assert "digits: not here, pinned " in capsys.readouterr().out
+
+
+def test_an_import_says_what_it_did_and_what_to_do_next(here, tmp_path, capsys):
+    source = paint_folder(tmp_path / "other", start=5000)
+    assert run("import", "other", "--from-folder", str(source)) == 0
+    said = capsys.readouterr().out
+    assert "data/other: 24 images in 2 classes, added" in said
+    assert "git add data.dvc" in said
+
+
+@pytest.mark.parametrize(
+    ("terminal", "flags", "replaced"),
+    [
+        (io.StringIO("y\n"), [], False),  # nobody sits there to have been asked
+        (Terminal("\n"), [], False),
+        (Terminal("no\n"), [], False),
+        (Terminal("yes\n"), [], True),
+        (io.StringIO(""), ["--yes"], True),
+    ],
+)
+def test_nothing_is_replaced_without_a_yes(here, tmp_path, monkeypatch, terminal, flags, replaced):
+    monkeypatch.setattr("sys.stdin", terminal)
+    before = tree(here / "data" / "mine")
+    source = paint_folder(tmp_path / "new", start=5000)
+    code = run("import", "mine", "--from-folder", str(source), *flags)
+    assert code == (0 if replaced else 1)
+    assert tree(here / "data" / "mine") == (tree(source) if replaced else before)
+
+
+def test_pin(here, capsys):
+    paint(here / "data" / "mine" / "cat" / "new.png", 4242)
+    assert run("pin", "mine") == 0
+    assert "data/mine: 25 images in 2 classes" in capsys.readouterr().out
+
+
+def test_an_unknown_name_is_one_line(here):
+    with pytest.raises(DataError, match="from-folder"):
+        run("import", "unheard-of")
