@@ -34,7 +34,6 @@ def run(
     `shape` is a frozen dataclass whose fields are the sections that the stage reads. What the
     reader can mend is one line on stderr and exit code 1.
     """
-    started = time.time()
     stage = Path(sys.argv[0]).stem
     given = _parse(stage, coordinates or {})
     root = Path.cwd()
@@ -43,14 +42,7 @@ def run(
         artifacts = Artifacts(root, params.recipe)
         sections = {field.name: getattr(params, field.name) for field in fields(shape)}
         main(shape(**sections), artifacts, open_log(root), **given)
-        name = "-".join([stage, params.recipe, *(str(value) for value in given.values())])
-        times = {
-            "stage": stage,
-            "coordinates": given,
-            "started": started,
-            "seconds": time.time() - started,
-        }
-        write_json(artifacts.times / "stages" / f"{name.replace('/', '_')}.json", times)
+        _keep_times(artifacts, stage, given)
     sys.exit(0)
 
 
@@ -74,6 +66,16 @@ def reported() -> Iterator[None]:
     except KeyboardInterrupt:
         sys.stderr.write("synthgap: interrupted; finished work is kept, rerun to go on\n")
         sys.exit(130)
+
+
+def _keep_times(artifacts: Artifacts, stage: str, given: Mapping[str, Any]) -> None:
+    """Note when this process started, imports included, and that it ends now."""
+    import psutil
+
+    name = "-".join([stage, artifacts.recipe, *(str(value) for value in given.values())])
+    start, end = psutil.Process().create_time(), time.time()
+    times = {"stage": stage, "coordinates": dict(given), "start": start, "end": end}
+    write_json(artifacts.times / "stages" / f"{name}.json", times)
 
 
 def _parse(stage: str, coordinates: Mapping[str, Coordinate]) -> dict[str, Any]:

@@ -54,23 +54,9 @@ def make_cell(cell: Cell, settings: Settings, artifacts: Artifacts, log: Log) ->
     output = artifacts.cell(cell.experiment, *cell.coordinates)
     scored = open_scored(artifacts, stored_size(cell.plans))
     inputs = _inputs(cell, artifacts, scored)
-    identity = {
-        "experiment": cell.experiment,
-        "recipe": artifacts.recipe,
-        "params": {
-            "seed": settings.seed,
-            "student": asdict(settings.student),
-            "training": asdict(settings.training),
-            **cell.section,
-        },
-        "environment": environment(threads=settings.runtime.threads, device=_device(settings)),
-        "precision": settings.runtime.precision,
-        "code": content_digest({name: _code_digest(name) for name in CODE}),
-    }
-    with hold(
-        artifacts.work, {**identity, "inputs": inputs, "runs": [p.name for p in cell.plans]},
-        output, timeout_s=LOCK_TIMEOUT_S,
-    ) as work:  # fmt: skip
+    identity = _identity(cell, settings, artifacts.recipe)
+    claim = {**identity, "inputs": inputs, "runs": [plan.name for plan in cell.plans]}
+    with hold(artifacts.work, claim, output, timeout_s=LOCK_TIMEOUT_S) as work:
         if work.finished:
             return
         bench = Bench(
@@ -93,6 +79,23 @@ def make_cell(cell: Cell, settings: Settings, artifacts: Artifacts, log: Log) ->
         finished = work.folder / "cell"
         _assemble(cell, bench, finished)
         work.publish(finished)
+
+
+def _identity(cell: Cell, settings: Settings, recipe: str) -> dict[str, Any]:
+    """What determines every run of the cell, besides its own coordinates and inputs."""
+    return {
+        "experiment": cell.experiment,
+        "recipe": recipe,
+        "params": {
+            "seed": settings.seed,
+            "student": asdict(settings.student),
+            "training": asdict(settings.training),
+            **cell.section,
+        },
+        "environment": environment(threads=settings.runtime.threads, device=_device(settings)),
+        "precision": settings.runtime.precision,
+        "code": content_digest({name: _code_digest(name) for name in CODE}),
+    }
 
 
 def stored_size(plans: list[Plan]) -> int:

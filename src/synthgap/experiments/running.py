@@ -75,18 +75,7 @@ def make(plan: Plan, bench: Bench) -> None:
         raise
     bench.log(record["digest"], {"event": "end", "status": "FINISHED"})
     if bench.keep_weights:
-        about = {
-            "run": record["digest"],
-            **{key: record[key] for key in ("recipe", "set", "seed", "real_labels")},
-            "num_classes": len(plan.source.images.classes),
-            "classes": list(plan.source.images.classes),
-            "normalisation": {
-                "mean": lesson.normalisation.mean,
-                "std": lesson.normalisation.std,
-            },
-            "image_size": bench.settings.training.global_crops.size,
-        }
-        save(folder / STUDENT, model, about)
+        _keep_student(folder, model, plan, bench, record)
     _keep_predictions(folder, epochs, bench.settings.training.last_epochs)
     finished = {**record, "epochs": [{"epoch": e.number, **e.metrics} for e in epochs]}
     finished["last"] = last_epochs(epochs, bench.settings.training.last_epochs)
@@ -166,6 +155,21 @@ def _record(plan: Plan, bench: Bench, lesson: Lesson) -> dict[str, Any]:
         "num_steps": lesson.num_steps * lesson.training.epochs,
         "peak_lr": lesson.schedule.peak_lr,
     }
+
+
+def _keep_student(
+    folder: Path, model: nn.Module, plan: Plan, bench: Bench, record: Mapping[str, Any]
+) -> None:
+    normalisation = lesson_of(plan, bench).normalisation
+    about = {
+        "run": record["digest"],
+        **{key: record[key] for key in ("recipe", "set", "seed", "real_labels")},
+        "num_classes": len(plan.source.images.classes),
+        "classes": list(plan.source.images.classes),
+        "normalisation": {"mean": normalisation.mean, "std": normalisation.std},
+        "image_size": bench.settings.training.global_crops.size,
+    }
+    save(folder / STUDENT, model, about)
 
 
 def _told(last: Mapping[str, Mapping[str, Any]]) -> str:

@@ -102,7 +102,7 @@ def _expectations(rules: Sequence[Rule]) -> list[Any]:
             description=rule.text,
             meta={"rule": index},
             # A share of exactly so much passes, whatever the last bit of the division.
-            **({"mostly": 1 - rule.share - 1e-9} if rule.share else {}),
+            **({"mostly": max(0.0, 1 - rule.share - 1e-9)} if rule.share else {}),
             **rule.options,
         )
         for index, rule in enumerate(rules)

@@ -1,5 +1,5 @@
 import pytest
-from fake_cells import Plan, write_cells, write_image_set
+from made_up_cells import Plan, write_cells, write_image_set
 
 from synthgap.params.sections import Summarise
 from synthgap.reporting.report import report

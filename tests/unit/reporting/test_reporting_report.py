@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fake_cells import Plan, without, write_cells, write_image_set
+from made_up_cells import Plan, without, write_cells, write_image_set
 
 from synthgap.artifacts import Artifacts
 from synthgap.errors import DataError

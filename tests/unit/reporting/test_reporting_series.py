@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from fake_cells import Plan, without, write_cells
+from made_up_cells import Plan, without, write_cells
 
 from synthgap.errors import DataError
 from synthgap.reporting.series import read_cells, read_series

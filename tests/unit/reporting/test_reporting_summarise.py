@@ -2,7 +2,7 @@ import csv
 import json
 
 import pytest
-from fake_cells import Plan, without, write_cells, write_image_set
+from made_up_cells import Plan, without, write_cells, write_image_set
 from PIL import Image
 
 from synthgap.artifacts import Artifacts, folder_digest

@@ -1,0 +1,57 @@
+# make repro      the whole experiment, then where the report is
+# make test       lint, types, layers, tests
+# make lint       without the tests
+# make ui         MLflow's pages on http://127.0.0.1:5000
+# make bench      where the time went, and what was measured against what
+# make clean      caches and unfinished work; keeps .venv, data, artifacts, mlruns
+#
+# VENV=DIR uses another virtual environment; PYTHON=FILE makes it with that interpreter.
+
+VENV ?= .venv
+PYTHON ?=
+PORT ?= 5000
+BIN := $(VENV)/bin
+
+# Stage commands say `python`: they find this environment's.
+export PATH := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))/bin:$(PATH)
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export GX_ANALYTICS_ENABLED := false
+export PYTHONNOUSERSITE := 1
+unexport PYTHONHOME PYTHONPATH
+
+.PHONY: help venv repro test lint ui bench clean
+.NOTPARALLEL:
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+
+venv:
+	@.ci/venv "$(VENV)" "$(PYTHON)"
+
+repro: venv
+	"$(BIN)/dvc" repro
+	"$(BIN)/synthgap" mirror
+	@echo "The report: $(CURDIR)/artifacts/report/index.html"
+	@echo "Every run:  make ui"
+
+test: lint
+	"$(BIN)/python" -m pytest
+
+lint: venv
+	"$(BIN)/ruff" check .
+	"$(BIN)/ruff" format --check .
+	"$(BIN)/mypy"
+	"$(BIN)/lint-imports"
+
+ui: venv
+	@echo "MLflow: http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
+	"$(BIN)/mlflow" server --backend-store-uri sqlite:///mlruns/mlflow.db \
+	    --artifacts-destination mlruns/artifacts --host 127.0.0.1 --port $(PORT) --workers 1
+
+bench: venv
+	@for script in benchmarks/*.py; do echo "$$script"; "$(BIN)/python" "$$script" || exit 1; done
+
+clean:
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .synthgap
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""One thin file a stage; `dvc repro` runs them, nothing imports them."""

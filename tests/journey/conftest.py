@@ -1,0 +1,145 @@
+"""A clone of this checkout with everything made tiny, run by DVC as a person would run it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+TINY: dict[str, Any] = {
+    "data": {"splits": {"corpus": 12, "train": 12, "val": 4, "test": 8}},
+    "generator": {
+        "checkpoint_every_steps": 2,
+        "autoencoder": {"steps": 60},
+        "denoiser": {"steps": 60},
+    },
+    "synthesize": {"steps": 3},
+    "student": {"options": {"channels": [8, 8, 16, 16], "stem_width": 8}},
+    "training": {
+        "epochs": 3,
+        "warmup_epochs": 1,
+        "last_epochs": 2,
+        "batch_size": 30,
+        "local_crops": {"count": 2},
+    },
+    "train": {"seeds": [0, 1]},
+    "transfer": {"seeds": [0]},
+    "control": {"seeds": [0]},
+    "reduce": {"seeds": [0]},
+    "summarise": {"resamples": 100},
+    "validate": {
+        "max_memorised_share": 1.0,
+        "max_leaked_share": 1.0,
+        "max_synthetic_duplicate_share": 1.0,
+        "min_pixel_std": 0.0,
+        "max_channel_mean_shift": 255.0,
+        "max_channel_std_ratio": 1000.0,
+    },
+    "grid": {
+        "guidance_scales": [2.0, 7.5],
+        "sets": ["train", "corpus", "g2.0", "g7.5"],
+        "depths": [2],
+        "control_depths": [2],
+        "fractions": [1, 4],
+        "reduce_depths": [4],
+    },
+}
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A git clone to run commands in, with its own DVC cache and MLflow store."""
+
+    root: Path
+    env: dict[str, str]
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command there and return what it said."""
+        done = subprocess.run(
+            command, cwd=self.root, env=self.env, text=True, capture_output=True, check=False
+        )
+        if check:
+            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def dvc(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a DVC command there."""
+        return self.run(sys.executable, "-m", "dvc", *arguments, check=check)
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command there in a process group of its own."""
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self.env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def set_params(self, changes: dict[str, Any]) -> None:
+        """Change values of params.yaml."""
+        path = self.root / "params.yaml"
+        path.write_text(yaml.safe_dump(_merged(yaml.safe_load(path.read_text()), changes)))
+
+    def locked(self) -> dict[str, str]:
+        """The digest of every output in dvc.lock."""
+        lock = yaml.safe_load((self.root / "dvc.lock").read_text())
+        return {
+            out["path"]: out["md5"]
+            for stage in lock["stages"].values()
+            for out in stage.get("outs", [])
+        }
+
+
+@pytest.fixture(scope="session")
+def clone_into(checkout: Path) -> Callable[[Path], Clone]:
+    """Make a tiny clone of the working tree, committed, in an empty folder."""
+
+    def make(root: Path) -> Clone:
+        listed = subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard"],
+            cwd=checkout,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for name in listed.stdout.splitlines():
+            if (checkout / name).is_file() and name != "dvc.lock":
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(checkout / name, root / name)
+        env = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(root / "src"),
+            "DVC_SITE_CACHE_DIR": str(root / ".dvc-site"),
+            "SYNTHGAP_TRACKING": "off",
+        }
+        clone = Clone(root, env)
+        clone.set_params(TINY)
+        clone.run("git", "init", "-q", "-b", "main")
+        clone.run("git", "config", "user.email", "tests@example.com")
+        clone.run("git", "config", "user.name", "tests")
+        clone.run("git", "add", "-A")
+        clone.run("git", "commit", "-qm", "tests: start")
+        return clone
+
+    return make
+
+
+def _merged(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(tree)
+    for name, value in changes.items():
+        inner = tree.get(name)
+        both = isinstance(value, dict) and isinstance(inner, dict) and name != "options"
+        merged[name] = _merged(inner, value) if both else value
+    return merged

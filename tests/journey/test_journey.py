@@ -1,0 +1,159 @@
+"""Every stage, tiny, as a newcomer would run them; then what a person does next."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def clone(clone_into, tmp_path_factory):
+    made = clone_into(tmp_path_factory.mktemp("journey"))
+    made.dvc("repro")
+    return made
+
+
+def ran(done):
+    """Names of the stages that a repro executed."""
+    lines = done.stdout.splitlines()
+    return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+
+
+def test_the_report_answers_in_one_line_of_pandas(clone):
+    summary = clone.root / "artifacts" / "report" / "summary.json"
+    rows = pd.DataFrame(json.loads(summary.read_text()))
+    top = rows[(rows.metric == "test/top1") & (rows.experiment == "train")]
+    assert sorted(top["set"]) == ["corpus", "g2.0", "g7.5", "train"]
+    assert top["mean"].between(0, 100).all()
+    assert set(rows[rows.experiment == "transfer"].direction) == {
+        "synthetic->real",
+        "real->synthetic",
+    }
+    assert set(rows[rows.experiment == "control"].direction) == {
+        "real->real",
+        "synthetic->synthetic",
+    }
+    page = (clone.root / "artifacts" / "report" / "index.html").read_text()
+    assert "digits" in page
+    assert "http" not in page.split("<body", 1)[1].replace("http://www.w3.org", "")
+
+
+def test_a_second_repro_does_nothing(clone):
+    before = clone.locked()
+    assert ran(clone.dvc("repro")) == []
+    assert clone.locked() == before
+
+
+def test_transfer_at_depth_0_is_training_from_scratch(clone):
+    done = clone.run(sys.executable, "pipelines/transfer.py", "--depth", "0")
+    assert done.returncode == 0
+    moved, scratch = (
+        json.loads((clone.root / "artifacts" / path / "run.json").read_text())["runs"]
+        for path in ("transfer/digits/0", "train/digits/train")
+    )
+    (relearned,) = (run for run in moved if run["direction"] == "synthetic->real")
+    (trained,) = (run for run in scratch if run["seed"] == relearned["seed"])
+    assert relearned["epochs"] == trained["epochs"]
+
+
+def test_mirror_restores_a_lost_store_without_doubles(clone):
+    import sqlite3
+
+    def runs():
+        with sqlite3.connect(clone.root / "mlruns" / "mlflow.db") as store:
+            query = "select count(*), count(distinct value) from tags where key='synthgap.digest'"
+            return store.execute(query).fetchone()
+
+    clone.run(sys.executable, "-m", "synthgap", "mirror")
+    first = runs()
+    assert first[0] == first[1] > 10
+    clone.run(sys.executable, "-m", "synthgap", "mirror")
+    assert runs() == first
+
+
+def test_one_more_depth_runs_that_depth_register_and_report(clone):
+    clone.set_params({"grid": {"depths": [2, 3]}})
+    done = clone.dvc("repro")
+    assert ran(done) == ["transfer@digits-3", "register@digits", "summarise@digits", "report"]
+    assert (clone.root / "artifacts/register/digits/resnet10t-synthetic/n3").is_dir()
+
+
+def test_one_more_fraction_runs_that_fraction_only(clone):
+    clone.set_params({"grid": {"fractions": [1, 4, 8]}})
+    done = clone.dvc("repro")
+    expected = {"reduce@digits-8-4", "baselines@digits-8", "summarise@digits", "report"}
+    assert set(ran(done)) == expected
+
+
+def test_one_more_guidance_scale_trains_one_more_student(clone):
+    clone.set_params({"grid": {"guidance_scales": [2.0, 7.5, 4.0]}})
+    clone.set_params({"grid": {"sets": ["train", "corpus", "g2.0", "g7.5", "g4.0"]}})
+    done = clone.dvc("repro")
+    expected = {"synthesize@digits-4.0", "validate@digits", "train@digits-g4.0"}
+    assert set(ran(done)) == {*expected, "summarise@digits", "report"}
+
+
+def test_a_second_clone_gives_the_same_digests(clone, clone_into, tmp_path):
+    second = clone_into(tmp_path)
+    second.dvc("repro", "train@digits-g2.0")
+    theirs = second.locked()
+    assert {"artifacts/sets/digits/train", "artifacts/generator/digits"} <= set(theirs)
+    ours = clone.locked()
+    assert {path: ours[path] for path in theirs} == theirs
+
+
+VICTIMS = {
+    "stage": lambda group, stage: os.kill(stage, signal.SIGKILL),
+    "dvc": lambda group, stage: os.kill(group.pid, signal.SIGKILL),
+    "group": lambda group, stage: os.killpg(group.pid, signal.SIGKILL),
+}
+KILLS = [
+    ("generator@digits", "generator.py", "artifacts/generator/digits", "dvc"),
+    ("synthesize@digits-2.0", "synthesize.py", "artifacts/sets/digits/g2.0", "group"),
+    ("train@digits-g2.0", "train.py", "artifacts/train/digits/g2.0", "stage"),
+    ("train@digits-g2.0", "train.py", "artifacts/train/digits/g2.0", "dvc"),
+    ("train@digits-g2.0", "train.py", "artifacts/train/digits/g2.0", "group"),
+]
+
+
+@pytest.mark.parametrize(("stage", "script", "output", "victim"), KILLS)
+def test_kill_minus_9_then_repro_ends_with_the_same_digests(clone, stage, script, output, victim):
+    digest = clone.locked()[output]
+    work = clone.root / ".synthgap" / "work"
+    command = [sys.executable, "-m", "dvc", "repro", "-s", "--force", "--no-run-cache", stage]
+    group = clone.start(*command)
+    while not _has_begun(work):
+        assert group.poll() is None, group.stdout.read()
+        time.sleep(0.05)
+    VICTIMS[victim](group, _process_of(script, clone.root))
+    group.wait()
+    done = clone.dvc("repro", "-s", "--force", "--no-run-cache", stage)
+    assert ran(done) == [stage]
+    assert clone.locked()[output] == digest
+    assert not list(work.glob("*/*"))
+
+
+def _has_begun(work):
+    """Whether the stage has work on disk that a rerun can go on from."""
+    begun = [path for path in work.glob("*/**/*") if path.is_file() and path.suffix != ".partial"]
+    return bool(begun)
+
+
+def _process_of(script, root):
+    """Pid of the python process of a stage of this clone (the parent of its workers)."""
+    import psutil
+
+    found = [
+        process.pid
+        for process in psutil.process_iter(["cmdline", "cwd"])
+        if process.info["cwd"] == str(root)
+        and any(part.endswith(script) for part in process.info["cmdline"] or [])
+        and "python" in process.info["cmdline"][0]
+    ]
+    return min(found)
