@@ -45,8 +45,8 @@ lint: venv
 	"$(BIN)/lint-imports"
 
 ui: venv
-	@echo "MLflow: http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
-	"$(BIN)/mlflow" server --backend-store-uri sqlite:///mlruns/mlflow.db \
+	@echo "MLflow: http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning (Ctrl-C ends it)"
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false "$(BIN)/mlflow" server --backend-store-uri sqlite:///mlruns/mlflow.db \
 	    --artifacts-destination mlruns/artifacts --host 127.0.0.1 --port $(PORT) --workers 1
 
 bench: venv

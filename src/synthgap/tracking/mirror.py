@@ -1,0 +1,241 @@
+"""Make MLflow say what the outputs say: runs, sweeps and the registry, without doubles."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from synthgap.artifacts import write_json
+from synthgap.errors import TrackingError
+from synthgap.tracking.cells import Cell, cells, digest_of, origin_of, times_of_run
+from synthgap.tracking.dvc_digests import dvc_digests
+from synthgap.tracking.live import commit, ensure_sender
+from synthgap.tracking.machine import is_alive
+from synthgap.tracking.outbox import Outbox
+from synthgap.tracking.publishing import Published, publish_all
+from synthgap.tracking.runs import CONTENT, DIGEST, EPOCHS, Run, begin, epoch_points, summary_points
+from synthgap.tracking.spool import sending, spool_of, spools
+from synthgap.tracking.store import Store, open_store, told
+from synthgap.tracking.sweeps import (
+    SUPERSEDED,
+    SWEEP,
+    Sweep,
+    begin_sweep,
+    settle_sweep,
+    sweep_of,
+)
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as MlflowRun
+
+WAIT_S = 120.0
+PARENT = "mlflow.parentRunId"
+Action = Literal["left", "completed", "replaced", "created", "running"]
+
+
+@dataclass
+class MirrorReport:
+    """What a mirror found and did."""
+
+    uri: str
+    runs: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # by Action
+    published: Published = field(default_factory=Published)
+
+    def lines(self) -> list[str]:
+        """For the terminal."""
+        done = ", ".join(f"{count} {action}" for action, count in sorted(self.runs.items()))
+        return [
+            f"{self.uri}: {sum(self.runs.values())} runs ({done or 'none in artifacts/'})",
+            f"registry: {self.published.new} versions published, {self.published.known} known",
+            *self.published.warnings,
+        ]
+
+
+@dataclass(frozen=True)
+class Window:
+    """What the store holds: runs by digest, current parents by sweep, fetched in one search."""
+
+    runs: Mapping[str, Sequence[MlflowRun]]
+    parents: dict[str, MlflowRun]
+
+
+def mirror(root: Path) -> MirrorReport:
+    """Bring runs, model versions, tags and aliases up to date from DVC outputs alone.
+
+    Raises:
+        TrackingError: the store cannot be reached, or another process keeps sending into it.
+    """
+    root = root.resolve()
+    with sending(root, wait_s=WAIT_S, hurry=True) as held:
+        if not held:
+            raise TrackingError(
+                f"{root / '.synthgap/live/sender.lock'}: another process still sends after "
+                f"{WAIT_S:g} s; see sender.log there, then rerun `synthgap mirror`"
+            )
+        store = open_store(root)
+        Outbox(store).send()
+        report = mirror_runs(store)
+        with told(store.uri):
+            report.published = publish_all(store)
+    if any(spool.has_news for spool in spools(root)):  # written while the lock was ours
+        ensure_sender(root)
+    return report
+
+
+def mirror_runs(store: Store) -> MirrorReport:
+    """Complete, replace or create every run of `artifacts/`, then their parents' charts."""
+    report = MirrorReport(uri=store.uri)
+    sweeps: dict[Sweep, list[tuple[Cell, Run]]] = defaultdict(list)
+    for cell in cells(store.root):
+        for run in cell.runs:
+            sweeps[sweep_of(run, cell.about["params"])].append((cell, run))
+    with told(store.uri):
+        window = _look(store)
+        known = dvc_digests(store.root)
+        for sweep, members in sweeps.items():
+            _mirror_sweep(_Pass(store, window, known, report), sweep, members)
+        _close_empty(store, window, {sweep.digest for sweep in sweeps})
+    return report
+
+
+def _close_empty(store: Store, window: Window, filled: set[str]) -> None:
+    """Close parents whose runs all failed before they had any output."""
+    if any(_is_live(store, spool.digest) for spool in spools(store.root)):
+        return
+    for digest, parent in window.parents.items():
+        if digest not in filled and parent.info.status == "RUNNING":
+            store.client.set_terminated(parent.info.run_id, "FAILED")
+
+
+@dataclass(frozen=True)
+class _Pass:
+    store: Store
+    window: Window
+    known: dict[str, str]
+    report: MirrorReport
+
+
+def _look(store: Store) -> Window:
+    runs: dict[str, list[MlflowRun]] = defaultdict(list)
+    parents: dict[str, MlflowRun] = {}
+    token, experiments = None, store.experiments()
+    while experiments:
+        page = store.client.search_runs(
+            experiments,
+            order_by=["attributes.start_time ASC"],
+            max_results=1000,
+            page_token=token,
+        )
+        for run in page:
+            tags = run.data.tags
+            if DIGEST in tags:
+                runs[tags[DIGEST]].append(run)
+            elif SWEEP in tags and SUPERSEDED not in tags:
+                parents[tags[SWEEP]] = run
+        token = page.token
+        if not token:
+            break
+    return Window(runs, parents)
+
+
+def _mirror_sweep(work: _Pass, sweep: Sweep, members: Sequence[tuple[Cell, Run]]) -> None:
+    store = work.store
+    parent = work.window.parents.get(sweep.digest)
+    if parent is None:
+        start = min(times_of_run(store.root, cell, run).start for cell, run in members)
+        parent = store.client.get_run(begin_sweep(store, sweep, start=start))
+    children = []
+    for cell, run in members:
+        action, run_id = _mirror_run(work, cell, run, parent.info.run_id)
+        work.report.runs[action] += 1
+        children.append(run_id)
+    settle_sweep(store, parent, [run for _, run in members], children)
+
+
+def _mirror_run(work: _Pass, cell: Cell, run: Run, parent: str) -> tuple[Action, str]:
+    store, digest = work.store, run["digest"]
+    there = list(work.window.runs.get(digest, []))
+    if _is_live(store, digest):
+        return "running", there[-1].info.run_id if there else ""
+    content = digest_of(cell, run)
+    keep = next((old for old in there if _is_complete(old, content)), None)
+    if keep is not None:
+        action: Action = "left"
+    else:
+        keep = next((old for old in there if _can_complete(old, run)), None)
+        action = "completed" if keep is not None else "replaced" if there else "created"
+    for old in there:
+        if old is not keep:
+            store.client.delete_run(old.info.run_id)
+    if keep is not None and keep.data.tags.get(PARENT) != parent:  # its parent was deleted
+        store.write(keep.info.run_id, tags={PARENT: parent})
+    run_id = keep.info.run_id if keep is not None else _create(work, cell, run, parent)
+    if action != "left":
+        _complete(store, cell, run, run_id)
+    spool_of(store.root, digest).clear()
+    return action, str(run_id)
+
+
+def _is_live(store: Store, digest: str) -> bool:
+    """Whether a training writes this very run now, e.g. a forced rerun."""
+    sent = spool_of(store.root, digest).sent()
+    running = sent.status == "RUNNING"
+    return running and is_alive(sent.pid, host=sent.host, started=sent.started)
+
+
+def _is_complete(old: MlflowRun, content: str) -> bool:
+    return bool(old.data.tags.get(CONTENT) == content and old.info.status == "FINISHED")
+
+
+def _can_complete(old: MlflowRun, run: Run) -> bool:
+    """Whether a live run sent every epoch and lacks only what run.json adds."""
+    fresh = CONTENT not in old.data.tags and old.info.status == "FINISHED"
+    return bool(fresh and old.data.tags.get(EPOCHS) == _last_epoch(run))
+
+
+def _last_epoch(run: Run) -> str:
+    return str(run["epochs"][-1]["epoch"] if run["epochs"] else 0)
+
+
+def _create(work: _Pass, cell: Cell, run: Run, parent: str) -> str:
+    times = times_of_run(work.store.root, cell, run)
+    origin = origin_of(cell, times)
+    run_id = begin(work.store, run, origin, parent=parent, known=work.known)
+    points = [
+        point
+        for epoch in run["epochs"]
+        for point in epoch_points(epoch, times.of_epoch(epoch["epoch"]))
+    ]
+    tags = {EPOCHS: _last_epoch(run)}
+    if not times.known:
+        tags |= _restored(work.store.root)
+    work.store.write(run_id, points, tags=tags)
+    return run_id
+
+
+def _restored(root: Path) -> dict[str, str]:
+    """Say that the times are the file's; the commit is the one whose dvc.lock names it."""
+    here = commit(root)
+    tags = {"synthgap.times": "unknown, restored from run.json"}
+    if here:
+        tags["mlflow.source.git.commit"] = here.removesuffix("-dirty")
+    return tags
+
+
+def _complete(store: Store, cell: Cell, run: Run, run_id: str) -> None:
+    """Add what only run.json has; the content tag comes last, so its presence means complete."""
+    times = times_of_run(store.root, cell, run)
+    store.write(run_id, summary_points(run, times.end))
+    with tempfile.TemporaryDirectory(prefix="synthgap-") as folder:
+        path = Path(folder) / "run.json"
+        write_json(path, cell.content(run))
+        store.client.log_artifact(run_id, str(path))
+    samples = cell.folder / "samples.png"
+    if samples.is_file():
+        store.client.log_artifact(run_id, str(samples))
+    store.client.set_terminated(run_id, "FINISHED", end_time=round(times.end * 1000))
+    store.write(run_id, tags={CONTENT: digest_of(cell, run)})

@@ -1,0 +1,180 @@
+"""Publish the prefixes of `artifacts/register/` in MLflow's registry."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthgap.tracking.dvc_digests import dvc_digests
+from synthgap.tracking.live import commit
+from synthgap.tracking.prefix import DESCRIPTION, WEIGHTS, Prefix, read_prefix
+from synthgap.tracking.runs import DIGEST, INPUTS
+from synthgap.tracking.store import Store, only_one, open_store, told
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import RegisteredModel
+
+PATTERN = f"artifacts/register/*/*/*/{DESCRIPTION}"
+NEEDED = ("mlflow", "numpy", "safetensors", "timm", "torch", "synthgap")
+NOTE = (
+    "First units of a student, frozen: one version a depth and data version. Alias `n<depth>` is "
+    "the current version of a depth, `best` the depth whose transfer runs score highest on `val`. "
+    "`synthgap registry pull NAME@ALIAS --to DIR`, or `synthgap.load_prefix('NAME@ALIAS')`."
+)
+
+
+@dataclass
+class Published:
+    """How many versions are new, how many were there; what could not be published."""
+
+    new: int = 0
+    known: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+def publish_from(root: Path) -> Published:
+    """Open the checkout's store and publish every prefix.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    store = open_store(root)
+    with told(store.uri):
+        return publish_all(store)
+
+
+def publish_all(store: Store) -> Published:
+    """Publish what the registry lacks, then point the aliases; a second time changes nothing."""
+    names: dict[str, list[Prefix]] = defaultdict(list)
+    for path in sorted(store.root.glob(PATTERN)):
+        prefix = read_prefix(path.parent)
+        names[prefix.model_name].append(prefix)
+    done = Published()
+    with only_one(store.root, "publish"):
+        for name, prefixes in names.items():
+            _publish(store, name, prefixes, done)
+    return done
+
+
+def best_of(prefixes: Sequence[Prefix]) -> Prefix | None:
+    """The depth whose transfer runs have the highest mean `val` top-1; of equals the deeper."""
+    scored = [prefix for prefix in prefixes if prefix.about.get("val_top1")]
+    return max(scored, key=lambda one: (one.about["val_top1"]["mean"], one.depth), default=None)
+
+
+def _publish(store: Store, name: str, prefixes: Sequence[Prefix], done: Published) -> None:
+    model = _registered(store, name)
+    known = {
+        one.tags[DIGEST]: str(one.version)
+        for one in store.client.search_model_versions(f"name='{name}'")
+        if DIGEST in one.tags
+    }
+    for prefix in prefixes:
+        if prefix.digest in known:
+            done.known += 1
+        else:
+            known[prefix.digest] = _add(store, name, prefix)
+            done.new += 1
+    best = best_of(prefixes)
+    wanted = {f"n{prefix.depth}": known[prefix.digest] for prefix in prefixes}
+    if best is None:
+        done.warnings.append(f"{name}: no val accuracies, so no alias `best` (data.splits.val)")
+    else:
+        wanted["best"] = known[best.digest]
+    current = {alias: str(number) for alias, number in model.aliases.items()}
+    for alias, number in wanted.items():
+        if current.get(alias) != number:
+            store.client.set_registered_model_alias(name, alias, number)
+
+
+def _registered(store: Store, name: str) -> RegisteredModel:
+    if not store.client.search_registered_models(f"name='{name}'"):
+        store.client.create_registered_model(name, description=NOTE)
+    return store.client.get_registered_model(name)
+
+
+def _add(store: Store, name: str, prefix: Prefix) -> str:
+    """Upload one prefix and make its version, whose tags come with it, not after it."""
+    donor = _run_of(store, prefix)
+    tags = _tags(store.root, prefix)
+    model = store.client.create_logged_model(
+        store.experiment(prefix.about["recipe"]),
+        name=f"{name}-n{prefix.depth}",
+        source_run_id=donor,
+        tags=tags,
+        model_type="frozen prefix",
+    )
+    with tempfile.TemporaryDirectory(prefix="synthgap-") as place:
+        folder = Path(place) / "model"
+        _save(prefix, folder, model_id=model.model_id)
+        store.client.log_model_artifacts(model.model_id, str(folder))
+    store.client.finalize_logged_model(model.model_id, "READY")
+    made = store.client.create_model_version(
+        name, source=f"models:/{model.model_id}", run_id=donor, tags=tags, model_id=model.model_id
+    )
+    return str(made.version)
+
+
+def _save(prefix: Prefix, folder: Path, *, model_id: str) -> None:
+    import numpy as np
+    from mlflow import pyfunc
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    size, single = prefix.about["image_size"], np.dtype("float32")
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(single, (-1, 3, size, size))]),
+        outputs=Schema([TensorSpec(single, (-1, prefix.about["num_features"]))]),
+    )
+    # MLflow asks for an input example, which would mean running the model; the signature is given.
+    # Recorded, because it sets filters of its own.
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        pyfunc.save_model(
+            folder,
+            mlflow_model=Model(model_id=model_id),
+            python_model=str(Path(__file__).with_name("prefix_features.py")),
+            artifacts={
+                "weights": str(prefix.folder / WEIGHTS),
+                "description": str(prefix.folder / DESCRIPTION),
+            },
+            signature=signature,
+            pip_requirements=[f"{package}=={version(package)}" for package in NEEDED],
+        )
+
+
+def _tags(root: Path, prefix: Prefix) -> dict[str, str]:
+    about = prefix.about
+    known = dvc_digests(root)
+    inputs = {
+        path: {"digest": digest, "dvc": known.get(path)}
+        for path, digest in about.get("inputs", {}).items()
+    }
+    said: Mapping[str, Any] = {
+        **{name: about.get(name) for name in ("depth", "source", "set", "seed", "recipe")},
+        "student": about["student"]["model"],
+        "val_top1": (about.get("val_top1") or {}).get("mean"),
+        "donor": about.get("donor"),
+        "git.commit": commit(root),
+        DIGEST: prefix.digest,
+        "weights_sha256": about["weights_sha256"],
+        INPUTS: json.dumps(inputs),
+    }
+    return {name: str(value) for name, value in said.items() if value is not None}
+
+
+def _run_of(store: Store, prefix: Prefix) -> str | None:
+    """The donor's run in MLflow, if it is there."""
+    found = store.client.search_runs(
+        [store.experiment(prefix.about["recipe"])],
+        f"tags.`{DIGEST}` = '{prefix.about['donor']}'",
+        max_results=1,
+    )
+    return str(found[0].info.run_id) if found else None

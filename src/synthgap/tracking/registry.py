@@ -1,0 +1,181 @@
+"""Read the registry: the only place that takes anything back from MLflow."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthgap.artifacts import publish
+from synthgap.errors import TrackingError
+from synthgap.tracking.prefix import DESCRIPTION, WEIGHTS, read_prefix
+from synthgap.tracking.runs import DIGEST
+from synthgap.tracking.store import Store, error_code, open_store, told
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+
+# What MLflow writes around a model; a pickle, or anything else, has no business in one of ours.
+MLFLOW_FILES = re.compile(r"MLmodel|registered_model_meta|[\w.-]+\.(yaml|txt|py)")
+HELD = (WEIGHTS, DESCRIPTION)
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a registered prefix."""
+
+    name: str
+    version: int
+    aliases: tuple[str, ...]
+    depth: int
+    source: str
+    seed: int | None
+    val_top1: float | None  # percent, mean over the transfer runs' seeds
+    digest: str
+    donor: str | None
+    commit: str | None
+
+    def row(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def versions(root: Path) -> list[Version]:
+    """Every version of ours in the checkout's store, by name and version.
+
+    Raises:
+        TrackingError: the store cannot be reached, or there is none.
+    """
+    store = open_store(root, create=False)
+    with told(store.uri):
+        found = []
+        for model in _models(store):
+            by_version: dict[str, list[str]] = {}
+            for alias, number in model.aliases.items():
+                by_version.setdefault(str(number), []).append(alias)
+            found += [
+                _version(one, by_version.get(str(one.version), []))
+                for one in store.client.search_model_versions(f"name='{model.name}'")
+                if DIGEST in one.tags
+            ]
+    return sorted(found, key=lambda one: (one.name, one.version))
+
+
+def pull(root: Path, reference: str, target: Path, *, overwrite: bool = False) -> Path:
+    """Fetch `NAME@ALIAS` or `NAME/VERSION` into `target`, whole or not at all; return `target`.
+
+    Raises:
+        TrackingError: no such reference, an unreachable store, or `target` is not free.
+        CheckpointError: what the registry holds is damaged or is not safetensors and JSON.
+    """
+    _check_target(target, overwrite=overwrite)
+    store = open_store(root, create=False)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as place:
+        with told(store.uri):
+            found = _resolve(store, reference)
+            fetched = _download(store, found, Path(place) / "model")
+        folder = _only_ours(fetched, reference)
+        prefix = read_prefix(folder)
+        if prefix.digest != found.tags.get(DIGEST):
+            raise TrackingError(
+                f"{reference}: digest {prefix.digest[:12]}, expected "
+                f"{str(found.tags.get(DIGEST))[:12]} (its tag); it was changed in the store: "
+                "register and publish it again"
+            )
+        publish(folder, target)
+    return target
+
+
+def _models(store: Store) -> list[RegisteredModel]:
+    models: list[RegisteredModel] = []
+    token = None
+    while True:
+        page = store.client.search_registered_models(max_results=500, page_token=token)
+        # A search leaves the aliases out.
+        models += [store.client.get_registered_model(model.name) for model in page]
+        token = page.token
+        if not token:
+            return models
+
+
+def _version(one: ModelVersion, aliases: list[str]) -> Version:
+    tags: Mapping[str, str] = one.tags
+    return Version(
+        name=str(one.name),
+        version=int(one.version),
+        aliases=tuple(sorted(aliases)),
+        depth=int(tags["depth"]),
+        source=tags["source"],
+        seed=int(tags["seed"]) if "seed" in tags else None,
+        val_top1=float(tags["val_top1"]) if "val_top1" in tags else None,
+        digest=tags[DIGEST],
+        donor=tags.get("donor"),
+        commit=tags.get("git.commit"),
+    )
+
+
+def _resolve(store: Store, reference: str) -> ModelVersion:
+    from mlflow.exceptions import MlflowException
+
+    name, sign, which = re.fullmatch(r"([^@/]*)([@/]?)(.*)", reference).groups()  # type: ignore[union-attr] # matches any text
+    if not name or not which or (sign == "/" and not which.isdecimal()):
+        raise TrackingError(f"{reference!r}: expected NAME@ALIAS or NAME/VERSION")
+    try:
+        if sign == "@":
+            return store.client.get_model_version_by_alias(name, which)
+        return store.client.get_model_version(name, which)
+    except MlflowException as error:
+        if error_code(error) not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise TrackingError(f"{reference}: {_known(store, name)}") from error
+
+
+def _known(store: Store, name: str) -> str:
+    models = {model.name: model for model in _models(store)}
+    if name not in models:
+        return f"no such model, expected one of {sorted(models)}; see `synthgap registry list`"
+    aliases = sorted(models[name].aliases)
+    return f"no such version, aliases of {name} are {aliases}; see `synthgap registry list`"
+
+
+def _download(store: Store, found: ModelVersion, place: Path) -> Path:
+    from mlflow.artifacts import download_artifacts
+
+    place.mkdir()
+    uri = f"models:/{found.model_id}" if found.model_id else found.source
+    fetched = download_artifacts(
+        artifact_uri=uri, dst_path=str(place), tracking_uri=store.uri, registry_uri=store.uri
+    )
+    return Path(fetched)
+
+
+def _only_ours(fetched: Path, reference: str) -> Path:
+    """The folder of the two files, after every file that came along was looked at."""
+    folder = fetched / "artifacts"
+    for path in sorted(fetched.rglob("*")):
+        inside = path.parent == folder and path.name in HELD
+        around = path.parent == fetched and MLFLOW_FILES.fullmatch(path.name)
+        if path.is_file() and not (inside or around):
+            raise TrackingError(
+                f"{reference}: holds {path.relative_to(fetched)}, expected only "
+                f"{' and '.join(HELD)} beside MLflow's own text files; nothing was written, "
+                "do not load this model"
+            )
+    return folder
+
+
+def _check_target(target: Path, *, overwrite: bool) -> None:
+    if not target.exists():
+        return
+    names = {path.name for path in target.iterdir()} if target.is_dir() else {target.name}
+    if not target.is_dir() or names - set(HELD):
+        raise TrackingError(
+            f"{target}: exists and holds {sorted(names)[:3]}, which is not a prefix; expected a "
+            "new folder"
+        )
+    if names and not overwrite:
+        raise TrackingError(f"{target}: exists; add --yes to replace it, or choose another folder")

@@ -1,0 +1,151 @@
+"""What a run looks like in MLflow: params, tags, metrics and datasets from its RUN record."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from synthgap.tracking.dvc_digests import dataset_digest
+from synthgap.tracking.store import Point, Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput
+
+Run = Mapping[str, Any]
+DIGEST, CONTENT, EPOCHS = "synthgap.digest", "synthgap.content", "synthgap.epochs"
+INPUTS = "synthgap.inputs"  # every path that went in, with its whole digest
+COORDINATES = (
+    *("student", "source", "set", "donor_set", "direction", "arm", "depth", "fraction"),
+    *("guidance_scale", "seed", "num_images", "num_steps", "peak_lr"),
+)
+SECTIONS = ("student", "training")
+TAGGED = ("experiment", "recipe", "direction", "arm", "depth", "fraction", "seed", "source", "set")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a run was given, and where and when it happened, as far as that is known."""
+
+    inputs: Mapping[str, str]
+    params: Mapping[str, Any]
+    start: float  # seconds since 1970
+    commit: str | None
+    host: str | None
+
+
+def params_of(run: Run, sections: Mapping[str, Any]) -> dict[str, str]:
+    """The cell's coordinates, the labels used, and the flattened student and training sections."""
+    values = {name: run[name] for name in COORDINATES if run.get(name) is not None}
+    for name, count in (run.get("real_labels") or {}).items():
+        values[f"real_labels.{name}"] = "unknown" if count is None else count
+    for section in SECTIONS:
+        values |= dict(_flat(section, sections.get(section) or {}))
+    return {name: _text(value) for name, value in values.items()}
+
+
+def tags_of(run: Run, origin: Origin, parent: str | None) -> dict[str, str]:
+    """Coordinates to filter by, and whose run it is."""
+    tags = {name: _text(run[name]) for name in TAGGED if run.get(name) is not None}
+    tags |= {
+        DIGEST: run["digest"],
+        "mlflow.source.name": f"pipelines/{run['experiment']}.py",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": getpass.getuser(),
+    }
+    if parent:
+        tags["mlflow.parentRunId"] = parent
+    if origin.commit:
+        tags["mlflow.source.git.commit"] = origin.commit.removesuffix("-dirty")
+        tags["mlflow.source.git.dirty"] = str(origin.commit.endswith("-dirty"))
+    if origin.host:
+        tags["host"] = origin.host
+    return tags
+
+
+def epoch_points(metrics: Mapping[str, Any], time: float) -> list[Point]:
+    """One epoch's numbers, step = epoch."""
+    step = int(metrics["epoch"])
+    return [
+        Point(name, float(value), step, time)
+        for name, value in metrics.items()
+        if name != "epoch" and isinstance(value, int | float) and math.isfinite(value)
+    ]
+
+
+def summary_points(run: Run, time: float) -> list[Point]:
+    """`last/test_top1` and the like: the papers' mean and std over the last epochs."""
+    points = []
+    for name, estimate in run.get("last", {}).items():
+        flat = f"last/{name.replace('/', '_')}"
+        points.append(Point(flat, float(estimate["mean"]), 0, time))
+        points.append(Point(f"{flat}_std", float(estimate["std"]), 0, time))
+    return points
+
+
+def datasets_of(run: Run, inputs: Mapping[str, str], known: dict[str, str]) -> list[DatasetInput]:
+    """The image sets that this run read, under DVC's digests, with what each was for.
+
+    MLflow takes 36 characters, so our own digest stands in full in the input's tag.
+    """
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    found = []
+    for path, own in inputs.items():
+        context = _context(run, path)
+        if context is None:
+            continue
+        source = json.dumps({"path": path, "dvc": known.get(path), "digest": own})
+        name = "/".join(PurePosixPath(path).parts[-2:])
+        dataset = Dataset(
+            name=name, digest=dataset_digest(path, own, known), source_type="dvc", source=source
+        )
+        tags = {"mlflow.data.context": context, DIGEST: own}
+        if path in known:
+            tags["dvc.md5"] = known[path]
+        found.append(DatasetInput(dataset, [InputTag(key, text) for key, text in tags.items()]))
+    return found
+
+
+def begin(store: Store, run: Run, origin: Origin, *, parent: str, known: dict[str, str]) -> str:
+    """Create the MLflow run with all that is known before its first epoch; return its id."""
+    tags = tags_of(run, origin, parent) | {INPUTS: json.dumps(dict(origin.inputs))}
+    created = store.client.create_run(
+        store.experiment(run["recipe"]),
+        start_time=round(origin.start * 1000),
+        run_name=run["name"],
+        tags=tags,
+    )
+    run_id = str(created.info.run_id)
+    store.write(run_id, params=params_of(run, origin.params))
+    datasets = datasets_of(run, origin.inputs, known)
+    if datasets:
+        store.client.log_inputs(run_id, datasets)
+    return run_id
+
+
+def _context(run: Run, path: str) -> str | None:
+    parts = PurePosixPath(path).parts
+    if parts[:2] != ("artifacts", "sets"):
+        return None
+    if parts[-1] in ("val", "test"):
+        return "evaluation"
+    if parts[-1] == run.get("set") or (run["experiment"] == "generator" and parts[-1] == "corpus"):
+        return "training"
+    return "donor" if parts[-1] == run.get("donor_set") else None
+
+
+def _flat(prefix: str, section: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in section.items():
+        if isinstance(value, Mapping):
+            yield from _flat(f"{prefix}.{name}", value)
+        else:
+            yield f"{prefix}.{name}", value
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

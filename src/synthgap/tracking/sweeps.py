@@ -1,0 +1,156 @@
+"""Parent runs: one a sweep, with accuracy against depth (or labels) as its own metrics."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from synthgap.artifacts import content_digest
+from synthgap.tracking.runs import CONTENT, Run
+from synthgap.tracking.store import NOTE_TAG, Point, Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as MlflowRun
+
+SWEEP, SUPERSEDED = "synthgap.sweep", "synthgap.superseded"
+SCORE, SELECTION_SCORE = "test/top1", "val/top1"
+NOTES = {
+    "train": "Students from scratch, one child a source and seed. `accuracy/<set>` compares the "
+    "sources: `train` is real, `corpus` is what the generator has seen, `g<scale>` is synthetic.",
+    "transfer": "Freeze the first N units of a donor, relearn the rest on the other source. Look "
+    "at the model metrics: `accuracy/synthetic_to_real` and `accuracy/real_to_synthetic` against "
+    "the step, which is the depth N.",
+    "control": "The same cut within one source: what freezing itself costs. `accuracy/"
+    "real_to_real` and `accuracy/synthetic_to_synthetic` against the step, which is the depth N.",
+    "reduce": "A frozen synthetic prefix and ever fewer real labels. `accuracy/prefix_n<depth>` "
+    "against the step, which is 1/fraction (1 = all labels).",
+    "baselines": "Fewer real labels without freezing: from scratch, and all layers fine-tuned from "
+    "the synthetic donor. `accuracy/<arm>` against the step, which is 1/fraction (1 = all labels).",
+    "generator": "The text-to-image pipeline's training; its child's losses against the step.",
+}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The runs of one experiment that share every parameter but the cells' coordinates."""
+
+    recipe: str
+    experiment: str
+    digest: str
+
+
+def sweep_of(run: Run, params: Mapping[str, Any]) -> Sweep:
+    """The sweep a run belongs to: other parameters, another parent."""
+    recipe, experiment = str(run["recipe"]), str(run["experiment"])
+    identity = {"recipe": recipe, "experiment": experiment, "params": dict(params)}
+    return Sweep(recipe, experiment, content_digest(identity))
+
+
+def curve(runs: Sequence[Run]) -> dict[tuple[str, int], float]:
+    """Mean over seeds of the last epochs' top-1 in percent, by (metric name, step).
+
+    The step is the depth for transfer and control, 1/fraction where labels are reduced, 0 else.
+    """
+    scores: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for run in runs:
+        for kind, score in (("accuracy", SCORE), ("val_accuracy", SELECTION_SCORE)):
+            if score in run.get("last", {}):
+                line, step = _place(run)
+                scores[f"{kind}/{line}", step].append(float(run["last"][score]["mean"]))
+    return {key: round(fmean(values), 4) for key, values in sorted(scores.items())}
+
+
+def begin_sweep(store: Store, sweep: Sweep, *, start: float) -> str:
+    """Create the parent run; return its id."""
+    tags = {
+        SWEEP: sweep.digest,
+        "recipe": sweep.recipe,
+        "experiment": sweep.experiment,
+        "mlflow.source.name": f"pipelines/{sweep.experiment}.py",
+        "mlflow.source.type": "LOCAL",
+        NOTE_TAG: NOTES.get(sweep.experiment, f"Runs of the {sweep.experiment} experiment."),
+    }
+    created = store.client.create_run(
+        store.experiment(sweep.recipe),
+        start_time=round(start * 1000),
+        run_name=sweep.experiment,
+        tags=tags,
+    )
+    return str(created.info.run_id)
+
+
+def find_sweep(store: Store, sweep: Sweep) -> MlflowRun | None:
+    """The sweep's current parent run, if there is one."""
+    found = store.client.search_runs(
+        [store.experiment(sweep.recipe)],
+        f"tags.`{SWEEP}` = '{sweep.digest}'",
+        order_by=["attributes.start_time DESC"],
+    )
+    return next((run for run in found if SUPERSEDED not in run.data.tags), None)
+
+
+def finish_sweep(store: Store, run_id: str, points: Mapping[tuple[str, int], float]) -> None:
+    """Write the curve and close the parent.
+
+    A chart has one value at a step, so only points that the parent lacks may be in `points`.
+    """
+    run = store.client.get_run(run_id)
+    start = run.info.start_time / 1000
+    store.write(run_id, [Point(name, value, step, start) for (name, step), value in points.items()])
+    store.client.set_terminated(run_id, "FINISHED")
+
+
+def shown_points(store: Store, run: MlflowRun) -> dict[tuple[str, int], float]:
+    """What the parent's charts show now."""
+    names = [name for name in run.data.metrics if name.startswith(("accuracy/", "val_accuracy/"))]
+    return {
+        (name, metric.step): metric.value
+        for name in names
+        for metric in store.client.get_metric_history(run.info.run_id, name)
+    }
+
+
+def settle_sweep(
+    store: Store, parent: MlflowRun, runs: Sequence[Run], children: Sequence[str]
+) -> str:
+    """Make the parent's charts say what `runs` say; return the id of the parent that does.
+
+    MLflow cannot take back a point, so where a value changed a new parent takes the children over
+    and the old one keeps what is no longer in any output.
+    """
+    wanted, run_id = curve(runs), str(parent.info.run_id)
+    content = content_digest({f"{name}@{step}": value for (name, step), value in wanted.items()})
+    if parent.data.tags.get(CONTENT) == content and parent.info.status == "FINISHED":
+        return run_id
+    shown = shown_points(store, parent)
+    if any(wanted.get(key) != value for key, value in shown.items()):
+        store.write(run_id, tags={SUPERSEDED: "true", "mlflow.runName": f"{_name(runs)} (older)"})
+        run_id = begin_sweep(store, _again(parent), start=parent.info.start_time / 1000)
+        for child in children:
+            store.write(child, tags={"mlflow.parentRunId": run_id})
+        shown = {}
+    missing = {key: value for key, value in wanted.items() if key not in shown}
+    finish_sweep(store, run_id, missing)
+    store.write(run_id, tags={CONTENT: content})
+    return run_id
+
+
+def _again(parent: MlflowRun) -> Sweep:
+    tags = parent.data.tags
+    return Sweep(tags["recipe"], tags["experiment"], tags[SWEEP])
+
+
+def _name(runs: Sequence[Run]) -> str:
+    return str(runs[0]["experiment"])
+
+
+def _place(run: Run) -> tuple[str, int]:
+    if run.get("arm"):
+        depth = f"_n{run['depth']}" if run.get("depth") else ""
+        return f"{run['arm']}{depth}", round(1 / run["fraction"])
+    if run.get("direction"):
+        return str(run["direction"]).replace("->", "_to_"), int(run["depth"])
+    return str(run["set"]), 0

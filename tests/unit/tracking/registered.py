@@ -1,0 +1,28 @@
+"""Prefixes as stage `register` leaves them."""
+
+from pathlib import Path
+
+from fake_cells import RECIPE, STUDENT
+
+from synthgap.artifacts import Artifacts, silent
+from synthgap.params.sections import Grid, Register
+from synthgap.tracking.prefix import student_of
+from synthgap.tracking.register import RegisterParams, register
+
+NAME = "digits-resnet10t-synthetic"
+
+
+def run_register(root: Path, depths: tuple[int, ...]) -> None:
+    grid = Grid((2.0,), ("train", "g2.0"), depths, (2,), (1,), (4,))
+    params = RegisterParams(student_of({"student": STUDENT}), Register(2.0, 0), grid)
+    register(params, Artifacts(root, RECIPE), silent)
+
+
+def folder_of(root: Path, depth: int, source: str = "synthetic") -> Path:
+    return root / f"artifacts/register/{RECIPE}/resnet10t-{source}/n{depth}"
+
+
+def flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
