@@ -1,6 +1,5 @@
 """The real images beside the checkout, and a scratch checkout that DVC and git know."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -20,16 +19,6 @@ def _own_dvc_site_cache(tmp_path_factory):
         patch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path_factory.mktemp("dvc-site")))
         patch.setenv("DVC_NO_ANALYTICS", "1")
         yield
-
-
-@pytest.fixture
-def shared() -> Path:
-    """The folder of real images beside the checkout."""
-    given = os.environ.get("SYNTHGAP_TEST_DATA")
-    folder = Path(given) if given else REPOSITORY.parent / "shared"
-    if not (folder / "data" / "cifar10.zip").is_file():
-        pytest.skip(f"{folder}: no data/cifar10.zip (SYNTHGAP_TEST_DATA)")
-    return folder
 
 
 STAGE = """stages:

@@ -69,3 +69,13 @@ def tree(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def yes(question):
+    """Agree, as a person who means it would."""
+    return True
+
+
+def never(question):
+    """Fail, since nothing should be asked."""
+    raise AssertionError(question)

@@ -7,11 +7,10 @@ import zipfile
 from contextlib import nullcontext
 
 import pytest
-from image_folders import dvc, git, paint, paint_folder, tree
+from image_folders import dvc, git, never, paint, paint_folder, tree, yes
 
 from synthgap.artifacts import Artifacts
 from synthgap.data import importing, versioning
-from synthgap.data.folder import RawFolder
 from synthgap.data.importing import import_set, pin_set
 from synthgap.data.ingest import IngestParams, ingest
 from synthgap.data.overview import overview
@@ -21,14 +20,6 @@ from synthgap.params.sections import Data, Splits
 
 # DVC 3.67 reads `pygtrie._NoneStep.value`, which pygtrie deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
-
-
-def yes(question):
-    return True
-
-
-def never(question):
-    raise AssertionError(question)
 
 
 def ingest_of(root, name):
@@ -290,13 +281,3 @@ def test_a_kill_between_the_renames_loses_nothing_if_the_source_is_gone(imported
     with pytest.raises(DataError, match="missing"):
         import_set(checkout, "mine", tmp_path / "none", yes)
     assert tree(checkout / "data" / "mine") == tree(mine)  # the old set is back
-
-
-@pytest.mark.slow
-def test_cifar10_from_its_zip(checkout, shared):
-    """The real thing: 60,000 images, published counts, every one decoded."""
-    done = import_set(checkout, "cifar10", shared / "data" / "cifar10.zip", never)
-    assert (done.outcome, done.num_images, done.num_classes) == ("added", 60_000, 10)
-    folder = RawFolder.read(checkout / "data" / "cifar10")
-    assert folder.splits == ("test", "train")
-    assert left_over(checkout) == []

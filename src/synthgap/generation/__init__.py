@@ -1,0 +1,1 @@
+"""Text-to-image pipelines: trained here or pinned, and the synthetic sets sampled from them."""

@@ -1,0 +1,274 @@
+"""Stage `generator`: a text-to-image pipeline, trained here on `corpus` or made elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthgap.artifacts import (
+    Artifacts,
+    Log,
+    content_digest,
+    environment,
+    folder_digest,
+    hold,
+    write_json,
+)
+from synthgap.data.image_set import ImageSet
+from synthgap.errors import GeneratorError, ParamsError
+from synthgap.generation.provenance import Provenance, pin, pipeline_digest
+from synthgap.params.reading import section_dict
+from synthgap.params.sections import Data, Generator, Runtime
+from synthgap.seeding import derived_seed
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from torch import nn
+
+    from synthgap.generation.learning import Course
+    from synthgap.generation.losses import LossAt
+
+LOCK_TIMEOUT_S = 3600.0
+FINISHED = "finished"
+RUN = "run.json"
+
+
+@dataclass(frozen=True)
+class GeneratorParams:
+    """What stage `generator` reads of params.yaml; of `runtime` only device and precision."""
+
+    seed: int
+    runtime: Runtime
+    data: Data
+    generator: Generator
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """One training: what it learns from, and how its record begins."""
+
+    params: GeneratorParams
+    corpus: ImageSet
+    captions: dict[str, str]
+    folder: Path  # in the work folder
+    run: dict[str, Any]
+    log: Log
+
+
+def make_generator(params: GeneratorParams, artifacts: Artifacts, log: Log) -> None:
+    """Write the pipeline folder with provenance.json and run.json, or a pin's provenance.json.
+
+    A killed training goes on from its last checkpoint and ends with the same bytes.
+
+    Raises:
+        GeneratorError: the pin is not what was declared, or the training cannot go on.
+        ParamsError: the image size does not suit the networks.
+        DataError: `corpus` is missing or damaged.
+        WorkError: another process is still making it.
+    """
+    if params.generator.pin is not None:
+        _pin(params, artifacts)
+    else:
+        _train(params, artifacts, log)
+
+
+def code_digest() -> str:
+    """Of this package: work in progress is resumed only by the code that began it."""
+    return folder_digest(Path(__file__).parent, pattern="*.py")
+
+
+def _pin(params: GeneratorParams, artifacts: Artifacts) -> None:
+    assert params.generator.pin is not None
+    provenance = pin(params.generator.pin, root=artifacts.root)
+    identity = {"experiment": "generator", "recipe": artifacts.recipe, **provenance.as_json()}
+    with hold(
+        artifacts.work, identity, artifacts.generator, timeout_s=LOCK_TIMEOUT_S
+    ) as work:  # fmt: skip
+        if not work.finished:
+            provenance.write(work.folder / FINISHED)
+            work.publish(work.folder / FINISHED)
+
+
+def _train(params: GeneratorParams, artifacts: Artifacts, log: Log) -> None:
+    from synthgap.generation.machine import torch_threads
+
+    _check_size(params)
+    corpus = ImageSet.read(artifacts.image_set("corpus"))
+    if not len(corpus):
+        raise GeneratorError(
+            f"{corpus.root}: no images, expected some to train on; set data.splits.corpus"
+        )
+    record = _record(params, artifacts, corpus)
+    identity = {**record, "code": code_digest()}
+    with (
+        hold(
+            artifacts.work, identity, artifacts.generator, timeout_s=LOCK_TIMEOUT_S
+        ) as work,
+        torch_threads(params.generator.threads),
+    ):  # fmt: skip
+        if work.finished:
+            return
+        lesson = _Lesson(
+            params, corpus, _captions(params, corpus), work.folder, _run(record, corpus), log
+        )
+        epochs = _told(lesson, record)
+        finished = work.folder / FINISHED
+        _provenance(lesson, finished).write(finished)
+        runs = [{**lesson.run, "epochs": epochs, "last": {}}]
+        write_json(finished / RUN, {**record, "runs": runs})
+        work.publish(finished)
+
+
+def _record(params: GeneratorParams, artifacts: Artifacts, corpus: ImageSet) -> dict[str, Any]:
+    """All that determines the pipeline's bytes, as run.json begins."""
+    from synthgap.generation.machine import device_name
+
+    threads = params.generator.threads
+    return {
+        "schema": 1,
+        "experiment": "generator",
+        "recipe": artifacts.recipe,
+        "inputs": {corpus.root.relative_to(artifacts.root).as_posix(): corpus.digest},
+        "environment": environment(threads=threads, device=device_name(params.runtime)),
+        "params": {
+            "seed": params.seed,
+            "image_size": params.data.image_size,
+            "precision": params.runtime.precision,
+            "generator": section_dict(params.generator),
+        },
+        "units": [],
+    }
+
+
+def _told(lesson: _Lesson, record: Mapping[str, Any]) -> list[dict[str, float]]:
+    """Train with the log told of start, every record and end."""
+    digest, log, epochs = lesson.run["digest"], lesson.log, []
+    start = {"run": lesson.run, "inputs": record["inputs"], "params": record["params"]}
+    log(digest, {"event": "start", **start})
+    try:
+        for epoch in _learn(lesson):
+            epochs.append(epoch)
+            log(digest, {"event": "epoch", "metrics": epoch})
+    except BaseException:
+        log(digest, {"event": "end", "status": "FAILED"})
+        raise
+    log(digest, {"event": "end", "status": "FINISHED"})
+    return epochs
+
+
+def _learn(lesson: _Lesson) -> Iterator[dict[str, float]]:
+    """Train both phases and save the pipeline, yielding records of the losses."""
+    import torch
+
+    from synthgap.generation import losses, networks
+    from synthgap.generation.machine import accelerator, seeded_weights
+    from synthgap.generation.prompts import make_tokenizer
+
+    networks.quiet()
+    params, corpus = lesson.params, lesson.corpus
+    settings, seed = params.generator, derived_seed(params.seed, "generator")
+    machine = accelerator(params.runtime)
+    pixels = corpus.pixels(params.data.image_size)
+    tokenizer = make_tokenizer(lesson.captions)
+    with seeded_weights(derived_seed(seed, "autoencoder", "weights")):
+        autoencoder = networks.build_autoencoder(
+            settings.autoencoder, image_size=params.data.image_size
+        )
+    loss_at = losses.autoencoder_loss(autoencoder, pixels, settings.autoencoder, seed=seed)
+    yield from _phase(_course(lesson, "autoencoder"), autoencoder, loss_at, machine)
+    latents = losses.encode(autoencoder, pixels)
+    autoencoder.register_to_config(scaling_factor=latents.scaling_factor)
+    with seeded_weights(derived_seed(seed, "denoiser", "weights")):
+        parts = networks.build_conditioned(
+            settings.denoiser,
+            tokenizer,
+            latent_channels=settings.autoencoder.latent_channels,
+            latent_size=latents.mean.shape[-1],
+        )
+    spoken = [lesson.captions[corpus.classes[label]] for label in corpus.labels]
+    captions = losses.caption_tokens(tokenizer, spoken)
+    loss_at = losses.denoiser_loss(parts, latents, captions, settings.denoiser, seed=seed)
+    network = torch.nn.ModuleList([parts.text_encoder, parts.unet])
+    for epoch in _phase(_course(lesson, "denoiser"), network, loss_at, machine):
+        yield {**epoch, "epoch": settings.autoencoder.steps + epoch["epoch"]}
+    finished = lesson.folder / FINISHED
+    shutil.rmtree(finished, ignore_errors=True)  # what a killed save has left
+    networks.save_pipeline(finished, autoencoder.cpu(), parts)
+
+
+def _phase(
+    course: Course, network: nn.Module, loss_at: LossAt, machine: Accelerator
+) -> Iterator[dict[str, float]]:
+    from synthgap.generation.learning import learn
+    from synthgap.generation.progress import Progress
+
+    progress = Progress(f"generator, {course.name}", course.steps, "steps")
+    for record in learn(course, network, loss_at, machine):
+        if record.again:
+            progress.done = record.step
+        else:
+            progress.advance(record.step - progress.done, f", loss {record.loss:.4f}")
+        yield {"epoch": record.step, f"{course.name}/loss": record.loss}
+
+
+def _course(lesson: _Lesson, name: str) -> Course:
+    from synthgap.generation.learning import Course
+
+    settings = lesson.params.generator
+    denoising = name == "denoiser"
+    phase = settings.denoiser if denoising else settings.autoencoder
+    return Course(
+        name=name,
+        steps=phase.steps,
+        learning_rate=phase.learning_rate,
+        ema_decay=settings.denoiser.ema_decay if denoising else 0.0,
+        checkpoint=lesson.folder / f"{name}.pt",
+        checkpoint_every_steps=settings.checkpoint_every_steps,
+    )
+
+
+def _captions(params: GeneratorParams, corpus: ImageSet) -> dict[str, str]:
+    from synthgap.generation.prompts import fill
+
+    template = params.generator.denoiser.caption
+    return {name: fill(template, name) for name in corpus.classes}
+
+
+def _run(record: Mapping[str, Any], corpus: ImageSet) -> dict[str, Any]:
+    settings = record["params"]["generator"]
+    return {
+        "digest": content_digest(record),
+        "name": f"generator {record['recipe']}",
+        "experiment": "generator",
+        "recipe": record["recipe"],
+        "seed": record["params"]["seed"],
+        "num_images": len(corpus),
+        "num_steps": settings["autoencoder"]["steps"] + settings["denoiser"]["steps"],
+    }
+
+
+def _provenance(lesson: _Lesson, finished: Path) -> Provenance:
+    return Provenance(
+        kind="train",
+        location=None,
+        revision=None,
+        sha256=pipeline_digest(finished),
+        classes=lesson.corpus.classes,
+        real_labels=len(lesson.corpus),
+        training_set=lesson.corpus.digest,
+    )
+
+
+def _check_size(params: GeneratorParams) -> None:
+    """Both networks halve the side once a level but the first, and diffusers counts in eights."""
+    settings, size = params.generator, params.data.image_size
+    halvings = len(settings.autoencoder.channels) + len(settings.denoiser.channels) - 2
+    step = max(8, 2**halvings)
+    if size % step:
+        raise ParamsError(
+            f"params.yaml, data.image_size: {size}, expected a multiple of {step} px for a "
+            "generator with so many levels; change it or shorten generator.*.channels"
+        )

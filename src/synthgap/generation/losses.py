@@ -1,0 +1,115 @@
+"""What the two phases minimise, as functions of the step alone.
+
+The autoencoder learns as in Rombach et al. 2022 (without the adversarial term), the denoiser with
+the velocity loss of Salimans and Ho 2022 and the caption dropout of Ho and Salimans 2021.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from synthgap.generation.foreign import AutoencoderModel, Tokenizer
+from synthgap.generation.networks import TRAIN_TIMESTEPS, Conditioned, build_scheduler
+from synthgap.generation.prompts import tokens
+from synthgap.params.sections import Autoencoder, Denoiser
+from synthgap.seeding import torch_stream
+
+ENCODING_BATCH = 64
+
+LossAt = Callable[[int], Tensor]
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Gaussian latents of every image: mean and std, (num_images, channels, height, width)."""
+
+    mean: Tensor
+    std: Tensor
+
+    @property
+    def scaling_factor(self) -> float:
+        """What makes a draw from them have unit variance over the whole set."""
+        return float((self.mean.var(correction=0) + self.std.square().mean()).rsqrt())
+
+
+def autoencoder_loss(
+    autoencoder: AutoencoderModel, pixels: np.ndarray, settings: Autoencoder, *, seed: int
+) -> LossAt:
+    """Squared error of the reconstruction plus the weighted KL divergence a latent value.
+
+    `pixels` are uint8 (num_images, height, width, 3).
+    """
+
+    def loss_at(step: int) -> Tensor:
+        draw = torch_stream(seed, "generator", "autoencoder", step)
+        chosen = torch.randint(len(pixels), (settings.batch_size,), generator=draw)
+        images = _images(pixels, chosen, autoencoder.device)
+        posterior = autoencoder.encode(images).latent_dist
+        restored = autoencoder.decode(posterior.sample(draw)).sample
+        divergence = posterior.kl().mean() / posterior.mean[0].numel()
+        loss: Tensor = functional.mse_loss(restored, images) + settings.kl_weight * divergence
+        return loss
+
+    return loss_at
+
+
+def denoiser_loss(
+    parts: Conditioned, latents: Latents, captions: Tensor, settings: Denoiser, *, seed: int
+) -> LossAt:
+    """Squared error of the velocity that is predicted from noisy latents and their captions.
+
+    `captions` are token ids (num_images + 1, length); the last row is the empty prompt, which
+    stands in for a share of the captions so that guidance has its unconditional branch.
+    """
+    scheduler = build_scheduler()
+    device = latents.mean.device
+    scale = latents.scaling_factor
+
+    def loss_at(step: int) -> Tensor:
+        draw = torch_stream(seed, "generator", "denoiser", step)
+        batch = settings.batch_size
+        chosen = torch.randint(len(latents.mean), (batch,), generator=draw)
+        dropped = torch.rand(batch, generator=draw) < settings.caption_dropout
+        timesteps = torch.randint(TRAIN_TIMESTEPS, (batch,), generator=draw).to(device)
+        spread, noise = (
+            torch.randn(batch, *latents.mean.shape[1:], generator=draw).to(device) for _ in range(2)
+        )
+        spoken = captions[torch.where(dropped, len(captions) - 1, chosen)].to(device)
+        chosen = chosen.to(device)
+        clean = (latents.mean[chosen] + latents.std[chosen] * spread) * scale
+        noisy = scheduler.add_noise(clean, noise, timesteps)
+        text = parts.text_encoder(spoken).last_hidden_state
+        predicted = parts.unet(noisy, timesteps, text).sample
+        return functional.mse_loss(
+            predicted.float(), scheduler.get_velocity(clean, noise, timesteps)
+        )
+
+    return loss_at
+
+
+def encode(autoencoder: AutoencoderModel, pixels: np.ndarray) -> Latents:
+    """The trained autoencoder's latents of every image."""
+    means, stds = [], []
+    with torch.no_grad():
+        for part in torch.split(torch.arange(len(pixels)), ENCODING_BATCH):
+            posterior = autoencoder.encode(_images(pixels, part, autoencoder.device)).latent_dist
+            means.append(posterior.mean)
+            stds.append(posterior.std)
+    return Latents(torch.cat(means), torch.cat(stds))
+
+
+def caption_tokens(tokenizer: Tokenizer, captions: list[str]) -> Tensor:
+    """Token ids of every caption, and of the empty prompt in the last row."""
+    return tokens(tokenizer, [*captions, ""])
+
+
+def _images(pixels: np.ndarray, chosen: Tensor, device: torch.device) -> Tensor:
+    """Float32 (batch, 3, height, width) in [-1, 1]."""
+    batch = torch.from_numpy(pixels[chosen.numpy()]).to(device)
+    return batch.permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -1,0 +1,53 @@
+"""One line that tells how far a long job is, how fast and for how long still."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+
+EVERY_S = 5.0
+
+
+@dataclass
+class Progress:
+    """Tell about `total` things; a terminal sees one line renewed, a log a line every 5 s.
+
+    The rate is that since the last line.
+    """
+
+    name: str
+    total: int
+    unit: str
+    done: int = 0  # at first: what an earlier process has left
+    _since: float = field(default_factory=time.monotonic)
+    _fresh: int = 0
+
+    def advance(self, count: int, note: str = "") -> None:
+        """Count `count` more things as done, and tell if it is time to."""
+        self.done += count
+        self._fresh += count
+        elapsed = time.monotonic() - self._since
+        if elapsed < EVERY_S and self.done < self.total:
+            return
+        rate = self._fresh / max(elapsed, 1e-9)
+        self._since, self._fresh = time.monotonic(), 0
+        left = (self.total - self.done) / max(rate, 1e-9)
+        line = f"{self.name}: {self.done} of {self.total} {self.unit}{note}, {rate:.1f} "
+        line += f"{self.unit}/s, {_clock(left)} left"
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\033[K{line}" + ("\n" if self.done >= self.total else ""))
+        else:
+            sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+
+def tell(line: str) -> None:
+    """Write one line where progress is written."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

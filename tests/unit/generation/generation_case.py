@@ -1,0 +1,101 @@
+"""A tiny generator on tiny images: seconds to train, every law of the real one."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from synthgap.artifacts import Artifacts, silent
+from synthgap.data.image_set import ImageSet, write_manifest, write_png
+from synthgap.generation.generator import GeneratorParams, make_generator
+from synthgap.generation.synthesis import SynthesizeParams, synthesize
+from synthgap.params.sections import (
+    Autoencoder,
+    Data,
+    Denoiser,
+    Generator,
+    Runtime,
+    Splits,
+    Synthesize,
+)
+
+CLASSES = ("0", "snow_leopard")
+COUNTS = {"corpus": (5, 4), "train": (4, 3)}
+RUNTIME = Runtime(1, 1, 1, "cpu", "fp32")
+DATA = Data("tiny", 8, "png", Splits(4, 4, 1, "rest"))
+GENERATOR = GeneratorParams(
+    seed=3,
+    runtime=RUNTIME,
+    data=DATA,
+    generator=Generator(
+        kind="train",
+        pin=None,
+        threads=1,
+        checkpoint_every_steps=20,
+        autoencoder=Autoencoder((8, 8), 4, 5, 4, 1e-3, 1e-3),
+        denoiser=Denoiser((8, 16), 8, 60, 4, 1e-3, "a {class}", 0.1, 0.9),
+    ),
+)
+SYNTHESIZE = SynthesizeParams(
+    seed=3,
+    runtime=RUNTIME,
+    data=DATA,
+    synthesize=Synthesize("a {class}", "", "as_train", 2, 8, 8, 2, 1),
+)
+
+
+def real_sets(root: Path) -> Artifacts:
+    """Image sets `corpus` and `train` of noise under `root`."""
+    artifacts = Artifacts(root, "tiny")
+    draw = np.random.default_rng(0)
+    for name, counts in COUNTS.items():
+        folder = artifacts.image_set(name)
+        columns: dict[str, list] = {"path": [], "label": [], "sha256": []}
+        for label, count in enumerate(counts):
+            for index in range(count):
+                path = f"{CLASSES[label]}/{index}.png"
+                pixels = draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+                columns["path"].append(path)
+                columns["label"].append(label)
+                columns["sha256"].append(write_png(folder / path, pixels))
+        write_manifest(folder, kind="real", classes=CLASSES, columns=columns)
+    return artifacts
+
+
+def train(artifacts: Artifacts, params: GeneratorParams = GENERATOR) -> None:
+    make_generator(params, artifacts, silent)
+
+
+def sampled(artifacts: Artifacts, scale: float = 2.0, **changes) -> ImageSet:
+    """The set of one guidance scale, with `changes` to section synthesize."""
+    section = replace(SYNTHESIZE.synthesize, **changes)
+    synthesize(replace(SYNTHESIZE, synthesize=section), artifacts, guidance_scale=scale)
+    return ImageSet.read(artifacts.image_set(artifacts.synthetic(scale)))
+
+
+def with_generator(trained: Artifacts, root: Path) -> Artifacts:
+    """A fresh checkout that has the trained generator and the real sets."""
+    artifacts = real_sets(root)
+    shutil.copytree(trained.generator, artifacts.generator)
+    return artifacts
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Content of every file below `folder` by relative name."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def run_child(script: str, root: Path) -> int:
+    """Exit status of a Python process that runs `script` with sys.argv[1] = root."""
+    header = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+    child = subprocess.run([sys.executable, "-c", header + script, str(root)], check=False)
+    return child.returncode
