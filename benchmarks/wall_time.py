@@ -32,7 +32,8 @@ def covered(intervals: list[Interval], within: Interval) -> float:
 def measure(root: Path) -> dict[str, Any]:
     """Seconds by stage, and how much of them was own work."""
     times = root / ".synthgap" / "times"
-    runs = [read_json(path) for path in sorted((times / "epochs").glob("*.json"))]
+    folders = (times / "epochs", times / "sampling")
+    runs = [read_json(path) for folder in folders for path in sorted(folder.glob("*.json"))]
     intervals = [(run["start"], run["end"]) for run in runs]
     cells = [read_json(path) for path in sorted((times / "stages").glob("*.json"))]
     stages: dict[str, dict[str, float]] = defaultdict(

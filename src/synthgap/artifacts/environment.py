@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import platform
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-DEFINING_PACKAGES = ("torch", "torchvision", "timm", "accelerate", "diffusers", "numpy", "pillow")
+DEFINING_PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "accelerate",
+    "diffusers",
+    "transformers",
+    "numpy",
+    "pillow",
+)
 
 
 @cache
@@ -27,7 +36,7 @@ def processor() -> str:
 
 def environment(*, threads: int, device: str = "cpu") -> dict[str, str | int]:
     """Library versions, processor or GPU model and threads: equal environments give equal bits."""
-    versions: dict[str, str | int] = {name: version(name) for name in DEFINING_PACKAGES}
+    versions = {name: _version(name) for name in DEFINING_PACKAGES}
     python = ".".join(platform.python_version_tuple()[:2])
     return {
         **versions,
@@ -36,6 +45,13 @@ def environment(*, threads: int, device: str = "cpu") -> dict[str, str | int]:
         "device": device,
         "threads": threads,
     }
+
+
+def _version(package: str) -> str | int:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a bare accelerator machine has no diffusers
+        return "none"
 
 
 def differences(ours: dict[str, str | int], theirs: dict[str, str | int]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from synthgap.artifacts import Artifacts, environment, file_digest, hold
+from synthgap.artifacts import Artifacts, environment, file_digest, hold, write_json
 from synthgap.data.image_set import ImageSet, square, write_manifest, write_png
 from synthgap.errors import GeneratorError, ParamsError
 from synthgap.generation.foreign import Pipeline
@@ -101,8 +102,11 @@ def synthesize(params: SynthesizeParams, artifacts: Artifacts, *, guidance_scale
     ):
         if work.finished:
             return
+        started = time.time()
         _sample_missing(wanted, work.folder)
         _assemble(wanted, work.folder)
+        times = {"name": output.name, "start": started, "end": time.time()}
+        write_json(artifacts.times / "sampling" / f"{artifacts.recipe}-{output.name}.json", times)
         work.publish(work.folder / FINISHED)
 
 
