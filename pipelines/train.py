@@ -2,13 +2,14 @@
 
 from synthgap import stage
 from synthgap.artifacts import Artifacts, Log
-from synthgap.experiments.train import TrainParams, train
+from synthgap.experiments.plan import Settings
+from synthgap.experiments.train import train
 
 
-def main(params: TrainParams, artifacts: Artifacts, log: Log, image_set: str) -> None:
+def main(params: Settings, artifacts: Artifacts, log: Log, image_set: str) -> None:
     """Train one student a seed."""
     train(params, artifacts, log, image_set=image_set)
 
 
 if __name__ == "__main__":
-    stage.run(main, shape=TrainParams, coordinates={"image_set": str})
+    stage.run(main, shape=Settings, coordinates={"image_set": str})

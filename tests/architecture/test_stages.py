@@ -117,10 +117,16 @@ def _wanted(name: str, *, narrow: bool) -> set[str]:
     """What `params:` must list; `narrow` names the lists of `grid` that the library reads."""
     keyword = next(word.value for word in _run_call(name).keywords if word.arg == "shape")
     path, shape = _class(stage_files()[name], ast.unparse(keyword))
-    targets = [node.target for node in shape.body if isinstance(node, ast.AnnAssign)]
-    fields = {target.id for target in targets if isinstance(target, ast.Name)}
+    fields = _fields(path, shape)
     narrowed = {**NARROWED, **({"grid": _grid_lists(path)} if narrow else {})}
     return set().union(*(narrowed.get(field, {field}) for field in fields))
+
+
+def _fields(path: Path, shape: ast.ClassDef) -> set[str]:
+    """The dataclass's fields, inherited ones included."""
+    targets = [node.target for node in shape.body if isinstance(node, ast.AnnAssign)]
+    own = {target.id for target in targets if isinstance(target, ast.Name)}
+    return own.union(*(_fields(*_class(path, ast.unparse(base))) for base in shape.bases))
 
 
 def _grid_lists(path: Path) -> set[str]:

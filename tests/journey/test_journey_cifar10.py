@@ -18,6 +18,7 @@ CIFAR = {
     "generator": {"denoiser": {"caption": "a photo of a {class}"}},
     "synthesize": {"prompt": "a photo of a {class}"},
     "validate": {"max_real_copy_share": 0.01},
+    "grid": {"guidance_scales": [2.0], "sets": ["train", "g2.0"]},
 }
 
 

@@ -12,6 +12,7 @@ from synthgap.artifacts.writing import (
     read_json,
     whole_file,
     write_json,
+    write_state,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "silent",
     "whole_file",
     "write_json",
+    "write_state",
 ]

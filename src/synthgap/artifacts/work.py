@@ -26,7 +26,11 @@ DONE = "work.json"
 
 @dataclass(frozen=True)
 class Work:
-    """A held work folder; `identity` says what it is for and `digest` is its name."""
+    """A held work folder; `identity` says what it is for and `digest` is its name.
+
+    `identity["code"]`, where there is one, keeps other code from resuming the work, but stays out
+    of the output's stamp: a changed comment must not change an output's bytes.
+    """
 
     folder: Path
     output: Path
@@ -41,14 +45,25 @@ class Work:
         outputs before it starts a stage, so nothing older can be there.
         """
         stamp = self.output / DONE
-        return stamp.is_file() and json.loads(stamp.read_text()).get("digest") == self.digest
+        same = stamp.is_file() and json.loads(stamp.read_text()) == self._stamp
+        return same and self._done.is_file()
 
     def publish(self, finished: Path | None = None) -> None:
         """Stamp the folder, or the `finished` part of it, and rename it into the output."""
         finished = finished or self.folder
-        write_json(finished / DONE, {"digest": self.digest})
+        write_json(finished / DONE, self._stamp)
         publish(finished, self.output)
+        self._done.touch()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def _stamp(self) -> dict[str, str]:
+        known = {name: value for name, value in self.identity.items() if name != "code"}
+        return {"digest": content_digest(known)}
+
+    @property
+    def _done(self) -> Path:
+        return self.folder.with_name(f"{self.digest}.done")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -29,6 +30,19 @@ def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
     with whole_file(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
+
+
+def write_state(path: Path, content: Mapping[str, Any]) -> None:
+    """Write tensors and plain values for `torch.load(weights_only=True)`, whole or not at all.
+
+    By way of memory, since torch turns a full disk into a RuntimeError; here it stays an OSError.
+    """
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(dict(content), buffer)
+    with whole_file(path) as partial:
+        partial.write_bytes(buffer.getbuffer())
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is whatever was written

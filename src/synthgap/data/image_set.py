@@ -106,11 +106,12 @@ class ImageSet:
             return loose
         path = store / f"{self.digest}-{size_px}.npy"
         if not path.is_file():
-            with whole_file(path) as partial:
-                packed = np.lib.format.open_memmap(partial, "w+", dtype=np.uint8, shape=shape)
+            # Written as a plain file: a full disk is an error there, but a crash in a memory map.
+            with whole_file(path) as partial, partial.open("wb") as file:
+                header = np.lib.format.header_data_from_array_1_0(np.empty(0, dtype=np.uint8))
+                np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
                 for index in range(len(self)):
-                    packed[index] = self._square(index, size_px)
-                packed.flush()
+                    file.write(self._square(index, size_px).tobytes())
         pixels: np.ndarray = np.load(path, mmap_mode="r")
         return pixels
 

@@ -11,17 +11,19 @@ import numpy as np
 from synthgap.artifacts import Artifacts, content_digest
 from synthgap.experiments.sources import Source
 from synthgap.models.checkpoint import load_weights
-from synthgap.params.sections import Runtime, Student, Training
+from synthgap.params.sections import Data, Runtime, Student, Train, Training
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What every run of a cell shares."""
+    """The sections of params.yaml that every training stage reads."""
 
     seed: int
     runtime: Runtime
+    data: Data
     student: Student
     training: Training
+    train: Train
 
 
 @dataclass(frozen=True)

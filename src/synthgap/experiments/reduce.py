@@ -11,22 +11,16 @@ from synthgap.experiments.plan import Donor, Plan, Settings, donor_seed
 from synthgap.experiments.sources import REAL, Source, open_source, subset
 from synthgap.models.build import build_student
 from synthgap.models.units import units_of
-from synthgap.params.sections import Data, Reduce, Runtime, Student, Train, Training
+from synthgap.params.sections import Reduce
 from synthgap.seeding import derived_seed
 
 Mode = Literal["scratch", "freeze", "finetune"]
 
 
 @dataclass(frozen=True)
-class ReduceParams:
+class ReduceParams(Settings):
     """The sections that stages `reduce` and `baselines` read."""
 
-    seed: int
-    runtime: Runtime
-    data: Data
-    student: Student
-    training: Training
-    train: Train
     reduce: Reduce
 
 
@@ -41,7 +35,7 @@ def reduce(
     share = _Share.open(params, artifacts, denominator)
     plans = [share.plan("freeze", depth, seed) for seed in params.reduce.seeds]
     cell = Cell("reduce", (denominator, depth), {"reduce": asdict(params.reduce)}, plans)
-    make_cell(cell, share.settings, artifacts, log)
+    make_cell(cell, params, artifacts, log)
 
 
 def baselines(params: ReduceParams, artifacts: Artifacts, log: Log, *, denominator: int) -> None:
@@ -55,7 +49,7 @@ def baselines(params: ReduceParams, artifacts: Artifacts, log: Log, *, denominat
     arms: list[tuple[Mode, int]] = [("scratch", 0), ("finetune", len(units_of(probe)))]
     plans = [share.plan(mode, depth, seed) for mode, depth in arms for seed in params.reduce.seeds]
     cell = Cell("baselines", (denominator,), {"reduce": asdict(params.reduce)}, plans)
-    make_cell(cell, share.settings, artifacts, log)
+    make_cell(cell, params, artifacts, log)
 
 
 @dataclass(frozen=True)
@@ -69,11 +63,6 @@ class _Share:
     def open(cls, params: ReduceParams, artifacts: Artifacts, denominator: int) -> Self:
         source = open_source(artifacts, REAL, params.data.image_size)
         return cls(params, artifacts, source, denominator)
-
-    @property
-    def settings(self) -> Settings:
-        params = self.params
-        return Settings(params.seed, params.runtime, params.student, params.training)
 
     def plan(self, mode: Mode, depth: int, seed: int) -> Plan:
         """One run on the seed's own subset, over units [0, depth) of the synthetic donor."""

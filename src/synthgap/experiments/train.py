@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from synthgap.artifacts import Artifacts, Log
 from synthgap.experiments.cell import Cell, make_cell
 from synthgap.experiments.plan import Plan, Settings, scale_of
 from synthgap.experiments.sources import open_source
-from synthgap.params.sections import Data, Runtime, Student, Train, Training
 
 
-@dataclass(frozen=True)
-class TrainParams:
-    """The sections that stage `train` reads."""
-
-    seed: int
-    runtime: Runtime
-    data: Data
-    student: Student
-    training: Training
-    train: Train
-
-
-def train(params: TrainParams, artifacts: Artifacts, log: Log, *, image_set: str) -> None:
+def train(params: Settings, artifacts: Artifacts, log: Log, *, image_set: str) -> None:
     """Train one student a seed on `image_set` and keep its weights.
 
     Raises:
@@ -39,6 +26,5 @@ def train(params: TrainParams, artifacts: Artifacts, log: Log, *, image_set: str
         )
         for seed in params.train.seeds
     ]
-    settings = Settings(params.seed, params.runtime, params.student, params.training)
     cell = Cell("train", (image_set,), {"train": asdict(params.train)}, plans, keep_weights=True)
-    make_cell(cell, settings, artifacts, log)
+    make_cell(cell, params, artifacts, log)

@@ -8,32 +8,20 @@ from synthgap.artifacts import Artifacts, Log
 from synthgap.experiments.cell import Cell, make_cell
 from synthgap.experiments.plan import Donor, Plan, Settings, donor_seed
 from synthgap.experiments.sources import REAL, Source, open_source
-from synthgap.params.sections import Control, Data, Runtime, Student, Train, Training, Transfer
+from synthgap.params.sections import Control, Transfer
 
 
 @dataclass(frozen=True)
-class TransferParams:
+class TransferParams(Settings):
     """The sections that stage `transfer` reads."""
 
-    seed: int
-    runtime: Runtime
-    data: Data
-    student: Student
-    training: Training
-    train: Train
     transfer: Transfer
 
 
 @dataclass(frozen=True)
-class ControlParams:
+class ControlParams(Settings):
     """The sections that stage `control` reads."""
 
-    seed: int
-    runtime: Runtime
-    data: Data
-    student: Student
-    training: Training
-    train: Train
     control: Control
 
 
@@ -47,7 +35,7 @@ def transfer(params: TransferParams, artifacts: Artifacts, log: Log, *, depth: i
     sweep = _Sweep(params, params.transfer, artifacts, depth)
     plans = sweep.plans([(synthetic, REAL), (REAL, synthetic)])
     cell = Cell("transfer", (depth,), {"transfer": asdict(params.transfer)}, plans)
-    make_cell(cell, sweep.settings, artifacts, log)
+    make_cell(cell, params, artifacts, log)
 
 
 def control(params: ControlParams, artifacts: Artifacts, log: Log, *, depth: int) -> None:
@@ -60,20 +48,15 @@ def control(params: ControlParams, artifacts: Artifacts, log: Log, *, depth: int
     sweep = _Sweep(params, params.control, artifacts, depth)
     plans = sweep.plans([(REAL, REAL), (synthetic, synthetic)])
     cell = Cell("control", (depth,), {"control": asdict(params.control)}, plans)
-    make_cell(cell, sweep.settings, artifacts, log)
+    make_cell(cell, params, artifacts, log)
 
 
 @dataclass(frozen=True)
 class _Sweep:
-    params: TransferParams | ControlParams
+    params: Settings
     section: Transfer | Control
     artifacts: Artifacts
     depth: int
-
-    @property
-    def settings(self) -> Settings:
-        params = self.params
-        return Settings(params.seed, params.runtime, params.student, params.training)
 
     def plans(self, pairs: list[tuple[str, str]]) -> list[Plan]:
         """One run for every (donor set, set) and seed."""

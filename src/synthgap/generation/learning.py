@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from synthgap.artifacts import whole_file
+from synthgap.artifacts import write_state
 from synthgap.errors import GeneratorError
 from synthgap.generation.progress import tell
 
@@ -132,18 +132,17 @@ def _take_step(
 
 
 def _keep(state: _State, course: Course) -> None:
-    with whole_file(course.checkpoint) as partial:
-        torch.save(
-            {
-                "network": state.network.state_dict(),
-                "optimizer": state.optimizer.state_dict(),
-                "average": state.average,
-                "step": state.step,
-                "records": [(record.step, record.loss) for record in state.records],
-                "pending": state.pending,
-            },
-            partial,
-        )
+    write_state(
+        course.checkpoint,
+        {
+            "network": state.network.state_dict(),
+            "optimizer": state.optimizer.state_dict(),
+            "average": state.average,
+            "step": state.step,
+            "records": [(record.step, record.loss) for record in state.records],
+            "pending": state.pending,
+        },
+    )
 
 
 def _restore(state: _State, course: Course) -> None:

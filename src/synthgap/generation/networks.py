@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,7 @@ def build_scheduler() -> Scheduler:
 def save_pipeline(folder: Path, autoencoder: AutoencoderModel, conditioned: Conditioned) -> None:
     """Write an ordinary StableDiffusionPipeline folder: JSON and safetensors only."""
     from diffusers import StableDiffusionPipeline
+    from safetensors import SafetensorError
 
     pipeline = StableDiffusionPipeline(
         vae=autoencoder,
@@ -124,4 +126,7 @@ def save_pipeline(folder: Path, autoencoder: AutoencoderModel, conditioned: Cond
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    pipeline.save_pretrained(folder, safe_serialization=True)
+    try:
+        pipeline.save_pretrained(folder, safe_serialization=True)
+    except SafetensorError as error:  # how safetensors says that the disk took no more
+        raise OSError(errno.ENOSPC, f"{error}", str(folder)) from error

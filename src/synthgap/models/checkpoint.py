@@ -19,12 +19,12 @@ def save(stem: Path, model: nn.Module, about: Mapping[str, Any]) -> None:
 
 def save_state(stem: Path, state: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
     """Write a state dict, or a part of one, as `save` does."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as serialise
 
     weights = stem.with_name(f"{stem.name}.safetensors")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     with whole_file(weights) as partial:
-        save_file(tensors, partial)
+        partial.write_bytes(serialise(tensors))
     write_json(
         stem.with_name(f"{stem.name}.json"), {**about, "weights_sha256": file_digest(weights)}
     )

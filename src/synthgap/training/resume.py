@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from synthgap.artifacts import whole_file
+from synthgap.artifacts import write_state
 from synthgap.training.scoring import Scores
 
 
@@ -40,8 +40,7 @@ class Keeper:
             "optimizer": optimizer.state_dict(),
             "epochs": [_packed(epoch) for epoch in epochs],
         }
-        with whole_file(self.path) as partial:
-            torch.save(state, partial)
+        write_state(self.path, state)
 
     def restore(self, model: nn.Module, optimizer: Optimizer) -> list[Epoch]:
         """Load what `save` wrote, if anything, and return the epochs that are done."""

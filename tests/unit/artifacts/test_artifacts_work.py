@@ -77,3 +77,14 @@ def test_a_failed_publication_keeps_the_work(tmp_path):
         with pytest.raises(OSError, match="File exists"):
             work.publish()
     assert (work.folder / "result").read_text() == "42"
+
+
+def test_other_code_makes_the_work_again_but_leaves_the_same_stamp(tmp_path):
+    stamps = []
+    for code in ("one", "two"):
+        identity = {"a": 1, "code": code}
+        with hold(tmp_path / "work", identity, tmp_path / "out", timeout_s=1) as work:
+            assert not work.finished
+            work.publish()
+        stamps.append((tmp_path / "out" / "work.json").read_bytes())
+    assert stamps[0] == stamps[1]

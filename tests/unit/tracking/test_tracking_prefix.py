@@ -12,7 +12,8 @@ from registered import NAME, flip_a_byte, folder_of, run_register
 
 from synthgap.artifacts import folder_digest
 from synthgap.errors import CheckpointError, ParamsError
-from synthgap.tracking.prefix import load_prefix, read_prefix
+from synthgap.tracking.loading import load_prefix
+from synthgap.tracking.prefix import read_prefix
 from synthgap.tracking.publishing import publish_from
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*noload:DeprecationWarning")
