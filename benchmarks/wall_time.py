@@ -36,6 +36,8 @@ def measure(root: Path) -> dict[str, Any]:
     runs = [read_json(path) for folder in folders for path in sorted(folder.glob("*.json"))]
     intervals = [(run["start"], run["end"]) for run in runs]
     cells = [read_json(path) for path in sorted((times / "stages").glob("*.json"))]
+    if not cells:
+        raise SystemExit(f"{times}: no stage has run here; run `make repro` first")
     stages: dict[str, dict[str, float]] = defaultdict(
         lambda: {"cells": 0, "wall_s": 0.0, "own_work_s": 0.0}
     )
