@@ -75,7 +75,7 @@ def make_cell(cell: Cell, settings: Settings, artifacts: Artifacts, log: Log) ->
         )
         tasks = [functools.partial(make, plan, bench) for plan in cell.plans]
         workers = 1 if _device(settings) != "cpu" else settings.runtime.workers
-        run_all(tasks, workers=workers, complaints=work.folder / "complaints")
+        run_all(tasks, workers=workers)
         finished = work.folder / "cell"
         _assemble(cell, bench, finished)
         work.publish(finished)

@@ -14,23 +14,23 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
-from pathlib import Path
 
 from synthgap.errors import SynthgapError, TrainingError
 
-USER_ERROR, CRASH = 3, 4
+TOLD, CRASH = 3, 4
 Task = Callable[[], None]
 
 
-def run_all(tasks: Sequence[Task], *, workers: int, complaints: Path) -> None:
+def run_all(tasks: Sequence[Task], *, workers: int) -> None:
     """Run every task, `workers` at a time; with one worker, in this process.
 
-    Tasks leave their results on disk; a failed one stops the others. `complaints` is a folder for
-    the messages of failed children.
+    Tasks leave their results on disk; a failed one stops the others.
 
     Raises:
         SynthgapError: what a task raised, by its message.
+        OSError: what the system refused a task, e.g. room on the disk.
         TrainingError: a process died, e.g. killed for memory.
     """
     if workers == 1:
@@ -38,45 +38,51 @@ def run_all(tasks: Sequence[Task], *, workers: int, complaints: Path) -> None:
             task()
         return
     fork = multiprocessing.get_context("fork")
-    waiting = list(enumerate(tasks))
-    running: dict[int, ForkProcess] = {}
+    waiting = list(tasks)
+    running: list[tuple[ForkProcess, Connection]] = []
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                index, task = waiting.pop(0)
-                process = fork.Process(target=_child, args=(task, complaints / f"{index}.txt"))
+                ear, mouth = fork.Pipe(duplex=False)
+                process = fork.Process(target=_child, args=(waiting.pop(0), mouth))
                 process.start()
-                running[index] = process
-            multiprocessing.connection.wait([process.sentinel for process in running.values()])
-            for index in [key for key, process in running.items() if not process.is_alive()]:
-                process = running.pop(index)
+                mouth.close()
+                running.append((process, ear))
+            multiprocessing.connection.wait([process.sentinel for process, _ in running])
+            ended = [pair for pair in running if not pair[0].is_alive()]
+            running = [pair for pair in running if pair not in ended]
+            for process, ear in ended:
                 process.join()
-                _check(process, complaints / f"{index}.txt")
+                with ear:
+                    _check(process, ear)
     finally:
-        for process in running.values():
+        for process, ear in running:
             process.kill()
             process.join()
+            ear.close()
 
 
-def _child(task: Task, complaint: Path) -> None:
+def _child(task: Task, mouth: Connection) -> None:
     _die_with_parent()
     try:
         task()
     except SynthgapError as error:
-        complaint.parent.mkdir(parents=True, exist_ok=True)
-        complaint.write_text(str(error), encoding="utf-8")
-        os._exit(USER_ERROR)
+        mouth.send(SynthgapError(str(error)))
+        os._exit(TOLD)
+    except OSError as error:  # through the pipe, not a file: the disk may be what is full
+        mouth.send(OSError(error.errno, error.strerror, error.filename))
+        os._exit(TOLD)
     except BaseException:  # noqa: BLE001 - a bug of ours: shown whole, then the parent reports it
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(CRASH)
 
 
-def _check(process: ForkProcess, complaint: Path) -> None:
+def _check(process: ForkProcess, ear: Connection) -> None:
     if process.exitcode == 0:
         return
-    if process.exitcode == USER_ERROR:
-        raise SynthgapError(complaint.read_text(encoding="utf-8"))
+    if process.exitcode == TOLD:
+        raise ear.recv()
     raise TrainingError(
         f"a run's process {process.pid} ended with {process.exitcode}; expected 0: if it was "
         "killed for memory, lower runtime.workers or training.batch_size; finished epochs are "
