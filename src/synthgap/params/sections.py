@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from synthgap.params.derived import Oracle, StylePin, Stylise, Teacher
 from synthgap.params.images import (
     Autoencoder,
     Data,
@@ -23,16 +24,20 @@ from synthgap.params.images import (
     Validate,
 )
 from synthgap.params.students import (
+    Ablate,
     Control,
-    Crops,
+    Layers,
     Reduce,
     Student,
+    Subset,
     Train,
-    Training,
     Transfer,
 )
+from synthgap.params.training import AugMix, Crops, PixMix, Training
 
 __all__ = [
+    "Ablate",
+    "AugMix",
     "Autoencoder",
     "Control",
     "Crops",
@@ -40,41 +45,56 @@ __all__ = [
     "Denoiser",
     "Generator",
     "Grid",
+    "Layers",
+    "Oracle",
     "Params",
     "Pin",
+    "PixMix",
     "Reduce",
     "Register",
     "Runtime",
     "SplitSize",
     "Splits",
     "Student",
+    "StylePin",
+    "Stylise",
+    "Subset",
     "Summarise",
     "Synthesize",
+    "Teacher",
     "Train",
     "Training",
     "Transfer",
     "Validate",
 ]
 
+Ablation = Literal["normalisation", "augmentation", "stylised", "oracle", "supervision", "sources"]
+
 
 @dataclass(frozen=True)
 class Runtime:
-    """How things run; only `threads` and `precision` may change a result's bits."""
+    """How things run: outside the parameters that define a result, but for `threads`."""
 
     threads: int
     workers: int
-    checkpoint_every_epochs: int
+    processes: int
+    sync_batch_norm: bool
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["fp32", "bf16", "fp16"]
+    compile: bool
+    checkpoint_every_epochs: int
+    checkpoint_every_steps: int | None
 
     def problems(self) -> Iterator[str]:
         """Name every value out of range."""
-        if self.threads < 1:
-            yield f"threads: {self.threads}, expected at least 1"
-        if self.workers < 1:
-            yield f"workers: {self.workers}, expected at least 1"
-        if self.checkpoint_every_epochs < 1:
-            yield f"checkpoint_every_epochs: {self.checkpoint_every_epochs}, expected at least 1"
+        for name in ("threads", "workers", "processes", "checkpoint_every_epochs"):
+            if getattr(self, name) < 1:
+                yield f"{name}: {getattr(self, name)}, expected at least 1"
+        steps = self.checkpoint_every_steps
+        if steps is not None and steps < 1:
+            yield f"checkpoint_every_steps: {steps}, expected at least 1, or null"
+        if self.sync_batch_norm and self.device == "cpu":
+            yield "sync_batch_norm: true, but device: cpu; it needs GPUs, set it to false"
 
 
 @dataclass(frozen=True)
@@ -110,6 +130,7 @@ class Grid:
     control_depths: tuple[int, ...]
     fractions: tuple[int, ...]
     reduce_depths: tuple[int, ...]
+    ablations: tuple[Ablation, ...]
 
     def problems(self) -> Iterator[str]:
         """Name every list that is empty, repeats itself or holds a value out of range."""
@@ -134,6 +155,9 @@ class Params:
     data: Data
     generator: Generator
     synthesize: Synthesize
+    teacher: Teacher
+    oracle: Oracle
+    stylise: Stylise
     validate: Validate
     student: Student
     training: Training
@@ -141,34 +165,50 @@ class Params:
     transfer: Transfer
     control: Control
     reduce: Reduce
+    ablate: Ablate
+    layers: Layers
     register: Register
     summarise: Summarise
     grid: Grid
 
     def problems(self) -> Iterator[str]:
         """Name every contradiction between sections."""
-        for name in ("transfer", "control", "reduce", "register"):
+        for name in ("transfer", "control", "reduce", "ablate", "layers", "register"):
             scale = getattr(self, name).guidance_scale
             if f"g{scale}" not in self.grid.sets or scale not in self.grid.guidance_scales:
                 yield (
                     f"{name}.guidance_scale: {scale}, expected one of grid.guidance_scales "
                     f"{list(self.grid.guidance_scales)} whose set (g{scale}) is in grid.sets"
                 )
+        if self.stylise.guidance_scale != self.ablate.guidance_scale:
+            yield (
+                f"stylise.guidance_scale: {self.stylise.guidance_scale}, expected "
+                f"{self.ablate.guidance_scale}, that of ablate, whose Table 3 reads it"
+            )
+        yield from self._set_problems()
+        yield from self._split_problems()
+
+    def _set_problems(self) -> Iterator[str]:
         known = {"corpus", "train", *(f"g{scale}" for scale in self.grid.guidance_scales)}
         for name in self.grid.sets:
             if name not in known:
                 yield f"grid.sets: {name!r}, expected one of {sorted(known)}"
-        for name in ("transfer", "control", "reduce"):
+        for name in ("transfer", "control", "reduce", "ablate", "layers"):
             extra = sorted(set(getattr(self, name).seeds) - set(self.train.seeds))
             if extra:
                 yield f"{name}.seeds: {extra} have no donor; expected some of train.seeds"
         if self.register.seed not in self.train.seeds:
             yield f"register.seed: {self.register.seed}, expected one of train.seeds"
-        yield from self._split_problems()
 
     def _split_problems(self) -> Iterator[str]:
         if self.generator.kind == "train" and self.data.splits.corpus == "none":
             yield "data.splits.corpus: none, but generator.kind: train needs images to learn from"
+        for name in ("teacher", "oracle", "stylise"):
+            trained = getattr(self, name).kind == "train"
+            if trained and self.data.splits.corpus == "none":
+                yield f"{name}.kind: train, but data.splits.corpus is none; set {name}.pin"
+            if trained and name != "stylise" and self.generator.kind == "pin":
+                yield f"{name}.kind: train, but generator.kind: pin; expected {name}.pin too"
         if "corpus" in self.grid.sets and self.data.splits.corpus == "none":
             yield "grid.sets: 'corpus', but data.splits.corpus is none"
         if "train" not in self.grid.sets:

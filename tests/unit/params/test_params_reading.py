@@ -144,7 +144,7 @@ def test_a_key_given_twice_is_refused(text):
         ("student.options", "{stem: {}}", "student.options.stem: keys, expected"),
         (
             "training.local_crops",
-            "[]\n",
+            "[]\n  ",
             "training.local_crops: a list, expected the section's keys",
         ),
     ],
