@@ -12,10 +12,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthgap.artifacts import Artifacts, write_json
+from synthgap.artifacts import Artifacts, silent, write_json
 from synthgap.errors import SynthgapError
 from synthgap.params import read_params
 from synthgap.tracking.live import open_log
+from synthgap.training.launching import die_with_parent, is_launched, is_main, launch, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,8 +42,15 @@ def run(
         params = read_params(root / "params.yaml")
         artifacts = Artifacts(root, params.recipe)
         sections = {field.name: getattr(params, field.name) for field in fields(shape)}
-        main(shape(**sections), artifacts, open_log(root), **given)
-        _keep_times(artifacts, stage, given)
+        if is_launched():
+            die_with_parent()
+        elif "training" in sections and params.runtime.processes > 1:
+            code = launch(sys.argv, params.runtime)
+            _keep_times(artifacts, stage, given)
+            sys.exit(code)
+        main(shape(**sections), artifacts, open_log(root) if is_main() else silent, **given)
+        if not is_launched():
+            _keep_times(artifacts, stage, given)
     sys.exit(0)
 
 
@@ -52,13 +60,13 @@ def reported() -> Iterator[None]:
     try:
         yield
     except SynthgapError as error:
-        sys.stderr.write(f"synthgap: {error}\n")
+        tell(f"synthgap: {error}\n")
         sys.exit(1)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise
         place = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(
+        tell(
             f"synthgap: {place}{error.strerror}; expected room to write, free some and rerun: "
             "finished work is kept\n"
         )

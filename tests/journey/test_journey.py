@@ -8,6 +8,8 @@ import time
 
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import load_file
 
 pytestmark = pytest.mark.slow
 
@@ -146,3 +148,37 @@ def _process_of(script, root):
         and "python" in process.info["cmdline"][0]
     ]
     return min(found)
+
+
+def test_two_processes_learn_what_one_learns(clone):
+    """Group norm, 20 steps of one global batch, through `dvc repro` both times."""
+    options = {"channels": [32, 32, 32, 32], "stem_width": 32, "norm_layer": "groupnorm"}
+    settings = {"epochs": 20, "batch_size": 120, "base_lr": 0.5, "last_epochs": 1}
+    clone.set_params({"student": {"options": options}, "training": settings})
+    repro = ("repro", "-s", "--force", "--no-run-cache", "train@digits-train")
+    folder = clone.root / "artifacts/train/digits/train"
+    found = []
+    for processes in (1, 2):
+        clone.set_params({"runtime": {"processes": processes}})
+        clone.dvc(*repro)
+        record = json.loads((folder / "run.json").read_text())
+        assert record["environment"]["processes"] == processes
+        losses = [epoch["train/loss"] for epoch in record["runs"][0]["epochs"]]
+        found.append((losses, load_file(folder / "student-s0.safetensors")))
+    (losses, weights), (others, their_weights) = found
+    assert len(losses) == 20
+    assert losses[-1] < losses[0]
+    assert losses != others or any(not torch.equal(weights[n], their_weights[n]) for n in weights)
+    assert losses == pytest.approx(others, rel=1e-5)
+    for name, weight in weights.items():
+        assert torch.allclose(weight, their_weights[name], rtol=1e-5, atol=1e-6), name
+
+
+def test_several_processes_fail_in_one_line(clone):
+    clone.set_params({"runtime": {"processes": 2, "sync_batch_norm": True}})
+    done = clone.run(
+        sys.executable, "pipelines/train.py", "--image-set", "train", check=False
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("synthgap: params.yaml, runtime.sync_batch_norm: true, but this is a CPU")

@@ -112,7 +112,7 @@ class ImageSet:
                 np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
                 for index in range(len(self)):
                     file.write(self._square(index, size_px).tobytes())
-        pixels: np.ndarray = np.load(path, mmap_mode="r")
+        pixels: np.ndarray = np.load(path, mmap_mode="c")
         return pixels
 
     def image(self, index: int) -> Image.Image:

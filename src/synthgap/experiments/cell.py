@@ -16,16 +16,20 @@ from synthgap.artifacts import (
     content_digest,
     environment,
     folder_digest,
-    hold,
+    silent,
     write_json,
 )
+from synthgap.data import ImageSet
+from synthgap.experiments.crew import accelerator_of, held
 from synthgap.experiments.pictures import save_samples
 from synthgap.experiments.plan import Plan, Settings
 from synthgap.experiments.running import Bench, lesson_of, make, results
-from synthgap.experiments.sources import Source, open_scored
+from synthgap.experiments.sources import REAL, Source, open_scored
 from synthgap.experiments.workers import run_all
 from synthgap.models.build import build_student
 from synthgap.models.units import num_parameters, units_of
+from synthgap.training.labelled import Labelled, Normalisation
+from synthgap.training.launching import is_launched, is_main
 
 LOCK_TIMEOUT_S = 3600.0
 CODE = ("training", "models", "experiments", "data")
@@ -51,12 +55,13 @@ def make_cell(cell: Cell, settings: Settings, artifacts: Artifacts, log: Log) ->
     import torch
 
     torch.set_num_threads(settings.runtime.threads)
+    crew = accelerator_of(settings.runtime) if is_launched() else None
     output = artifacts.cell(cell.experiment, *cell.coordinates)
     scored = open_scored(artifacts, stored_size(cell.plans))
     inputs = _inputs(cell, artifacts, scored)
     identity = _identity(cell, settings, artifacts.recipe)
     claim = {**identity, "inputs": inputs, "runs": [plan.name for plan in cell.plans]}
-    with hold(artifacts.work, claim, output, timeout_s=LOCK_TIMEOUT_S) as work:
+    with held(artifacts.work, claim, output, timeout_s=LOCK_TIMEOUT_S) as work:
         if work.finished:
             return
         bench = Bench(
@@ -70,15 +75,30 @@ def make_cell(cell: Cell, settings: Settings, artifacts: Artifacts, log: Log) ->
             inputs=inputs,
             scored=scored,
             folder=work.folder,
-            log=log,
+            log=log if is_main() else silent,
             keep_weights=cell.keep_weights,
+            real=_real_statistics(cell, settings, artifacts),
         )
         tasks = [functools.partial(make, plan, bench) for plan in cell.plans]
-        workers = 1 if _device(settings) != "cpu" else settings.runtime.workers
-        run_all(tasks, workers=workers)
-        finished = work.folder / "cell"
-        _assemble(cell, bench, finished)
-        work.publish(finished)
+        alone = crew is not None or _device(settings) != "cpu"
+        run_all(tasks, workers=1 if alone else settings.runtime.workers)
+        if is_main():
+            finished = work.folder / "cell"
+            _assemble(cell, bench, finished)
+            work.publish(finished)
+        if crew is not None:
+            crew.wait_for_everyone()
+
+
+def _real_statistics(cell: Cell, settings: Settings, artifacts: Artifacts) -> Normalisation | None:
+    """Mean and std of the real training set, where a run scores by them."""
+    trainings = [plan.training or settings.training for plan in cell.plans]
+    if all(training.normalise != "fed_set" for training in trainings):
+        return None
+    images = ImageSet.read(artifacts.image_set(REAL))
+    store = artifacts.root / ".synthgap" / "packed"
+    pixels = images.pixels(stored_size(cell.plans), store=store)
+    return Normalisation.measured(Labelled.of(pixels, images.labels))
 
 
 def _identity(cell: Cell, settings: Settings, recipe: str) -> dict[str, Any]:
@@ -92,8 +112,11 @@ def _identity(cell: Cell, settings: Settings, recipe: str) -> dict[str, Any]:
             "training": asdict(settings.training),
             **cell.section,
         },
-        "environment": environment(threads=settings.runtime.threads, device=_device(settings)),
-        "precision": settings.runtime.precision,
+        "environment": {
+            **environment(threads=settings.runtime.threads, device=_device(settings)),
+            "precision": settings.runtime.precision,
+            "processes": settings.runtime.processes,
+        },
         "code": content_digest({name: _code_digest(name) for name in CODE}),
     }
 

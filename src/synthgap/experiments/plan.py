@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from synthgap.artifacts import Artifacts, content_digest
 from synthgap.experiments.sources import Source
 from synthgap.models.checkpoint import load_weights
 from synthgap.params.sections import Data, Runtime, Student, Train, Training
+from synthgap.training.order import Mixture
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,15 @@ class Donor:
         )
 
 
+@dataclass(frozen=True)
+class Teaching:
+    """What a second teacher says of a run's images and classes (MtG eq. 1)."""
+
+    embeddings: np.ndarray  # (num_images of the source, dim) float32
+    anchors: np.ndarray  # (num_classes, dim) float32, of the class names
+    digest: str  # of the teacher
+
+
 def donor_seed(seeds: tuple[int, ...], seed: int) -> int:
     """The donor's seed for a student of `seed`: the next one, so that their starts differ.
 
@@ -67,13 +77,17 @@ def donor_seed(seeds: tuple[int, ...], seed: int) -> int:
 
 
 def scale_of(set_name: str) -> float | None:
-    """The guidance scale in a synthetic set's name, None for a real set."""
-    return float(set_name[1:]) if set_name.startswith("g") else None
+    """The guidance scale in the name of a synthetic set or of one made from it, else None."""
+    return float(set_name[1:].partition("-")[0]) if set_name.startswith("g") else None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One run. `mode` says what happens to the donor's units [0, depth)."""
+    """One run. `mode` says what happens to the donor's units [0, depth).
+
+    `training` replaces that of params.yaml where an ablation changes it; `ablation` and `variant`
+    name what is changed.
+    """
 
     name: str
     seed: int
@@ -87,15 +101,28 @@ class Plan:
     indices: np.ndarray | None = None  # (num_images,) of the source; None is all of it
     steps_per_epoch: int | None = None
     guidance_scale: float | None = None
+    ablation: str | None = None
+    variant: str | None = None
+    training: Training | None = None
+    mixture: Mixture | None = None
+    teaching: Teaching | None = None
 
     @property
     def num_images(self) -> int:
         """How many images the run learns from."""
+        if self.mixture is not None:
+            return self.mixture.num_images
         return len(self.source.images) if self.indices is None else len(self.indices)
+
+    @property
+    def num_real(self) -> int:
+        """How many real labels the student itself uses."""
+        if self.mixture is not None:
+            return self.mixture.num_real_seen
+        return 0 if self.source.kind == "synthetic" else self.num_images
 
     def coordinates(self) -> dict[str, Any]:
         """What the record says about the run besides its numbers."""
-        real = self.source.kind != "synthetic"
         behind = [self.source.generator_labels]
         if self.donor:
             behind.append(self.donor.generator_labels)
@@ -107,6 +134,8 @@ class Plan:
             "donor_seed": self.donor.seed if self.donor else None,
             "direction": self.direction,
             "arm": self.arm,
+            "ablation": self.ablation,
+            "variant": self.variant,
             "depth": self._recorded_depth(),
             "fraction": 1 / self.denominator,
             "guidance_scale": self.guidance_scale,
@@ -115,7 +144,7 @@ class Plan:
             "real_labels": {
                 "generator": None if None in behind else max(count or 0 for count in behind),
                 "donor": self.donor.labels if self.donor else 0,
-                "student": self.num_images if real else 0,
+                "student": self.num_real,
             },
         }
 
@@ -135,5 +164,8 @@ class Plan:
                 "mode": self.mode,
                 "indices": None if self.indices is None else self.indices.tolist(),
                 "steps_per_epoch": self.steps_per_epoch,
+                "training": asdict(self.training) if self.training else None,
+                "mixture": asdict(self.mixture) if self.mixture else None,
+                "teacher": self.teaching.digest if self.teaching else None,
             }
         )

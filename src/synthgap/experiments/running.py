@@ -10,20 +10,28 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from torch import nn
 
 from synthgap.artifacts import Log, read_json, write_json
+from synthgap.experiments.crew import accelerator_of, split_batch_norm
 from synthgap.experiments.plan import Plan, Settings
 from synthgap.experiments.sources import Source
 from synthgap.models.build import build_student
 from synthgap.models.checkpoint import load_weights, save
 from synthgap.models.cut import copy_prefix, graft
+from synthgap.models.taught import TaughtStudent
+from synthgap.params.sections import Training
 from synthgap.seeding import derived_seed
-from synthgap.training.labelled import Labelled
-from synthgap.training.loop import Lesson, fit
+from synthgap.training.augmentation import mixing_pictures
+from synthgap.training.labelled import Labelled, Normalisation
+from synthgap.training.launching import is_main
+from synthgap.training.lesson import Lesson
+from synthgap.training.loop import fit
 from synthgap.training.resume import Epoch, Keeper
 
 RESULT = "result.json"
+STATE = "state.pt"
 STUDENT = "student"
 
 
@@ -39,6 +47,11 @@ class Bench:
     folder: Path  # the cell's work folder
     log: Log
     keep_weights: bool
+    real: Normalisation | None = None  # statistics of the real training set, where wanted
+
+    def training_of(self, plan: Plan) -> Training:
+        """The run's own settings, or those of params.yaml."""
+        return plan.training or self.settings.training
 
     def run_folder(self, plan: Plan) -> Path:
         """Where a run's result lies until the cell is complete."""
@@ -74,42 +87,65 @@ def make(plan: Plan, bench: Bench) -> None:
         bench.log(record["digest"], {"event": "end", "status": "FAILED"})
         raise
     bench.log(record["digest"], {"event": "end", "status": "FINISHED"})
+    if not is_main():
+        return
     if bench.keep_weights:
         _keep_student(folder, model, plan, bench, record)
-    _keep_predictions(folder, epochs, bench.settings.training.last_epochs)
+    _keep_predictions(folder, epochs, lesson.training.last_epochs)
     finished = {**record, "epochs": [{"epoch": e.number, **e.metrics} for e in epochs]}
-    finished["last"] = last_epochs(epochs, bench.settings.training.last_epochs)
+    finished["last"] = last_epochs(epochs, lesson.training.last_epochs)
     write_json(folder / RESULT, finished)
     sys.stdout.write(f"{lesson.name}: {_told(finished['last'])}, {time.time() - started:.1f} s\n")
     sys.stdout.flush()
-    (folder / "state.pt").unlink(missing_ok=True)
+    (folder / STATE).unlink(missing_ok=True)
 
 
 def lesson_of(plan: Plan, bench: Bench) -> Lesson:
     """What the run's student learns; equal seeds see equal orders and crops."""
     images: Labelled = plan.source.labelled
+    training, seed = bench.training_of(plan), bench.settings.seed
+    pictures = None
+    if training.augmentation == "pixmix":
+        pictures = mixing_pictures(training.pixmix, images.size_px, seed=seed)
+    embeddings = None if plan.teaching is None else torch.from_numpy(plan.teaching.embeddings)
+    if plan.indices is not None:
+        images = images.subset(plan.indices)
+        embeddings = None if embeddings is None else embeddings[plan.indices]
     return Lesson(
         name=f"{bench.record['experiment']} {plan.name}",
-        images=images if plan.indices is None else images.subset(plan.indices),
-        training=bench.settings.training,
-        seed=derived_seed(bench.settings.seed, "run", plan.seed),
+        images=images,
+        training=training,
+        seed=derived_seed(seed, "run", plan.seed),
         scored={name: source.labelled for name, source in bench.scored.items()},
         steps_per_epoch=plan.steps_per_epoch,
+        mixture=plan.mixture,
+        embeddings=embeddings,
+        pictures=pictures,
+        real=bench.real,
     )
 
 
 def student_of(plan: Plan, bench: Bench) -> nn.Module:
     """A fresh student, with the donor's units in place where there is a donor."""
-    settings = bench.settings
+    settings, training = bench.settings, bench.training_of(plan)
     seed = derived_seed(settings.seed, "run", plan.seed)
     model = build_student(settings.student, len(plan.source.images.classes), seed=seed)
+    if plan.teaching is not None:
+        anchors = torch.from_numpy(plan.teaching.anchors)
+        return TaughtStudent(
+            model,
+            anchors.shape[1],
+            anchors=anchors if training.supervision == "embeddings" else None,
+            temperature=settings.student.temperature,
+            seed=seed,
+        )
     if plan.donor is None:
         return model
     weights = load_weights(Path(plan.donor.stem))[0]
     if plan.mode == "finetune":
         copy_prefix(model, weights, plan.depth)
         return model
-    return graft(model, weights, plan.depth, frozen_bn_stats=settings.training.frozen_bn_stats)
+    return graft(model, weights, plan.depth, frozen_bn_stats=training.frozen_bn_stats)
 
 
 def last_epochs(epochs: list[Epoch], count: int) -> dict[str, dict[str, float | int | str]]:
@@ -133,13 +169,15 @@ def results(plans: list[Plan], bench: Bench) -> list[dict[str, Any]]:
 
 
 def _train(plan: Plan, bench: Bench, lesson: Lesson, digest: str) -> tuple[nn.Module, list[Epoch]]:
-    from accelerate import Accelerator
-
     runtime = bench.settings.runtime
-    precision = {"fp32": "no"}.get(runtime.precision, runtime.precision)
-    accelerator = Accelerator(cpu=runtime.device == "cpu", mixed_precision=precision)
-    model = student_of(plan, bench)
-    keeper = Keeper(bench.run_folder(plan) / "state.pt", runtime.checkpoint_every_epochs)
+    accelerator = accelerator_of(runtime)
+    rows = lesson.batch_size // accelerator.num_processes
+    model = split_batch_norm(student_of(plan, bench), runtime, rows)
+    keeper = Keeper(
+        bench.run_folder(plan) / STATE,
+        runtime.checkpoint_every_epochs,
+        runtime.checkpoint_every_steps,
+    )
     epochs = []
     for epoch in fit(model, lesson, accelerator, keeper):
         epochs.append(epoch)
@@ -160,14 +198,15 @@ def _record(plan: Plan, bench: Bench, lesson: Lesson) -> dict[str, Any]:
 def _keep_student(
     folder: Path, model: nn.Module, plan: Plan, bench: Bench, record: Mapping[str, Any]
 ) -> None:
-    normalisation = lesson_of(plan, bench).normalisation
+    lesson = lesson_of(plan, bench)
+    normalisation = lesson.scoring_normalisation
     about = {
         "run": record["digest"],
         **{key: record[key] for key in ("recipe", "set", "seed", "real_labels")},
         "num_classes": len(plan.source.images.classes),
         "classes": list(plan.source.images.classes),
         "normalisation": {"mean": normalisation.mean, "std": normalisation.std},
-        "image_size": bench.settings.training.global_crops.size,
+        "image_size": lesson.training.global_crops.size,
     }
     save(folder / STUDENT, model, about)
 

@@ -6,11 +6,9 @@ nothing, so that its children start with fresh thread pools.
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import multiprocessing.connection
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,6 +16,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 
 from synthgap.errors import SynthgapError, TrainingError
+from synthgap.training.launching import die_with_parent
 
 TOLD, CRASH = 3, 4
 Task = Callable[[], None]
@@ -63,7 +62,7 @@ def run_all(tasks: Sequence[Task], *, workers: int) -> None:
 
 
 def _child(task: Task, mouth: Connection) -> None:
-    _die_with_parent()
+    die_with_parent()
     try:
         task()
     except SynthgapError as error:
@@ -88,8 +87,3 @@ def _check(process: ForkProcess, ear: Connection) -> None:
         "killed for memory, lower runtime.workers or training.batch_size; finished epochs are "
         "kept, rerun to go on"
     )
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":  # PR_SET_PDEATHSIG, so that kill -9 of the stage leaves no orphan
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)

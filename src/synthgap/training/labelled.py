@@ -1,43 +1,59 @@
-"""Images in memory, ready for a student, and the order in which it sees them."""
+"""Images in memory, ready for a student."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from synthgap.seeding import stream
-
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+RESIDENT_SHARE = 0.5  # of a GPU's free memory that a set may take
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images with labels: uint8 (num_images, 3, size, size) and int64 (num_images,)."""
+    """Images with labels: uint8 (num_images, 3, size, size) and int64 (num_images,).
+
+    The images may be a view of a memory-mapped file: nothing here copies them as a whole.
+    """
 
     images: Tensor
     labels: Tensor
 
     @classmethod
     def of(cls, pixels: np.ndarray, labels: np.ndarray) -> Labelled:
-        """Take uint8 (num_images, size, size, 3) pixels."""
-        images = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+        """Take uint8 (num_images, size, size, 3) pixels as they lie."""
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
         return cls(images, torch.from_numpy(np.asarray(labels, dtype=np.int64)))
 
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.labels)
 
+    @property
+    def size_px(self) -> int:
+        """Edge length."""
+        return int(self.images.shape[-1])
+
     def subset(self, indices: np.ndarray) -> Labelled:
         """Keep the images at `indices`, in that order."""
         kept = torch.from_numpy(np.asarray(indices, dtype=np.int64))
         return Labelled(self.images[kept], self.labels[kept])
 
-    def to(self, device: torch.device) -> Labelled:
-        """Move both tensors to a device."""
+    def joined(self, other: Labelled) -> Labelled:
+        """These images, then the other's."""
+        return Labelled(
+            torch.cat([self.images, other.images]), torch.cat([self.labels, other.labels])
+        )
+
+    def resident(self, device: torch.device) -> Labelled:
+        """Move both tensors to a device where they fit; else leave them, batches move alone."""
+        if device.type == "cuda":
+            free = torch.cuda.mem_get_info(device)[0]
+            if self.images.numel() > RESIDENT_SHARE * free:
+                return self
         return Labelled(self.images.to(device), self.labels.to(device))
 
 
@@ -55,10 +71,17 @@ class Normalisation:
 
     @classmethod
     def measured(cls, labelled: Labelled) -> Normalisation:
-        """Exact statistics over every pixel of a set (MtG Table 1), in float64."""
-        values = labelled.images.double().div(255).transpose(0, 1).flatten(1)
-        mean, std = values.mean(dim=1), values.std(dim=1, correction=0)
-        return cls(tuple(mean.tolist()), tuple(std.clamp_min(1e-6).tolist()))
+        """Exact statistics over every pixel of a set (MtG Table 1): sums of whole grey levels."""
+        counts = torch.zeros(3, 256, dtype=torch.float64)
+        for images in torch.split(labelled.images, 1024):
+            for channel in range(3):
+                levels = images[:, channel].flatten().long()
+                counts[channel] += torch.bincount(levels, minlength=256).double()
+        levels = torch.arange(256, dtype=torch.float64) / 255
+        shares = counts / counts.sum(dim=1, keepdim=True)
+        mean = shares @ levels
+        variance = (shares * (levels - mean[:, None]) ** 2).sum(dim=1)
+        return cls(tuple(mean.tolist()), tuple(variance.sqrt().clamp_min(1e-6).tolist()))
 
     def __call__(self, images: Tensor) -> Tensor:
         """Normalise (batch, 3, height, width) float images in [0, 1]."""
@@ -66,23 +89,3 @@ class Normalisation:
         mean = torch.tensor(self.mean, device=images.device, dtype=images.dtype).view(shape)
         std = torch.tensor(self.std, device=images.device, dtype=images.dtype).view(shape)
         return (images - mean) / std
-
-
-def batches(
-    num_images: int, batch_size: int, *, num_steps: int, seed: int, epoch: int
-) -> Iterator[Tensor]:
-    """Yield `num_steps` index batches (batch_size,) of one epoch, shuffled by (seed, epoch).
-
-    Incomplete batches are dropped, as trex does; when one pass is not enough, another shuffle
-    follows.
-    """
-    assert 0 < batch_size <= num_images
-    given = 0
-    draw = stream(seed, "order", epoch)
-    while given < num_steps:
-        order = torch.from_numpy(draw.permutation(num_images))
-        for start in range(0, num_images - batch_size + 1, batch_size):
-            if given == num_steps:
-                return
-            yield order[start : start + batch_size]
-            given += 1

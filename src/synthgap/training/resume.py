@@ -1,20 +1,23 @@
-"""Keep a training's state between epochs, so that a killed run goes on with the same weights.
+"""Keep a training's state, so that a killed run goes on with the same weights.
 
-Randomness needs no state: every draw is named after seed and epoch.
+Randomness and data position need no state: every draw is named after seed, epoch and step.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from synthgap.artifacts import write_state
 from synthgap.training.scoring import Scores
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 @dataclass(frozen=True)
@@ -26,30 +29,67 @@ class Epoch:
     scores: dict[str, Scores]
 
 
+@dataclass
+class Progress:
+    """Finished epochs, and how far the next one has come."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+    steps: int = 0  # of the epoch after them
+    tally: Tensor | None = None  # its sums so far
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What moves while a student learns."""
+
+    model: nn.Module
+    optimizer: Optimizer
+    accelerator: Accelerator
+
+
 @dataclass(frozen=True)
 class Keeper:
-    """Where and how often a run's state is kept."""
+    """Where and how often a run's state is kept: after epochs, and after steps inside one."""
 
     path: Path
     every_epochs: int
+    every_steps: int | None = None
 
-    def save(self, model: nn.Module, optimizer: Optimizer, epochs: list[Epoch]) -> None:
-        """Write the state whole or not at all."""
+    def after_epoch(self, learning: Learning, progress: Progress) -> None:
+        """Keep the state if this many epochs are done."""
+        if len(progress.epochs) % self.every_epochs == 0:
+            self.save(learning, progress)
+
+    def due(self, step: int) -> bool:
+        """Whether the state is kept after so many steps of an epoch."""
+        return self.every_steps is not None and step % self.every_steps == 0
+
+    def save(self, learning: Learning, progress: Progress) -> None:
+        """Write the state whole or not at all; of several processes, the first one does."""
+        if not learning.accelerator.is_main_process:
+            return
+        scaler = learning.accelerator.scaler
         state = {
-            "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "epochs": [_packed(epoch) for epoch in epochs],
+            "model": learning.model.state_dict(),
+            "optimizer": learning.optimizer.state_dict(),
+            "scaler": scaler.state_dict() if scaler is not None else {},
+            "epochs": [_packed(epoch) for epoch in progress.epochs],
+            "steps": progress.steps,
+            "tally": progress.tally,
         }
         write_state(self.path, state)
 
-    def restore(self, model: nn.Module, optimizer: Optimizer) -> list[Epoch]:
-        """Load what `save` wrote, if anything, and return the epochs that are done."""
+    def restore(self, learning: Learning) -> Progress:
+        """Load what `save` wrote, if anything, and return how far it had come."""
         if not self.path.is_file():
-            return []
+            return Progress()
         state = torch.load(self.path, map_location="cpu", weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        return [_unpacked(epoch) for epoch in state["epochs"]]
+        learning.model.load_state_dict(state["model"])
+        learning.optimizer.load_state_dict(state["optimizer"])
+        if learning.accelerator.scaler is not None and state["scaler"]:
+            learning.accelerator.scaler.load_state_dict(state["scaler"])
+        epochs = [_unpacked(epoch) for epoch in state["epochs"]]
+        return Progress(epochs, state["steps"], state["tally"])
 
 
 def _packed(epoch: Epoch) -> dict[str, Any]:

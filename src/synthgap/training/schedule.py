@@ -1,8 +1,9 @@
-"""Learning rate by iteration: linear warm-up, then cosine (MtG eq. 4)."""
+"""Learning rate by iteration: linear warm-up, then cosine (MtG eq. 4), a line, or level."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from synthgap.params.sections import Training
@@ -10,21 +11,24 @@ from synthgap.params.sections import Training
 
 @dataclass(frozen=True)
 class Schedule:
-    """Warm-up over `warmup_steps`, cosine over the remaining of `total_steps`."""
+    """Warm-up over `warmup_steps`, then `shape` over the remaining of `total_steps`."""
 
     peak_lr: float
     final_lr: float
     warmup_steps: int
     total_steps: int
+    shape: str = "cosine"
 
     @classmethod
     def of(cls, training: Training, *, batch_size: int, steps_per_epoch: int) -> Schedule:
-        """Scale the peak linearly by total batch: base_lr * batch_size / 256."""
+        """Scale the peak by total batch, base_lr * batch_size / 256, or take it as it is."""
+        scale = batch_size / 256 if training.lr_scaling == "batch" else 1.0
         return cls(
-            peak_lr=training.base_lr * batch_size / 256,
+            peak_lr=training.base_lr * scale,
             final_lr=training.final_lr,
             warmup_steps=training.warmup_epochs * steps_per_epoch,
             total_steps=training.epochs * steps_per_epoch,
+            shape=training.schedule,
         )
 
     def learning_rate(self, step: int) -> float:
@@ -32,5 +36,11 @@ class Schedule:
         if step < self.warmup_steps:
             return self.peak_lr * step / max(self.warmup_steps - 1, 1)
         progress = (step - self.warmup_steps) / max(self.total_steps - self.warmup_steps, 1)
-        swing = 0.5 * (1 + math.cos(math.pi * progress))
-        return self.final_lr + (self.peak_lr - self.final_lr) * swing
+        return self.final_lr + (self.peak_lr - self.final_lr) * SHAPES[self.shape](progress)
+
+
+SHAPES: Mapping[str, Callable[[float], float]] = {
+    "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
+    "linear": lambda progress: 1 - progress,
+    "constant": lambda progress: 1.0,  # noqa: ARG005 - a shape
+}

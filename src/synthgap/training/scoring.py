@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from synthgap.models.replay import Replay
 from synthgap.training.augmentation import centre
 from synthgap.training.labelled import Labelled, Normalisation
+from synthgap.training.lesson import Lesson
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 SCORING_BATCH = 512
+REMEMBERED_BYTES = 2 * 1024**3  # of one set's activations at the cut
 
 
 @dataclass(frozen=True)
@@ -36,21 +46,121 @@ class Scores:
         }
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """Images as a student is fed them: batches of its inputs, or activations at a frozen cut."""
+
+    model: nn.Module
+    labels: Tensor
+    feed: Callable[[int, int], Tensor]  # rows [start, stop) as float images
+    remembered: Tensor | None = None
+    replay: Replay | None = None
+
+    @classmethod
+    def of(
+        cls, model: nn.Module, labelled: Labelled, *, normalise: Normalisation, size_px: int
+    ) -> Prepared:
+        """Look once at what stays the same every epoch.
+
+        The activations of a frozen prefix are computed once here, where they fit in memory.
+        """
+
+        def feed(start: int, stop: int) -> Tensor:
+            images = centre(labelled.images[start:stop].to(device, non_blocking=True), size_px)
+            return normalise(images.float().div(255))
+
+        device = next(model.parameters()).device
+        replay = Replay.of(model, feed(0, 1)) if len(labelled) else None
+        if (
+            replay is None
+            or _bytes_of(replay.remember(feed(0, 1)), len(labelled)) > REMEMBERED_BYTES
+        ):
+            return cls(model, labelled.labels, feed)
+        parts = [
+            replay.remember(feed(start, start + SCORING_BATCH))
+            for start in range(0, len(labelled), SCORING_BATCH)
+        ]
+        return cls(model, labelled.labels, feed, torch.cat(parts), replay)
+
+    def activations(self, rows: Tensor) -> Tensor:
+        """What was remembered of some rows."""
+        assert self.remembered is not None
+        return self.remembered[rows]
+
+    def logits(self, start: int, stop: int, model: nn.Module | None = None) -> Tensor:
+        """Logits (rows, num_classes) of rows [start, stop) in the model's present mode."""
+        if self.remembered is not None and self.replay is not None and model is None:
+            return self.replay.forward(self.remembered[start:stop])
+        answer = (model or self.model)(self.feed(start, stop))
+        found: Tensor = answer[0] if isinstance(answer, tuple) else answer
+        return found
+
+
+def prepared(model: nn.Module, lesson: Lesson, device: torch.device) -> dict[str, Prepared]:
+    """Every set that the lesson scores on, by its split's name."""
+    return {
+        name: Prepared.of(
+            model,
+            labelled.resident(device),
+            normalise=lesson.scoring_normalisation,
+            size_px=lesson.training.global_crops.size,
+        )
+        for name, labelled in lesson.scored.items()
+    }
+
+
 @torch.no_grad()
-def score(
-    model: nn.Module, labelled: Labelled, *, normalise: Normalisation, size_px: int
-) -> Scores:
-    """Score `model`, in eval mode, on centre crops of `size_px`; its mode is put back."""
+def score(given: Prepared, lesson: Lesson, accelerator: Accelerator) -> Scores:
+    """Score in eval mode; the model's own mode is put back.
+
+    With `scoring_stats: batch`, batch norm of a copy is in train mode and goes on absorbing what
+    it is fed, in batches of the training's size (MtG Table 1, protocol.md 4.9). Of several
+    processes each scores a part, and all get the whole.
+    """
+    model, rows = given.model, len(given.labels)
     was_training = model.training
     model.eval()
-    logits = torch.cat(
-        [
-            model(normalise(centre(images, size_px).float().div(255))).float()
-            for images in torch.split(labelled.images, SCORING_BATCH)
-        ]
-    )
+    with accelerator.autocast():
+        if lesson.training.scoring_stats == "batch":
+            parts = _batch_by_batch(given, lesson.training.batch_size)
+        else:
+            parts = _share(given, rows, accelerator)
     model.train(was_training)
-    return summarise(logits, labelled.labels)
+    return summarise(torch.cat(parts).float(), given.labels)
+
+
+def _batch_by_batch(given: Prepared, batch_size: int) -> list[Tensor]:
+    absorbing = copy.deepcopy(given.model)
+    for module in absorbing.modules():
+        if isinstance(module, _BatchNorm):
+            module.train()
+    rows = len(given.labels)
+    starts = range(0, rows, batch_size)
+    return [given.logits(start, min(start + batch_size, rows), absorbing) for start in starts]
+
+
+def _share(given: Prepared, rows: int, accelerator: Accelerator) -> list[Tensor]:
+    """All logits in order, each process having computed an equal stretch of them."""
+    world, rank = accelerator.num_processes, accelerator.process_index
+    stretch = -(-rows // world)
+    first = min(rank * stretch, max(rows - stretch, 0))  # equal lengths: stretches may overlap
+    last = min(first + stretch, rows)
+    parts = [
+        given.logits(start, min(start + SCORING_BATCH, last))
+        for start in range(first, last, SCORING_BATCH)
+    ]
+    if world == 1:
+        return parts
+    gathered = accelerator.gather(torch.cat(parts)).split(stretch)
+    firsts = [min(other * stretch, max(rows - stretch, 0)) for other in range(world)]
+    return [
+        part[other * stretch - start :]
+        for other, (part, start) in enumerate(zip(gathered, firsts, strict=True))
+    ]
+
+
+def _bytes_of(example: Tensor, rows: int) -> int:
+    return example.numel() * example.element_size() * rows
 
 
 def summarise(logits: Tensor, labels: Tensor) -> Scores:

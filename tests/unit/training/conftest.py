@@ -3,9 +3,9 @@ import pytest
 from accelerate import Accelerator
 
 from synthgap.models.build import build_student
-from synthgap.params.sections import Crops, Student, Training
+from synthgap.params.sections import AugMix, Crops, PixMix, Student, Training
 from synthgap.training.labelled import Labelled
-from synthgap.training.loop import Lesson
+from synthgap.training.lesson import Lesson
 
 PLAIN = {
     "flip": 0.0,
@@ -34,18 +34,27 @@ def training(crops):
         settings = {
             "epochs": 3,
             "batch_size": 10,
+            "accumulate": 1,
+            "optimizer": "sgd",
             "base_lr": 1.0,
+            "lr_scaling": "batch",
             "final_lr": 1e-6,
             "warmup_epochs": 1,
+            "schedule": "cosine",
             "momentum": 0.9,
             "weight_decay": 1e-4,
             "last_epochs": 2,
             "frozen_bn_stats": "eval",
             "running_stats": "all_crops",
+            "scoring_stats": "running",
             "normalise": "imagenet",
+            "supervision": "labels",
+            "embedding_weight": 1.0,
             "augmentation": "dino",
             "global_crops": crops(),
             "local_crops": crops(count=2, size=8, scale=(0.2, 0.5)),
+            "augmix": AugMix(3, 3, -1, 1.0, 0.0),
+            "pixmix": PixMix("fractals", 4, 3, 2, 3.0),
         }
         return Training(**{**settings, **changed})
 
@@ -64,7 +73,8 @@ def labelled():
 @pytest.fixture
 def student():
     def make(seed=1):
-        spec = Student("resnet10t", {"channels": (8, 8, 8, 8), "stem_width": 8}, "cosine", 0.1)
+        options = {"channels": (8, 8, 8, 8), "stem_width": 8}
+        spec = Student("resnet10t", options, "imagenet", "random", None, "cosine", 0.1)
         return build_student(spec, 2, seed=seed)
 
     return make

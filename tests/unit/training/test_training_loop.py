@@ -1,13 +1,14 @@
 import dataclasses
-import itertools
 
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from synthgap.errors import TrainingError
 from synthgap.models.cut import freeze, prefix_names
-from synthgap.training.loop import fit, forward
-from synthgap.training.resume import Keeper
+from synthgap.training.loop import fit
+from synthgap.training.passes import CropPass
 
 
 def weights(model):
@@ -32,21 +33,6 @@ def test_equal_seeds_give_equal_bits_and_others_do_not(student, lesson, accelera
         runs.append(weights(model))
     assert same(runs[0], runs[1])
     assert not same(runs[0], runs[2])
-
-
-@pytest.mark.parametrize("stopped_after", [1, 2])
-def test_a_stopped_run_ends_with_the_same_weights_and_log(
-    tmp_path, student, lesson, accelerator, stopped_after
-):
-    whole = student()
-    undisturbed = list(fit(whole, lesson(), accelerator))
-    keeper = Keeper(tmp_path / "state.pt", every_epochs=1)
-    first = fit(student(), lesson(), accelerator, keeper)
-    list(itertools.islice(first, stopped_after))
-    resumed = student(seed=9)
-    epochs = list(fit(resumed, lesson(), accelerator, keeper))
-    assert same(weights(whole), weights(resumed))
-    assert [epoch.metrics for epoch in epochs] == [epoch.metrics for epoch in undisturbed]
 
 
 def test_the_loop_does_not_touch_the_global_random_state(student, lesson, accelerator):
@@ -88,12 +74,11 @@ def test_everything_frozen_trains_nothing_and_still_scores(student, lesson, acce
 
 
 @pytest.mark.parametrize(("which", "equal"), [("global_crops", True), ("all_crops", False)])
-def test_which_crops_set_the_running_statistics(student, training, which, equal):
+def test_which_crops_set_the_running_statistics(student, which, equal):
     seen = torch.rand(4, 3, 16, 16), torch.rand(8, 3, 8, 8)
-    settings = training(running_stats=which)
     alone, both = student(), student()
-    forward(alone, [seen[0]], settings)
-    forward(both, list(seen), settings)
+    CropPass(alone, which)([seen[0]])
+    CropPass(both, which)(list(seen))
     means = [model.state_dict()["bn1.running_mean"] for model in (alone, both)]
     assert torch.equal(*means) == equal
     assert both.get_submodule("bn1").momentum == 0.1
@@ -109,3 +94,69 @@ def test_fewer_images_than_a_batch_make_one_batch(student, lesson, labelled, acc
 def test_an_iteration_budget_gives_equal_steps(lesson, labelled):
     few = dataclasses.replace(lesson(), images=labelled.subset(range(6)), steps_per_epoch=4)
     assert few.num_steps == lesson().num_steps == 4
+
+
+@pytest.fixture
+def normless():
+    """A student whose samples do not see each other."""
+
+    def make():
+        torch.manual_seed(0)
+        body = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(2))
+        return torch.nn.Sequential(body, Mean(), torch.nn.Linear(8, 2))
+
+    class Mean(torch.nn.Module):
+        def forward(self, maps):
+            return maps.mean(dim=2)
+
+    return make
+
+
+@pytest.mark.parametrize("parts", [2, 5])
+def test_accumulated_parts_are_the_whole_batch(normless, lesson, accelerator, parts):
+    runs = []
+    for accumulate in (1, parts):
+        with torch.random.fork_rng():
+            model = normless()
+        epochs = list(fit(model, lesson(accumulate=accumulate), accelerator))
+        runs.append((weights(model), [epoch.metrics["train/loss"] for epoch in epochs]))
+    assert runs[0][1] == pytest.approx(runs[1][1], rel=1e-5)
+    for name, weight in runs[0][0].items():
+        assert torch.allclose(weight, runs[1][0][name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_other_optimisers_learn_too(student, lesson, accelerator, optimizer):
+    settings = {"optimizer": optimizer, "base_lr": 0.01, "lr_scaling": "none", "epochs": 6}
+    epochs = list(fit(student(), lesson(**settings), accelerator))
+    assert epochs[-1].metrics["val/top1"] > 90
+
+
+def test_a_frozen_prefix_without_chance_is_remembered_and_learns_the_same(
+    student, lesson, accelerator, monkeypatch
+):
+    from synthgap.training import scoring
+
+    runs = []
+    for room in (scoring.REMEMBERED_BYTES, 0):
+        monkeypatch.setattr(scoring, "REMEMBERED_BYTES", room)
+        model = student()
+        freeze(model, 3)
+        calls = []
+        model.get_submodule("layer1.0.conv1").register_forward_hook(
+            lambda *_, calls=calls: calls.append(1)
+        )
+        epochs = list(fit(model, lesson(augmentation="none"), accelerator))
+        runs.append((weights(model), epochs[-1].metrics["val/loss"], len(calls)))
+    assert runs[0][2] < runs[1][2]
+    assert runs[0][1] == pytest.approx(runs[1][1], rel=1e-4)
+    for name, weight in runs[0][0].items():
+        assert torch.allclose(weight, runs[1][0][name], rtol=1e-3, atol=1e-5), name
+
+
+def test_half_precision_learns_on_a_cpu(student, lesson):
+    AcceleratorState._reset_state(reset_partial_state=True)
+    accelerator = Accelerator(cpu=True, mixed_precision="bf16")
+    epochs = list(fit(student(), lesson(epochs=6), accelerator))
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert epochs[-1].metrics["val/top1"] > 90

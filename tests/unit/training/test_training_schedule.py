@@ -31,3 +31,14 @@ def test_the_peak_scales_with_the_batch(training):
     assert made.peak_lr == pytest.approx(0.025)
     assert made.warmup_steps == 5
     assert made.total_steps == 15
+    fixed = Schedule.of(
+        training(base_lr=1e-4, lr_scaling="none"), batch_size=128, steps_per_epoch=5
+    )
+    assert fixed.peak_lr == 1e-4
+
+
+@pytest.mark.parametrize(("shape", "middle"), [("linear", 0.05), ("constant", 0.1)])
+def test_other_shapes_go_from_the_peak_to_the_end(shape, middle):
+    schedule = Schedule(0.1, 0.0, 0, 100, shape)
+    assert schedule.learning_rate(0) == pytest.approx(0.1)
+    assert schedule.learning_rate(50) == pytest.approx(middle)

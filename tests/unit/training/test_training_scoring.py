@@ -1,9 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
-from synthgap.training.labelled import Labelled, Normalisation, batches
-from synthgap.training.scoring import SCORING_BATCH, score, summarise
+from synthgap.models.cut import freeze
+from synthgap.training.labelled import Labelled, Normalisation
+from synthgap.training.scoring import SCORING_BATCH, Prepared, score, summarise
 
 
 def test_scores_of_a_known_table():
@@ -19,19 +22,63 @@ def test_no_images_have_no_score():
         summarise(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64))
 
 
-def test_the_last_batch_counts_by_its_size():
+class Whole(torch.nn.Module):
+    """Says class 0 to full batches and class 1 to any other."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, images):
+        wrong = len(images) != SCORING_BATCH
+        return torch.tensor([[0.0, 1.0]] if wrong else [[1.0, 0.0]]).repeat(len(images), 1)
+
+
+def prepare(model, labelled, size_px=8):
+    normalise = Normalisation.imagenet()
+    return Prepared.of(model, labelled, normalise=normalise, size_px=size_px)
+
+
+def test_the_last_batch_counts_by_its_size(lesson, accelerator):
     count = SCORING_BATCH + 8
     labelled = Labelled.of(np.zeros((count, 8, 8, 3), np.uint8), np.zeros(count, np.int64))
-
-    class Whole(torch.nn.Module):
-        def forward(self, images):
-            wrong = len(images) != SCORING_BATCH
-            return torch.tensor([[0.0, 1.0]] if wrong else [[1.0, 0.0]]).repeat(len(images), 1)
-
     model = Whole().train()
-    made = score(model, labelled, normalise=Normalisation.imagenet(), size_px=8)
+    made = score(prepare(model, labelled), lesson(), accelerator)
     assert made.top1 == pytest.approx(100 * SCORING_BATCH / count)
     assert model.training
+
+
+def test_a_frozen_prefix_is_computed_once_and_scores_the_same(
+    student, lesson, labelled, accelerator
+):
+    model = student()
+    plain = score(prepare(model, labelled, 16), lesson(), accelerator)
+    freeze(model, 3)
+    given = prepare(model, labelled, 16)
+    calls = []
+    model.get_submodule("layer1.0.conv1").register_forward_hook(lambda *_: calls.append(1))
+    found = score(given, lesson(), accelerator)
+    assert not calls
+    assert given.remembered.shape[0] == len(labelled)
+    assert found.loss == pytest.approx(plain.loss, rel=1e-5)
+    assert np.array_equal(found.predictions, plain.predictions)
+
+
+def test_batch_statistics_score_a_copy_and_leave_the_student_alone(
+    student, lesson, labelled, accelerator
+):
+    model = student()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    given = prepare(model, labelled, 16)
+    batch = score(given, lesson(scoring_stats="batch"), accelerator)
+    running = score(given, lesson(), accelerator)
+    assert batch.loss != running.loss
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    model.train()
+    with torch.no_grad():
+        first = model(given.feed(0, 10))
+    expected = first.softmax(dim=1).max(dim=1).values.numpy()
+    assert np.allclose(batch.confidences[:10], expected, atol=1e-6)
 
 
 def test_normalising_with_measured_statistics_centres_the_set():
@@ -42,10 +89,10 @@ def test_normalising_with_measured_statistics_centres_the_set():
     assert torch.allclose(made.std(dim=(0, 2, 3), correction=0), torch.ones(3), atol=1e-5)
 
 
-def test_batches_cover_an_epoch_once_and_go_on_when_asked():
-    once = torch.cat(list(batches(20, 5, num_steps=4, seed=1, epoch=1)))
-    assert sorted(once.tolist()) == list(range(20))
-    longer = list(batches(20, 6, num_steps=10, seed=1, epoch=1))
-    assert [len(batch) for batch in longer] == [6] * 10
-    other = torch.cat(list(batches(20, 5, num_steps=4, seed=1, epoch=2)))
-    assert not torch.equal(once, other)
+def test_statistics_are_those_of_the_set_that_is_fed(lesson, labelled):
+    other = Normalisation((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    fed = dataclasses.replace(lesson(normalise="fed_set"), real=other)
+    assert fed.normalisation == Normalisation.measured(labelled)
+    assert fed.scoring_normalisation == other
+    own = dataclasses.replace(lesson(normalise="train_set"), real=other)
+    assert own.scoring_normalisation == own.normalisation == fed.normalisation

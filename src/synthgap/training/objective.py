@@ -1,0 +1,64 @@
+"""What a step minimises: labels, a teacher's embeddings, or both; consistent views on top."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from synthgap.params.sections import Training
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a batch should have given: labels (batch,), embeddings (batch, dim) of a teacher."""
+
+    labels: Tensor
+    embeddings: Tensor | None = None
+
+    def tiled(self, num_crops: int) -> Answer:
+        """Repeat it for crops that stand crop by crop."""
+        times = num_crops // len(self.labels)
+        if self.embeddings is None:
+            return Answer(self.labels.repeat(times))
+        return Answer(self.labels.repeat(times), self.embeddings.repeat(times, 1))
+
+
+def objective(
+    logits: Tensor, embeddings: Tensor | None, answer: Answer, training: Training
+) -> Tensor:
+    """The mean loss over all crops with equal weight.
+
+    Cross-entropy; with `supervision: both` plus, and with `embeddings` only, the un-squared
+    distance to the teacher's embedding (MtG eq. 1); with AugMix's `jsd_weight` cross-entropy of
+    the first of three views plus the divergence between them (Hendrycks et al. 2020, eq. 2 and 3).
+    """
+    wanted = answer.tiled(len(logits))
+    if training.supervision == "embeddings":
+        return distance(embeddings, wanted.embeddings)
+    if training.augmentation == "augmix" and training.augmix.jsd_weight > 0:
+        views = logits.chunk(3)
+        plain = functional.cross_entropy(views[0], answer.tiled(len(views[0])).labels)
+        loss = plain + training.augmix.jsd_weight * jensen_shannon(views)
+    else:
+        loss = functional.cross_entropy(logits, wanted.labels)
+    if training.supervision == "both":
+        loss = loss + training.embedding_weight * distance(embeddings, wanted.embeddings)
+    return loss
+
+
+def distance(embeddings: Tensor | None, wanted: Tensor | None) -> Tensor:
+    """Mean Euclidean distance, not squared, between (crops, dim) and (crops, dim) (MtG eq. 1)."""
+    assert embeddings is not None
+    assert wanted is not None
+    return torch.linalg.vector_norm(embeddings.float() - wanted, dim=1).mean()
+
+
+def jensen_shannon(views: tuple[Tensor, ...] | list[Tensor]) -> Tensor:
+    """Mean Jensen-Shannon divergence in nats between the softmaxes of (batch, classes) logits."""
+    logs = torch.stack([view.log_softmax(dim=1) for view in views])
+    middle = logs.logsumexp(dim=0) - math.log(len(views))
+    return (logs.exp() * (logs - middle)).sum(dim=2).mean()

@@ -1,0 +1,116 @@
+"""Serve a student its batches: every process gets its own rows of what one process would see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import torch
+from torch import Tensor, nn
+
+from synthgap.models.replay import Replay
+from synthgap.seeding import torch_stream
+from synthgap.training.augmentation import Augmentation, augmentation_of
+from synthgap.training.labelled import Labelled
+from synthgap.training.lesson import Lesson
+from synthgap.training.objective import Answer
+from synthgap.training.order import batches
+from synthgap.training.scoring import Prepared
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One part of a step: crops of each size, normalised, or rows of remembered activations."""
+
+    crops: list[Tensor]
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class Server:
+    """The images of a lesson on the student's device, cut anew at every step."""
+
+    lesson: Lesson
+    images: Labelled
+    embeddings: Tensor | None
+    augmentation: Augmentation
+    device: torch.device
+    share: tuple[int, int]  # this process's rank, of how many
+    remembered: Prepared | None = None
+
+    @classmethod
+    def of(cls, model: nn.Module, lesson: Lesson, accelerator: Accelerator) -> Self:
+        """Move the images where they are needed.
+
+        A policy without chance lets a frozen prefix be computed once for all epochs.
+        """
+        images = lesson.images.resident(accelerator.device)
+        augmentation = augmentation_of(lesson.training, lesson.pictures)
+        remembered = None
+        if augmentation.deterministic and lesson.embeddings is None:
+            remembered = Prepared.of(
+                model,
+                images,
+                normalise=lesson.normalisation,
+                size_px=lesson.training.global_crops.size,
+            )
+        return cls(
+            lesson,
+            images,
+            None if lesson.embeddings is None else lesson.embeddings.to(accelerator.device),
+            augmentation,
+            accelerator.device,
+            (accelerator.process_index, accelerator.num_processes),
+            remembered if remembered is not None and remembered.remembered is not None else None,
+        )
+
+    def steps(self, epoch: int, *, after: int) -> Iterator[tuple[int, list[Batch]]]:
+        """Yield (step from 1, its parts) of an epoch, beyond the first `after` steps."""
+        lesson = self.lesson
+        order = batches(
+            lesson.pool(epoch),
+            lesson.batch_size,
+            num_steps=lesson.num_steps,
+            seed=lesson.seed,
+            epoch=epoch,
+        )
+        for step, indices in enumerate(order, start=1):
+            if step > after:
+                yield step, list(self._parts(indices, epoch, step))
+
+    def _parts(self, indices: Tensor, epoch: int, step: int) -> Iterator[Batch]:
+        """This process's rows, in as many parts as are accumulated.
+
+        Chance is drawn for the whole batch, so that a row's crops do not depend on who cuts them.
+        """
+        rank, world = self.share
+        rows = torch.arange(len(indices)).chunk(world)[rank]
+        size = self.images.size_px
+        chance = torch_stream(self.lesson.seed, "augment", epoch, step)
+        draws = self.augmentation.draw(len(indices), size, size, chance)
+        for part in rows.chunk(self.lesson.training.accumulate):
+            chosen = indices[part].to(self.images.labels.device)
+            answer = Answer(
+                self.images.labels[chosen].to(self.device),
+                None if self.embeddings is None else self.embeddings[chosen.to(self.device)],
+            )
+            if self.remembered is not None:
+                yield Batch([self.remembered.activations(chosen)], answer)
+                continue
+            images = self.images.images[chosen].to(self.device, non_blocking=True)
+            crops = self.augmentation.apply(images, draws.rows(part))
+            yield Batch([self.lesson.normalisation(crop) for crop in crops], answer)
+
+    def forward(self, passes: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Logits and embeddings of all crops; from the cut on where the prefix is remembered."""
+        replay: Replay | None = self.remembered.replay if self.remembered is not None else None
+        if replay is not None:
+            with replay.recalling(batch.crops[0]) as placeholder:
+                found: tuple[Tensor, Tensor | None] = passes([placeholder])
+                return found
+        answered: tuple[Tensor, Tensor | None] = passes(batch.crops)
+        return answered
