@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import version
 from types import ModuleType
 
-MODULES = ("data", "recipe", "registry", "mirror")
+MODULES = ("data", "recipe", "units", "registry", "mirror")
 """One file a sub-command, each with `add_parser(subparsers)`; they import nothing heavy."""
 
 EXAMPLES = """\
@@ -17,6 +17,7 @@ examples:
   synthgap recipe list                        what can be run, and what it needs
   synthgap recipe use folder                  your own images instead of the digits
   synthgap data import folder --from-folder /path/to/images
+  synthgap units resnet50                     the parts of a network that a depth counts
   dvc repro                                   run what is new (or `make repro`)
   synthgap registry list                      the frozen prefixes that were published
   synthgap registry pull NAME@ALIAS --to DIR

@@ -2,57 +2,106 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
 
 import torch
 from torch import nn
 
 from synthgap.errors import ParamsError
-from synthgap.models.head import CosineClassifier
-from synthgap.params.sections import Student
+from synthgap.models.head import classifier_name, classifier_names, use_cosine
+from synthgap.models.start import start_file, start_from, state_to_start_from
+from synthgap.models.stem import SMALL_STEM, use_small_stem
+from synthgap.params.students import Student
 from synthgap.seeding import derived_seed
 
+__all__ = ["REFUSALS", "build_student", "classifier_name", "timm_model"]
 
-def build_student(student: Student, num_classes: int, *, seed: int) -> nn.Module:
-    """Return a freshly initialised timm model with the chosen head.
+ANY_SIZE: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
+"""What lets a family of transformers take crops of another size; the first it knows is used."""
 
-    Equal seeds give equal weights; the global random state is left as it was.
+REFUSALS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What timm raises on a name, an option or a size that it cannot do."""
+
+
+def build_student(
+    student: Student, num_classes: int, *, seed: int, place: str = "params.yaml, student"
+) -> nn.Module:
+    """Return a timm model with the chosen stem, start and head; its classifier is always fresh.
+
+    Equal seeds give equal weights; the global random state is left as it was. `place` is where the
+    student was asked for, as messages say it.
+
+    Raises:
+        ParamsError: timm knows no such model, refuses the options, or cannot fetch its weights.
+        CheckpointError: the file to start from is not of this network.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(seed, "student", "init"))
+        model = timm_model(student.model, student.options, num_classes, place=place)
+        if student.head == "cosine":
+            use_cosine(model, temperature=student.temperature, place=place)
+        if student.stem == "small":
+            use_small_stem(model, place=place)
+        path = start_file(student)
+        if path is not None:
+            state = state_to_start_from(student, path)
+            start_from(model, state, fresh=_fresh_modules(model, student), place=str(path))
+    return model
+
+
+def timm_model(name: str, options: Mapping[str, Any], num_classes: int, *, place: str) -> nn.Module:
+    """Return timm's own model, drawn from the global random state.
+
+    Transformers are told to take images of any size, unless `options` say otherwise.
 
     Raises:
         ParamsError: timm knows no such model or refuses the options.
     """
     import timm
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derived_seed(seed, "student", "init"))
-        try:
-            options: dict[str, Any] = dict(student.options)
-            model = timm.create_model(student.model, num_classes=num_classes, **options)
-        except (RuntimeError, TypeError, ValueError) as error:
-            known = timm.list_models(f"*{student.model.split('_')[0]}*")[:5]
-            raise ParamsError(
-                f"params.yaml, student: timm cannot build {student.model!r} with "
-                f"{student.options} ({error}); models of that name: {known}"
-            ) from error
-        if student.head == "cosine":
-            _replace_classifier(model, temperature=student.temperature)
-    return model
-
-
-def _replace_classifier(model: nn.Module, *, temperature: float) -> None:
-    name = classifier_name(model)
-    old = model.get_submodule(name)
-    if not isinstance(old, nn.Linear):
+    if not timm.is_model(name.partition(".")[0]):
         raise ParamsError(
-            f"params.yaml, student.head: cosine, but the classifier {name!r} of "
-            f"{type(model).__name__} is a {type(old).__name__}; expected a linear layer"
+            f"{place}: timm knows no {name!r}; expected one of its names, models of that "
+            f"name: {_likes(name)}"
         )
-    head = CosineClassifier(old.in_features, old.out_features, temperature=temperature)
-    parent, _, leaf = name.rpartition(".")
-    setattr(model.get_submodule(parent), leaf, head)
+    state = torch.get_rng_state()
+    for flexible in ANY_SIZE:
+        torch.set_rng_state(state)
+        try:
+            model: nn.Module = timm.create_model(
+                name, num_classes=num_classes, **{**flexible, **options}
+            )
+        except REFUSALS as error:
+            if any(option in str(error) for option in flexible.keys() - options.keys()):
+                continue
+            said = " ".join(str(error).split())
+            raise ParamsError(
+                f"{place}: timm cannot build {name!r} with options {dict(options)} ({said:.200}); "
+                "correct the options"
+            ) from error
+        return model
+    raise AssertionError("the last of ANY_SIZE asks for nothing")
 
 
-def classifier_name(model: nn.Module) -> str:
-    """Dotted name of a timm model's classifier module, e.g. `fc` or `head.fc`."""
-    name = model.pretrained_cfg["classifier"]  # type: ignore[index] # timm's own attribute
-    return cast("str", name if isinstance(name, str) else name[0])
+def _fresh_modules(model: nn.Module, student: Student) -> tuple[str, ...]:
+    """What never comes from elsewhere: the classifier, and a small stem under timm's weights."""
+    other_stem = student.stem == "small" and student.init == "pretrained"
+    return (*classifier_names(model), *(SMALL_STEM if other_stem else ()))
+
+
+def _likes(name: str) -> str:
+    import timm
+
+    close = get_close_matches(name, timm.list_models(), n=5)
+    return ", ".join(close or timm.list_models(f"*{name.split('_')[0]}*")[:5]) or "none"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from synthgap.errors import CheckpointError
-from synthgap.models.units import units_of
+from synthgap.models.units import units_of, whole_modules
 
 if TYPE_CHECKING:
     _Base = nn.Module
@@ -89,19 +89,8 @@ def freeze(
             parameter.requires_grad = False
     if frozen_bn_stats == "update":
         return
-    modules = tuple(_whole_modules(model, frozen))
+    modules = tuple(whole_modules(model, frozen))
     if modules:
         kind = type(model)
         model.__class__ = type(kind.__name__, (FrozenPrefix, kind), {"frozen_modules": modules})
         model.train(model.training)
-
-
-def _whole_modules(model: nn.Module, frozen: set[str], prefix: str = "") -> Iterator[str]:
-    """Names of the largest modules all of whose parameters are frozen."""
-    for name, child in model.named_children():
-        full = f"{prefix}{name}"
-        parameters = [f"{full}.{inner}" for inner, _ in child.named_parameters()]
-        if parameters and frozen.issuperset(parameters):
-            yield full
-        else:
-            yield from _whole_modules(child, frozen, f"{full}.")

@@ -6,7 +6,7 @@ table of its own, since timm merges its downsamplings and final norm with their 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -38,14 +38,26 @@ def units_of(model: nn.Module) -> tuple[Unit, ...]:
     for name in _buffer_names(model):
         buffers[_owner_of(name, owner)].append(name)
     return tuple(
-        Unit(name=_title(names), parameters=tuple(names), buffers=tuple(owned))
-        for names, owned in zip(groups, buffers, strict=True)
+        Unit(name=title, parameters=tuple(names), buffers=tuple(owned))
+        for title, names, owned in zip(_titles(groups), groups, buffers, strict=True)
     )
 
 
 def num_parameters(model: nn.Module, unit: Unit) -> int:
     """Number of scalars among the unit's parameters."""
     return sum(model.get_parameter(name).numel() for name in unit.parameters)
+
+
+def whole_modules(model: nn.Module, entries: Collection[str], prefix: str = "") -> Iterator[str]:
+    """Names of the largest modules with a forward of their own whose state is all in `entries`."""
+    for name, child in model.named_children():
+        full = f"{prefix}{name}"
+        owned = [f"{full}.{inner}" for inner in child.state_dict()]
+        callable_itself = not isinstance(child, nn.ModuleList | nn.ModuleDict)
+        if owned and callable_itself and all(entry in entries for entry in owned):
+            yield full
+        else:
+            yield from whole_modules(child, entries, f"{full}.")
 
 
 def _matched(model: nn.Module) -> list[list[str]]:
@@ -92,14 +104,27 @@ def _owner_of(buffer: str, owner: dict[str, int]) -> int:
     return min(inside, default=0)
 
 
-def _title(names: list[str]) -> str:
-    modules = [name.rpartition(".")[0] or name for name in names]
-    shared = ".".join(_shared([module.split(".") for module in modules]))
-    if shared:
-        return shared
-    return "+".join(dict.fromkeys(module.split(".")[0] for module in modules))
+def _titles(groups: list[list[str]]) -> list[str]:
+    """What a unit's modules share, or their names where that is nothing or another's title too."""
+    modules = [[name.rpartition(".")[0] or name for name in names] for names in groups]
+    shared = [_shared(unit) for unit in modules]
+    return [
+        title if title and shared.count(title) == 1 else _joined(unit, title)
+        for title, unit in zip(shared, modules, strict=True)
+    ]
 
 
-def _shared(paths: list[list[str]]) -> list[str]:
+def _joined(modules: list[str], shared: str) -> str:
+    """The parts below `shared`, in order, e.g. `blocks.11+norm`."""
+    depth = len(shared.split(".")) if shared else 0
+    parts: dict[str, list[str]] = {}
+    for module in modules:
+        parts.setdefault(".".join(module.split(".")[: depth + 1]), []).append(module)
+    return "+".join(_shared(inside) for inside in parts.values())
+
+
+def _shared(modules: list[str]) -> str:
+    paths = [module.split(".") for module in modules]
     columns = zip(*paths, strict=False)  # as far as the shortest path goes
-    return [column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns)]
+    same = takewhile(lambda column: len(set(column)) == 1, columns)
+    return ".".join(column[0] for column in same)

@@ -1,0 +1,67 @@
+"""What stands between a student's units, and before its classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from synthgap.models.head import classifier_name
+from synthgap.models.units import units_of, whole_modules
+
+
+@torch.no_grad()
+def unit_activations(model: nn.Module, images: Tensor) -> list[Tensor]:
+    """What stands after every unit, (batch, ...) each, in eval mode and without a graph.
+
+    After unit i stands what unit i + 1 receives, so pooling or reshaping between two units is in;
+    after the last stand the logits. `images` (batch, 3, height, width) are normalised.
+    """
+    received: dict[int, Tensor] = {}
+    handles = []
+    for index, unit in enumerate(units_of(model)[1:]):
+        for name in whole_modules(model, {*unit.parameters, *unit.buffers}):
+            hook = _keeper(received, index)
+            handles.append(model.get_submodule(name).register_forward_pre_hook(hook))
+    was_training = model.training
+    model.eval()
+    try:
+        logits: Tensor = model(images)
+    finally:
+        model.train(was_training)
+        for handle in handles:
+            handle.remove()
+    return [*(received[index] for index in sorted(received)), logits]
+
+
+def penultimate(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """(features (batch, dim) that the classifier receives, logits), in the model's present mode."""
+    received: dict[int, Tensor] = {}
+    classifier = model.get_submodule(classifier_name(model))
+    handle = classifier.register_forward_pre_hook(_keeper(received, 0))
+    try:
+        logits: Tensor = model(images)
+    finally:
+        handle.remove()
+    return received[0], logits
+
+
+def feature_size(model: nn.Module) -> int:
+    """How many features the classifier receives."""
+    count = model.get_submodule(classifier_name(model)).in_features
+    assert isinstance(count, int)
+    return count
+
+
+def _keeper(received: dict[int, Tensor], index: int) -> Any:  # noqa: ANN401 - torch's hook type
+    def keep(_module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        if index in received:  # a unit may be several modules: the first has its input
+            return
+        given = arguments[0]
+        if isinstance(given, list | tuple):  # of all earlier layers, as in a DenseNet
+            received[index] = torch.cat([part.flatten(1) for part in given], dim=1)
+        else:
+            received[index] = given.clone()  # what follows may work in place
+
+    return keep

@@ -1,0 +1,58 @@
+import pytest
+import torch
+from torch import nn
+
+from synthgap.models.arrangement import OnePixelConv2d, arrange
+from synthgap.models.build import build_student
+from synthgap.params.sections import Student
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (1, 2, 0), (7, 2, 3), (2, 2, 0)]
+)
+def test_a_convolution_gives_what_it_gave(size, kernel, stride, padding):
+    if size + 2 * padding < kernel:
+        pytest.skip("torch refuses it too")
+    torch.manual_seed(0)
+    plain = nn.Conv2d(3, 5, kernel, stride, padding)
+    images, others = (torch.randn(4, 3, size, size, requires_grad=True) for _ in range(2))
+    others.data.copy_(images.data)
+    wanted = plain(images)
+    wanted.square().sum().backward()
+    wanted_weight, wanted_bias = plain.weight.grad, plain.bias.grad
+    plain.zero_grad()
+    arrange(nn.Sequential(plain))
+    assert type(plain) is OnePixelConv2d
+    found = plain(others)
+    found.square().sum().backward()
+    torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(plain.weight.grad, wanted_weight)
+    torch.testing.assert_close(plain.bias.grad, wanted_bias)
+    torch.testing.assert_close(others.grad, images.grad)
+
+
+def test_other_convolutions_stay_as_they_are():
+    kinds = [
+        nn.Conv2d(4, 4, 3, groups=4),
+        nn.Conv2d(4, 4, 3, dilation=2),
+        nn.Conv2d(4, 4, 3, padding="same"),
+        nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
+    ]
+    arrange(nn.Sequential(*kinds))
+    assert {type(kind) for kind in kinds} == {nn.Conv2d}
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "tiny_vit_5m_224", "efficientnet_b0"])
+def test_a_student_keeps_its_state_and_its_logits(name):
+    student = Student(name, {}, "imagenet", "random", None, "cosine", 0.1)
+    model = build_student(student, 3, seed=0).eval()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        wanted = model(images)
+        arrange(model)
+        torch.testing.assert_close(model(images), wanted, rtol=1e-3, atol=1e-4)
+    after = model.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[key], before[key]) for key in before)
