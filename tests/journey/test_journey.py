@@ -42,6 +42,8 @@ def test_the_report_answers_in_one_line_of_pandas(clone):
         "real->real",
         "synthetic->synthetic",
     }
+    ablations = {"normalisation", "augmentation", "stylised", "oracle", "supervision", "sources"}
+    assert set(rows[rows.experiment == "ablate"].ablation) == ablations
     page = (clone.root / "artifacts" / "report" / "index.html").read_text()
     assert "digits" in page
     assert "http" not in page.split("<body", 1)[1].replace("http://www.w3.org", "")
@@ -152,8 +154,8 @@ def _process_of(script, root):
 
 def test_two_processes_learn_what_one_learns(clone):
     """Group norm, 20 steps of one global batch, through `dvc repro` both times."""
-    options = {"channels": [32, 32, 32, 32], "stem_width": 32, "norm_layer": "groupnorm"}
-    settings = {"epochs": 20, "batch_size": 120, "base_lr": 0.5, "last_epochs": 1}
+    options = {"channels": [8, 8, 16, 16], "stem_width": 8, "norm_layer": "groupnorm1"}
+    settings = {"epochs": 20, "batch_size": 120, "base_lr": 0.1, "last_epochs": 1}
     clone.set_params({"student": {"options": options}, "training": settings})
     repro = ("repro", "-s", "--force", "--no-run-cache", "train@digits-train")
     folder = clone.root / "artifacts/train/digits/train"
@@ -171,7 +173,7 @@ def test_two_processes_learn_what_one_learns(clone):
     assert losses != others or any(not torch.equal(weights[n], their_weights[n]) for n in weights)
     assert losses == pytest.approx(others, rel=1e-5)
     for name, weight in weights.items():
-        assert torch.allclose(weight, their_weights[name], rtol=1e-5, atol=1e-6), name
+        assert (weight - their_weights[name]).norm() <= 1e-5 * weight.norm(), name
 
 
 def test_several_processes_fail_in_one_line(clone):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from synthgap.artifacts import (
     Log,
     content_digest,
     environment,
+    file_digest,
     folder_digest,
     silent,
     write_json,
@@ -27,6 +28,7 @@ from synthgap.experiments.running import Bench, lesson_of, make, results
 from synthgap.experiments.sources import REAL, Source, open_scored
 from synthgap.experiments.workers import run_all
 from synthgap.models.build import build_student
+from synthgap.models.start import start_file
 from synthgap.models.units import num_parameters, units_of
 from synthgap.training.labelled import Labelled, Normalisation
 from synthgap.training.launching import is_launched, is_main
@@ -57,28 +59,16 @@ def make_cell(cell: Cell, settings: Settings, artifacts: Artifacts, log: Log) ->
     torch.set_num_threads(settings.runtime.threads)
     crew = accelerator_of(settings.runtime) if is_launched() else None
     output = artifacts.cell(cell.experiment, *cell.coordinates)
-    scored = open_scored(artifacts, stored_size(cell.plans))
-    inputs = _inputs(cell, artifacts, scored)
-    identity = _identity(cell, settings, artifacts.recipe)
-    claim = {**identity, "inputs": inputs, "runs": [plan.name for plan in cell.plans]}
+    bench = _bench(cell, settings, artifacts, log)
+    claim = {
+        **bench.identity,
+        "inputs": bench.inputs,
+        "runs": [plan.name for plan in cell.plans],
+    }
     with held(artifacts.work, claim, output, timeout_s=LOCK_TIMEOUT_S) as work:
         if work.finished:
             return
-        bench = Bench(
-            settings=settings,
-            identity=identity,
-            record={
-                "experiment": cell.experiment,
-                "recipe": artifacts.recipe,
-                "student": settings.student.model,
-            },
-            inputs=inputs,
-            scored=scored,
-            folder=work.folder,
-            log=log if is_main() else silent,
-            keep_weights=cell.keep_weights,
-            real=_real_statistics(cell, settings, artifacts),
-        )
+        bench = replace(bench, folder=work.folder)
         tasks = [functools.partial(make, plan, bench) for plan in cell.plans]
         alone = crew is not None or _device(settings) != "cpu"
         run_all(tasks, workers=1 if alone else settings.runtime.workers)
@@ -88,6 +78,26 @@ def make_cell(cell: Cell, settings: Settings, artifacts: Artifacts, log: Log) ->
             work.publish(finished)
         if crew is not None:
             crew.wait_for_everyone()
+
+
+def _bench(cell: Cell, settings: Settings, artifacts: Artifacts, log: Log) -> Bench:
+    """All that the runs share, before there is a folder for them."""
+    scored = open_scored(artifacts, stored_size(cell.plans))
+    return Bench(
+        settings=settings,
+        identity=_identity(cell, settings, artifacts.recipe),
+        record={
+            "experiment": cell.experiment,
+            "recipe": artifacts.recipe,
+            "student": settings.student.model,
+        },
+        inputs=_inputs(cell, settings, artifacts, scored),
+        scored=scored,
+        folder=artifacts.work,
+        log=log if is_main() else silent,
+        keep_weights=cell.keep_weights,
+        real=_real_statistics(cell, settings, artifacts),
+    )
 
 
 def _real_statistics(cell: Cell, settings: Settings, artifacts: Artifacts) -> Normalisation | None:
@@ -126,14 +136,24 @@ def stored_size(plans: list[Plan]) -> int:
     return int(plans[0].source.labelled.images.shape[-1])
 
 
-def _inputs(cell: Cell, artifacts: Artifacts, scored: Mapping[str, Source]) -> dict[str, str]:
+def _inputs(
+    cell: Cell, settings: Settings, artifacts: Artifacts, scored: Mapping[str, Source]
+) -> dict[str, str]:
+    """Digest of everything that the runs read, by its path."""
     inputs = {}
     for source in (*(plan.source for plan in cell.plans), *scored.values()):
-        path = artifacts.image_set(source.name).relative_to(artifacts.root)
-        inputs[path.as_posix()] = source.images.digest
+        for part in source.parts:
+            path = artifacts.image_set(part.name).relative_to(artifacts.root)
+            inputs[path.as_posix()] = part.images.digest
     for donor in (plan.donor for plan in cell.plans if plan.donor):
         path = Path(f"{donor.stem}.safetensors").relative_to(artifacts.root)
         inputs[path.as_posix()] = donor.weights_sha256
+    for teaching in (plan.teaching for plan in cell.plans if plan.teaching):
+        path = artifacts.stage("teacher").relative_to(artifacts.root)
+        inputs[path.as_posix()] = teaching.digest
+    start = start_file(settings.student)
+    if start is not None:
+        inputs[f"weights/{start.name}"] = file_digest(start)
     return dict(sorted(inputs.items()))
 
 

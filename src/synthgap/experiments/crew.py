@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,12 +22,19 @@ def accelerator_of(runtime: Runtime) -> Accelerator:
     """Where and how precisely a training computes, alone or as one of several processes.
 
     Raises:
-        ParamsError: synchronised batch norm on a CPU, or fewer processes than were asked for.
+        ParamsError: fp16 or synchronised batch norm on a CPU, or fewer processes than were asked
+            for.
     """
+    import torch
     from accelerate import Accelerator
 
+    on_cpu = runtime.device == "cpu" or not torch.cuda.is_available()
+    if on_cpu and runtime.precision == "fp16":
+        raise ParamsError(
+            "params.yaml, runtime.precision: fp16, but this is a CPU; expected fp32 or bf16"
+        )
     accelerator = Accelerator(
-        cpu=runtime.device == "cpu",
+        cpu=on_cpu,
         mixed_precision={"fp32": "no"}.get(runtime.precision, runtime.precision),
         dynamo_backend="inductor" if runtime.compile else "no",
     )
@@ -36,7 +43,7 @@ def accelerator_of(runtime: Runtime) -> Accelerator:
             f"runtime.processes: {runtime.processes}, but accelerate started "
             f"{accelerator.num_processes}; unset its own environment variables and rerun"
         )
-    if runtime.sync_batch_norm and accelerator.device.type == "cpu":
+    if runtime.sync_batch_norm and on_cpu:
         raise ParamsError(
             "params.yaml, runtime.sync_batch_norm: true, but this is a CPU; expected GPUs, set it "
             "to false (a network with group norm, or frozen batch norm, needs none)"
@@ -57,8 +64,8 @@ def split_batch_norm(model: nn.Module, runtime: Runtime, rows: int) -> nn.Module
     model.train()
     moving = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training]
     if runtime.sync_batch_norm:
-        converted: nn.Module = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
-        return converted
+        convert: Callable[[nn.Module], nn.Module] = torch.nn.SyncBatchNorm.convert_sync_batchnorm
+        return convert(model)
     if moving and is_main():
         sys.stdout.write(
             f"synthgap: batch norm sees the {rows} images of its own process, not the batch of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from synthgap.errors import TrainingError
+from synthgap.models.arrangement import arrange
 from synthgap.seeding import derived_seed
 from synthgap.training.lesson import Lesson
 from synthgap.training.objective import objective
@@ -35,9 +37,15 @@ class Learner:
     moving: torch.optim.Optimizer  # the optimiser, wrapped by accelerate
     server: Server
 
+    @property
+    def learns(self) -> bool:
+        """Whether anything is not frozen."""
+        return any(group["params"] for group in self.learning.optimizer.param_groups)
+
     @classmethod
     def of(cls, model: nn.Module, lesson: Lesson, accelerator: Accelerator) -> Self:
         """Prepare model and optimiser for the accelerator's device, processes and precision."""
+        arrange(model)
         passes: nn.Module = CropPass(model, lesson.training.running_stats)
         optimizer = moving = optimizer_of(model, lesson.training, accelerator.device)
         if any(parameter.requires_grad for parameter in model.parameters()):
@@ -75,31 +83,35 @@ class Learner:
 
     def _step(self, parts: list[Batch], rate: float, place: str) -> Tensor:
         """One step of the optimiser: sums of loss, hits at 1 and 5, and crops, float64 (4,)."""
-        accelerator = self.learning.accelerator
         for group in self.learning.optimizer.param_groups:
             group["lr"] = rate
         tally = torch.zeros(4, dtype=torch.float64)
         for number, batch in enumerate(parts, start=1):
-            waits = number < len(parts) and self.moving is not self.learning.optimizer
-            with accelerator.no_sync(self.passes) if waits else nullcontext():
-                with accelerator.autocast():
-                    logits, embeddings = self.server.forward(self.passes, batch)
-                logits = logits.float()
-                loss = objective(logits, embeddings, batch.answer, self.lesson.training)
-                value = float(accelerator.reduce(loss.detach(), reduction="mean"))
-                if not torch.isfinite(torch.tensor(value)):
-                    raise TrainingError(
-                        f"{self.lesson.name}: loss {value} in {place}, learning rate {rate:g}; "
-                        "expected a finite loss, lower training.base_lr and rerun"
-                    )
-                if loss.requires_grad:
-                    accelerator.backward(loss / len(parts))
-            tally += _hits(logits.detach(), batch.answer.tiled(len(logits)).labels)
-            tally[0] += value / len(parts)
-        if loss.requires_grad:
+            waits = self.learns and number < len(parts)  # gradients meet at the last part
+            with self.learning.accelerator.no_sync(self.passes) if waits else nullcontext():
+                tally += self._part(batch, 1 / len(parts), f"{place}, learning rate {rate:g}")
+        if self.learns:
             self.moving.step()
             self.moving.zero_grad()
         return tally
+
+    def _part(self, batch: Batch, share: float, place: str) -> Tensor:
+        """Forward and backward of a `share` of a step; the loss is judged before anything moves."""
+        accelerator = self.learning.accelerator
+        with accelerator.autocast():
+            logits, embeddings = self.server.forward(self.passes, batch)
+        logits = logits.float()
+        loss = objective(logits, embeddings, batch.answer, self.lesson.training)
+        value = float(accelerator.reduce(loss.detach(), reduction="mean"))
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"{self.lesson.name}: loss {value} in {place}; expected a finite loss, lower "
+                "training.base_lr and rerun"
+            )
+        if self.learns:
+            accelerator.backward(loss * share)
+        hits = _hits(logits.detach(), batch.answer.tiled(len(logits)).labels)
+        return torch.tensor([value * share, *hits, len(logits)], dtype=torch.float64)
 
     def _sum(self, tally: Tensor) -> Tensor:
         """Over all processes."""
@@ -134,8 +146,7 @@ def _own_randomness(device: torch.device) -> Iterator[None]:
         yield
 
 
-def _hits(logits: Tensor, labels: Tensor) -> Tensor:
-    hits = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
-    return torch.tensor(
-        [0.0, float(hits[:, 0].sum()), float(hits.sum()), float(len(labels))], dtype=torch.float64
-    )
+def _hits(logits: Tensor, labels: Tensor) -> tuple[int, int]:
+    """How many are right, and right among the first five."""
+    right = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
+    return int(right[:, 0].sum()), int(right.sum())

@@ -54,7 +54,8 @@ def distance(embeddings: Tensor | None, wanted: Tensor | None) -> Tensor:
     """Mean Euclidean distance, not squared, between (crops, dim) and (crops, dim) (MtG eq. 1)."""
     assert embeddings is not None
     assert wanted is not None
-    return torch.linalg.vector_norm(embeddings.float() - wanted, dim=1).mean()
+    apart: Tensor = torch.linalg.vector_norm(embeddings.float() - wanted, dim=1)
+    return apart.mean()
 
 
 def jensen_shannon(views: tuple[Tensor, ...] | list[Tensor]) -> Tensor:

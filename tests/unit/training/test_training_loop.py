@@ -149,7 +149,7 @@ def test_a_frozen_prefix_without_chance_is_remembered_and_learns_the_same(
         epochs = list(fit(model, lesson(augmentation="none"), accelerator))
         runs.append((weights(model), epochs[-1].metrics["val/loss"], len(calls)))
     assert runs[0][2] < runs[1][2]
-    assert runs[0][1] == pytest.approx(runs[1][1], rel=1e-4)
+    assert runs[0][1] == pytest.approx(runs[1][1], rel=1e-3)
     for name, weight in runs[0][0].items():
         assert torch.allclose(weight, runs[1][0][name], rtol=1e-3, atol=1e-5), name
 
