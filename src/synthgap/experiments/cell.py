@@ -204,7 +204,7 @@ def _write_predictions(plans: list[Plan], bench: Bench, path: Path) -> None:
 
 
 def _units(plan: Plan, settings: Settings) -> list[dict[str, Any]]:
-    model = build_student(settings.student, len(plan.source.images.classes), seed=0)
+    model = build_student(settings.student.at_random(), len(plan.source.images.classes), seed=0)
     return [
         {
             "name": unit.name,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Literal, Self
 
 from synthgap.artifacts import Artifacts, Log
 from synthgap.experiments.cell import Cell, make_cell
 from synthgap.experiments.plan import Donor, Plan, Settings, donor_seed
-from synthgap.experiments.sources import REAL, Source, open_source, subset
+from synthgap.experiments.sources import REAL, Source, open_source
+from synthgap.experiments.subsets import subset
+from synthgap.experiments.views import donor_view
 from synthgap.models.build import build_student
 from synthgap.models.units import units_of
 from synthgap.params.sections import Reduce
@@ -45,7 +48,7 @@ def baselines(params: ReduceParams, artifacts: Artifacts, log: Log, *, denominat
         SynthgapError: a donor is missing, or a training cannot go on.
     """
     share = _Share.open(params, artifacts, denominator)
-    probe = build_student(params.student, len(share.source.images.classes), seed=0)
+    probe = build_student(params.student.at_random(), len(share.source.images.classes), seed=0)
     arms: list[tuple[Mode, int]] = [("scratch", 0), ("finetune", len(units_of(probe)))]
     plans = [share.plan(mode, depth, seed) for mode, depth in arms for seed in params.reduce.seeds]
     cell = Cell("baselines", (denominator,), {"reduce": asdict(params.reduce)}, plans)
@@ -68,12 +71,10 @@ class _Share:
         """One run on the seed's own subset, over units [0, depth) of the synthetic donor."""
         reduce, whole = self.params.reduce, len(self.source.images)
         arm = "prefix" if mode == "freeze" else mode
-        donor = None
-        if mode != "scratch":
-            donor_set = self.artifacts.synthetic(reduce.guidance_scale)
-            donor = Donor.open(self.artifacts, donor_set, donor_seed(self.params.train.seeds, seed))
+        donor_set = self.artifacts.synthetic(reduce.guidance_scale)
+        chooser = Donor.open(self.artifacts, donor_set, donor_seed(self.params.train.seeds, seed))
+        donor = None if mode == "scratch" else chooser
         steps = whole // min(self.params.training.batch_size, whole)
-        run_seed = derived_seed(self.params.seed, "run", seed)
         return Plan(
             name=f"{arm}{f' n{depth}' if mode == 'freeze' else ''} 1/{self.denominator} s{seed}",
             seed=seed,
@@ -83,7 +84,13 @@ class _Share:
             mode=mode,
             arm=arm,
             denominator=self.denominator,
-            indices=subset(self.source.images.labels, self.denominator, reduce, seed=run_seed),
+            indices=subset(
+                reduce.subset,
+                self.source.images.labels,
+                self.denominator,
+                seed=derived_seed(self.params.seed, "run", seed),
+                look=partial(donor_view, chooser, self.params, self.source.labelled),
+            ),
             steps_per_epoch=steps if reduce.budget == "iterations" else None,
             guidance_scale=reduce.guidance_scale if donor else None,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Subset = Literal["stratified", "random", "uncertainty", "coreset"]
@@ -20,6 +20,10 @@ class Student:
     weights: str | None
     head: Literal["cosine", "linear"]
     temperature: float
+
+    def at_random(self) -> Student:
+        """The same network with no weights to start from, for whoever brings all of them."""
+        return replace(self, init="random", weights=None)
 
     def problems(self) -> Iterator[str]:
         """Name every value out of range."""

@@ -9,7 +9,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Protocol
+from typing import Protocol, Self
 from urllib.parse import quote
 
 from synthgap.reporting.drawing import Drawing
@@ -43,6 +43,21 @@ class Text:
     def markdown(self) -> str:
         """Render as a paragraph."""
         return _plain(self.text)
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A title inside a section."""
+
+    text: str
+
+    def html(self) -> str:
+        """Render one step below a section's own title."""
+        return f"<h4>{escape(self.text)}</h4>"
+
+    def markdown(self) -> str:
+        """Render one step below a section's own title."""
+        return f"#### {_plain(self.text)}"
 
 
 @dataclass(frozen=True)
@@ -109,6 +124,11 @@ class Picture:
     drawing: Drawing | None
     caption: str
     path: str  # of the PNG, relative to the report
+
+    @classmethod
+    def of(cls, recipe: str, drawing: Drawing | None, caption: str) -> Self:
+        """Place a recipe's drawing where its kind says."""
+        return cls(drawing, caption, f"figures/{recipe}/{drawing.kind}.png" if drawing else "")
 
     def html(self) -> str:
         """Render as a figure."""

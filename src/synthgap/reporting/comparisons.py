@@ -13,6 +13,7 @@ from synthgap.reporting.labels import CONTROL_OF, row_name
 from synthgap.reporting.records import DIGITS, Panel
 from synthgap.reporting.series import Series
 
+Kind = Literal["ordering", "control", "prefix", "ablation"]
 Verdict = Literal["holds", "reversed", "not resolved", "not run"]
 GUIDANCE_ORDER = (2.0, 7.5)  # FITYMI, Table 1: 2.0 above 7.5 for every prompt
 
@@ -25,7 +26,7 @@ class Comparison:
     not know how much seeds differ.
     """
 
-    kind: Literal["ordering", "control", "prefix"]
+    kind: Kind
     statement: str
     left: str
     right: str
@@ -38,11 +39,13 @@ class Comparison:
     low: float | None = None
     high: float | None = None
     seeds_agree: bool | None = None
+    ablation: str | None = None
+    variant: str | None = None
 
 
 def comparisons(panel: Panel) -> list[dict[str, Any]]:
     """Every comparison of a recipe, orderings first."""
-    found = [*_orderings(panel), *_controls(panel), *_prefixes(panel)]
+    found = [*_orderings(panel), *_controls(panel), *_prefixes(panel), *_ablations(panel)]
     return [asdict(one) for one in found]
 
 
@@ -80,9 +83,9 @@ def _controls(panel: Panel) -> Iterator[Comparison]:
 
 def _prefixes(panel: Panel) -> Iterator[Comparison]:
     for one in panel.series:
-        if one.at.arm not in {"prefix", "finetune"}:
+        if one.at.experiment == "ablate" or one.at.arm not in {"prefix", "finetune"}:
             continue
-        scratch = panel.find(arm="scratch", fraction=one.at.fraction)
+        scratch = panel.find(experiment="baselines", arm="scratch", fraction=one.at.fraction)
         if scratch is None and one.at.fraction == 1:
             scratch = panel.real
         if scratch is not None:
@@ -90,16 +93,41 @@ def _prefixes(panel: Panel) -> Iterator[Comparison]:
             yield _compare(panel, "prefix", statement, one, scratch)
 
 
+def _ablations(panel: Panel) -> Iterator[Comparison]:
+    for one in panel.series:
+        if one.at.experiment == "ablate":
+            base = _base(panel, one)
+            if base is not one:
+                statement = "what the change does, against the student without it"
+                yield _compare(panel, "ablation", statement, one, base)
+
+
+def _base(panel: Panel, changed: Series) -> Series | None:
+    """The student that an ablation's row differs from by its change alone."""
+    at = changed.at
+    if at.arm is not None:
+        cut = {"arm": at.arm, "depth": at.depth, "fraction": at.fraction}
+        drawn = panel.find(experiment="ablate", variant="random", **cut)
+        return drawn or panel.find(experiment="reduce", **cut)
+    if at.direction is not None:
+        return panel.find(experiment="transfer", direction="synthetic->real", depth=at.depth)
+    parent = panel.find(experiment="train", set=at.set.partition("-")[0])
+    return parent or panel.synthetic(at.guidance_scale)
+
+
 def _compare(
     panel: Panel,
-    kind: Literal["ordering", "control", "prefix"],
+    kind: Kind,
     statement: str,
     left: Series | None,
     right: Series | None,
 ) -> Comparison:
     ours, theirs = (row_name(asdict(one.at)) if one else "not run" for one in (left, right))
+    changed = (left.at.ablation, left.at.variant) if left else (None, None)
     if left is None or right is None:
-        return Comparison(kind, statement, ours, theirs, "not run")
+        return Comparison(
+            kind, statement, ours, theirs, "not run", ablation=changed[0], variant=changed[1]
+        )
     found = panel.difference(left, right)
     verdict: Verdict = "not resolved"
     if found.interval.excludes_zero and found.seeds_agree:
@@ -118,4 +146,6 @@ def _compare(
         low=round(found.interval.low, DIGITS),
         high=round(found.interval.high, DIGITS),
         seeds_agree=found.seeds_agree,
+        ablation=changed[0],
+        variant=changed[1],
     )

@@ -57,10 +57,10 @@ def transfer_figure(summary: Summary) -> Drawing | None:
             for depth, row in zip(depths, rows, strict=True):
                 seed_dots(axes, depth + 0.035, summary.seeds_of(row), LOOKS[name].color)
             _ends(axes, summary, name, rows)
-        _unit_ticks(axes, summary.units)
+        unit_ticks(axes, summary.units)
         axes.set_ylabel("top-1 on real test images (%)")
-        _room(axes, (summary.real, summary.donor))
-        baselines(axes, _references(summary))
+        room(axes, (summary.real, summary.donor))
+        baselines(axes, references(summary))
         legend_above(figure, axes, 4)
 
     alt = f"{summary.recipe}: accuracy against the number of frozen units for each direction"
@@ -85,7 +85,8 @@ def _ends(axes: Axes, summary: Summary, direction: str, rows: Sequence[Record]) 
             )  # fmt: skip
 
 
-def _unit_ticks(axes: Axes, units: Sequence[str]) -> None:
+def unit_ticks(axes: Axes, units: Sequence[str]) -> None:
+    """Name a depth N by the last of the first N units, from none to all."""
     ticks = list(range(len(units) + 1))
     names = ["none", *units[:-1], "all"] if len(units) <= MAX_NAMED_UNITS else [""] * len(ticks)
     axes.set_xticks(ticks, [f"{tick}\n{name}" for tick, name in zip(ticks, names, strict=True)])
@@ -93,7 +94,8 @@ def _unit_ticks(axes: Axes, units: Sequence[str]) -> None:
     axes.set_xlabel("units frozen from the donor, with the last one's name (0: from scratch)")
 
 
-def _references(summary: Summary) -> list[tuple[str, Record | None, str]]:
+def references(summary: Summary) -> list[tuple[str, Record | None, str]]:
+    """Name the two students that every curve runs between."""
     scale = summary.donor["guidance_scale"] if summary.donor else 0
     return [
         ("real", summary.real, REAL),
@@ -101,7 +103,8 @@ def _references(summary: Summary) -> list[tuple[str, Record | None, str]]:
     ]
 
 
-def _room(axes: Axes, rows: Sequence[Record | None]) -> None:
+def room(axes: Axes, rows: Sequence[Record | None]) -> None:
+    """Widen the axis to what baselines will show."""
     low, high = axes.get_ylim()
     means = [float(row["mean"]) for row in rows if row is not None]
     axes.set_ylim(min([low, *(mean - 0.5 for mean in means)]), max([high, *means]))
@@ -124,9 +127,11 @@ def guidance_figure(summary: Summary) -> Drawing | None:
         axes.set_xticks(scales, [f"{scale:g}" for scale in scales])
         axes.set_xticks([], minor=True)
         axes.margins(x=0.12)
+        if len(scales) == 1 and scales[0] > 0:
+            axes.set_xlim(scales[0] / 2, scales[0] * 2)  # else a seed's dot lies as far as it can
         axes.set_xlabel("guidance scale of the training images")
         axes.set_ylabel("top-1 on real test images (%)")
-        _room(axes, (summary.real, summary.corpus))
+        room(axes, (summary.real, summary.corpus))
         baselines(axes, [("real", summary.real, REAL), ("corpus", summary.corpus, CORPUS)])
 
     alt = f"{summary.recipe}: accuracy against guidance scale, beside real and corpus"
@@ -150,8 +155,8 @@ def reduce_figure(summary: Summary) -> Drawing | None:
         axes.set_xscale("log", base=2)
         _label_ticks(axes, list(chain.from_iterable(arms.values())))
         axes.set_ylabel("top-1 on real test images (%)")
-        _room(axes, (summary.real, summary.donor))
-        baselines(axes, _references(summary))
+        room(axes, (summary.real, summary.donor))
+        baselines(axes, references(summary))
         legend_above(figure, axes, 2)
 
     alt = f"{summary.recipe}: accuracy against the number of real labels for each arm"

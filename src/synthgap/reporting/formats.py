@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthgap.evaluation import Estimate
@@ -61,3 +61,8 @@ def real_labels(row: Record) -> str:
     """`700 / 0 / 600` of generator, donor, student; `?` for a generator made elsewhere."""
     counts = (row["real_labels"][name] for name in ("generator", "donor", "student"))
     return " / ".join("?" if count is None else f"{count:,}" for count in counts)
+
+
+def plus_minus(numbers: Sequence[float]) -> str:
+    """`87.8 ± 0.1` of a published mean and std."""
+    return f"{numbers[0]:.1f} \N{PLUS-MINUS SIGN} {numbers[1]:.1f}"

@@ -18,7 +18,10 @@ CELL_IN = (0.85, 0.42)  # inches of one cell
 
 def measured(summary: Summary) -> dict[tuple[int, float], float]:
     """Top-1 by (depth, fraction): from scratch is depth 0, transfer on all labels is fraction 1."""
-    rows = [row for row in summary.top1 if row["arm"] in {"prefix", "scratch"}]
+    rows = [
+        *select(summary.top1, experiment="reduce", arm="prefix"),
+        *select(summary.top1, experiment="baselines", arm="scratch"),
+    ]
     rows = [*select(summary.top1, experiment="transfer", direction="synthetic->real"), *rows]
     found = {(int(row["depth"] or 0), float(row["fraction"])): float(row["mean"]) for row in rows}
     if summary.real is not None:

@@ -10,6 +10,36 @@ CONTROL_OF = {
     "synthetic->real": "real->real",
     "real->synthetic": "synthetic->synthetic",
 }
+SETS = {
+    "train": "real",
+    "corpus": "corpus (what the generator saw)",
+    "oracle": "synthetic, prompted by real images",
+}
+VARIANTS = {
+    "base": "as everywhere else",
+    "plain": "as they are",
+    "text": "prompted by class names",
+    "imagenet": "ImageNet's statistics",
+    "train_set": "statistics of the training images",
+    "fed_set": "each set's own exact statistics",
+    "batch_stats": "batch norm in train mode",
+    "none": "no augmentation",
+    "pytorch": "random resized crop and flip",
+    "autoaugment": "AutoAugment",
+    "augmix": "AugMix",
+    "pixmix": "PixMix",
+    "dino": "DINO multi-crop",
+    "stylised": "stylised",
+    "oracle": "prompted by real images",
+    "sd14": "text prompts, an older generator",
+    "labels": "labels alone",
+    "embeddings": "distance to embeddings alone",
+    "both": "labels and distance to embeddings",
+    "random": "at random",
+    "stratified": "stratified by class",
+    "uncertainty": "least certain first",
+    "coreset": "a coreset",
+}
 
 
 def arrow(direction: str) -> str:
@@ -18,10 +48,23 @@ def arrow(direction: str) -> str:
 
 
 def set_name(name: str) -> str:
-    """What an image set's name means: `train`, `corpus`, `g2.0`."""
-    if name.startswith("g"):
-        return f"synthetic, guidance {float(name[1:]):g}"
-    return {"train": "real", "corpus": "corpus (what the generator saw)"}.get(name, name)
+    """What an image set's name means: `train`, `corpus`, `g2.0`, `g2.0-stylised`, `train+g2.0`."""
+    if "+" in name:
+        return " and ".join(set_name(part) for part in name.split("+"))
+    base, _, made = name.partition("-")
+    if base.startswith("g") and base[1:].replace(".", "", 1).isdigit():
+        known = f"synthetic, guidance {float(base[1:]):g}"
+    else:
+        known = SETS.get(base, base)
+    return f"{known}, {made}" if made else known
+
+
+def variant_name(variant: str) -> str:
+    """What an ablation's variant means; one without a name of its own is shown as it is."""
+    kind, _, share = variant.partition(" ")
+    if kind == "mixed" and share:
+        return f"{100 * float(share):g} % real"
+    return VARIANTS.get(variant, variant)
 
 
 def fraction_name(fraction: float | None) -> str:
@@ -32,11 +75,17 @@ def fraction_name(fraction: float | None) -> str:
 
 
 def row_name(row: Mapping[str, Any]) -> str:
-    """One line that says what was trained on what."""
+    """One line that says what was trained on what; no two records over seeds share it."""
+    if row["experiment"] == "ablate":
+        return _ablation_name(row)
     if row["experiment"] == "train":
         return f"trained on {set_name(row['set'])}"
     if row["experiment"] in {"transfer", "control"}:
         return f"{arrow(row['direction'])}, first {row['depth']} frozen"
+    return _arm_name(row)
+
+
+def _arm_name(row: Mapping[str, Any]) -> str:
     real = "all real" if row["fraction"] == 1 else f"{fraction_name(row['fraction'])} of the real"
     arm = {
         "scratch": "from scratch",
@@ -44,3 +93,13 @@ def row_name(row: Mapping[str, Any]) -> str:
         "prefix": f"first {row['depth']} frozen from synthetic",
     }[row["arm"]]
     return f"{arm}, {real}"
+
+
+def _ablation_name(row: Mapping[str, Any]) -> str:
+    variant = variant_name(row["variant"])
+    if row["arm"] is not None:
+        return f"{_arm_name(row)}, {variant}"
+    if row["direction"] is not None:
+        return f"{arrow(row['direction'])}, first {row['depth']} frozen, {variant}"
+    name = f"trained on {set_name(row['set'])}"
+    return name if row["ablation"] in {"stylised", "oracle"} else f"{name}, {variant}"

@@ -6,6 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 Record = Mapping[str, Any]
+PLACE = (
+    *("experiment", "set", "donor_set", "direction", "arm", "depth", "fraction"),
+    *("ablation", "variant"),
+)
 
 
 def select(records: Iterable[Record], **place: str | float | None) -> list[Record]:
@@ -25,6 +29,5 @@ def one(records: Iterable[Record], **place: str | float | None) -> Record | None
 
 def companion(records: Iterable[Record], row: Record, metric: str) -> Record | None:
     """Another number of the same series over seeds."""
-    names = ("experiment", "set", "donor_set", "direction", "arm", "depth", "fraction")
-    place = {name: row[name] for name in names}
+    place = {name: row[name] for name in PLACE}
     return one((other for other in records if other["seed"] is None), **place, metric=metric)

@@ -69,10 +69,20 @@ def write_rows(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
 def _path(row: Mapping[str, Any]) -> list[str]:
     if row["experiment"] == "train":
         return [row["set"]]
+    if row["experiment"] == "ablate":
+        return [row["ablation"], row["variant"], *_ablated(row)]
     if row["direction"] is not None and row["arm"] is None:
         return [row["direction"].replace("->", "_to_"), f"n{row['depth']}"]
     arm = f"prefix_n{row['depth']}" if row["arm"] == "prefix" else row["arm"]
     return [arm, f"1_{round(1 / row['fraction'])}"]
+
+
+def _ablated(row: Mapping[str, Any]) -> list[str]:
+    if row["arm"] is not None:
+        return [f"{row['arm']}_n{row['depth']}", f"1_{round(1 / row['fraction'])}"]
+    if row["direction"] is not None:
+        return [row["direction"].replace("->", "_to_"), f"n{row['depth']}"]
+    return [row["set"]]
 
 
 def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:

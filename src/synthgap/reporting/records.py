@@ -99,7 +99,7 @@ class Panel:
         points = {
             one.real_labels["student"]: one
             for one in [self.real, *self.series]
-            if one is not None and (one is self.real or one.at.arm == "scratch")
+            if one is not None and (one is self.real or _from_scratch(one))
         }
         if len(points) < 2:
             return None
@@ -139,6 +139,10 @@ def _record(series: Series, metric: str, values: Mapping[str, Any]) -> dict[str,
     }
 
 
+def _from_scratch(series: Series) -> bool:
+    return series.at.arm == "scratch" and series.at.experiment == "baselines"
+
+
 def _derived(panel: Panel, series: Series) -> Iterator[tuple[str, dict[str, Any]]]:
     if panel.real is None:
         return
@@ -147,7 +151,7 @@ def _derived(panel: Panel, series: Series) -> Iterator[tuple[str, dict[str, Any]
     donor = panel.synthetic(series.at.guidance_scale)
     if donor is not None:
         yield "gap_closed", _closed(panel, series, donor, panel.real)
-    if panel.curve is not None and series is not panel.real and series.at.arm != "scratch":
+    if panel.curve is not None and series is not panel.real and not _from_scratch(series):
         yield "label_equivalent", _label_equivalent(panel, series, panel.curve)
 
 

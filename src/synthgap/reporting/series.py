@@ -34,6 +34,8 @@ class Coordinates:
     depth: int | None
     fraction: float | None
     guidance_scale: float | None
+    ablation: str | None
+    variant: str | None
 
 
 @dataclass(frozen=True)

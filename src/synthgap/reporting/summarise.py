@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthgap.artifacts import Artifacts, differences, discard, hold, write_json
+from synthgap.artifacts import (
+    Artifacts,
+    differences,
+    discard,
+    hold,
+    read_json,
+    whole_file,
+    write_json,
+)
 from synthgap.data import MANIFEST, ImageSet
 from synthgap.errors import DataError
 from synthgap.params.sections import Grid, Summarise
@@ -19,6 +27,7 @@ from synthgap.reporting.records import Panel, Resampling, records
 from synthgap.reporting.series import Cell, read_cells, read_series
 
 HOLD_TIMEOUT_S = 600.0
+STYLISED = ("texture", "shape")  # what the report shows of the stage's run.json
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class SummariseParams:
 
 
 def summarise(params: SummariseParams, artifacts: Artifacts) -> None:
-    """Write records, comparisons, rows, the contact sheet and the environment to the summary.
+    """Write records, comparisons, rows, pictures, layers and the environment to the summary.
 
     A cell of the grid that is not there is named in `about.json` and shown as not run.
 
@@ -56,9 +65,11 @@ def summarise(params: SummariseParams, artifacts: Artifacts) -> None:
         write_json(work.folder / "environment.json", _environments(cells, artifacts.root))
         write_rows(work.folder, rows)
         shown = _contact_sheet(work.folder / "contact.png", params.grid.sets, artifacts)
+        missing += _gather(work.folder, params.grid, artifacts)
         about = _about(panel, cells[0], how) | {
             "recipe": artifacts.recipe,
             "classes_shown": shown,
+            "oracle_caveat": _oracle_sheet(work.folder / "oracle.png", artifacts),
             "missing": [path.relative_to(artifacts.root).as_posix() for path in missing],
         }
         write_json(work.folder / "about.json", about)
@@ -76,6 +87,40 @@ def _folders(grid: Grid, artifacts: Artifacts) -> Iterator[Path]:
         for depth in grid.reduce_depths:
             yield artifacts.cell("reduce", denominator, depth)
         yield artifacts.cell("baselines", denominator)
+    for name in grid.ablations:
+        yield artifacts.cell("ablate", name)
+
+
+def _gather(summary: Path, grid: Grid, artifacts: Artifacts) -> list[Path]:
+    """Copy what the report shows of other stages; return their folders that hold none of it."""
+    missing = []
+    layers = artifacts.stage("layers") / "layers.json"
+    if layers.is_file():
+        write_json(summary / "layers.json", read_json(layers))
+    else:
+        missing.append(layers.parent)
+    stylise = artifacts.stage("stylise")
+    picture = stylise / "before_after.png"
+    if picture.is_file():
+        found = read_json(stylise / "run.json")
+        write_json(summary / "stylise.json", {name: found[name] for name in STYLISED})
+        with whole_file(summary / "stylised.png") as partial:
+            partial.write_bytes(picture.read_bytes())
+    elif "stylised" in grid.ablations:
+        missing.append(stylise)
+    return missing
+
+
+def _oracle_sheet(path: Path, artifacts: Artifacts) -> str | None:
+    """Show real images beside those that they prompted; return what the set says of itself."""
+    folders = {"real, the prompts": artifacts.image_set("train")}
+    folders["synthetic, what they prompt"] = artifacts.image_set("oracle")
+    if not all((folder / MANIFEST).is_file() for folder in folders.values()):
+        return None
+    sets = {caption: ImageSet.read(folder) for caption, folder in folders.items()}
+    contact_sheet(path, sets)
+    caveat = sets["synthetic, what they prompt"].about.get("caveat")
+    return None if caveat is None else str(caveat)
 
 
 def _about(panel: Panel, cell: Cell, how: Resampling) -> dict[str, Any]:

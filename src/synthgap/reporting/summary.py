@@ -9,9 +9,11 @@ from typing import Any
 
 from synthgap.artifacts import read_json
 from synthgap.errors import DataError
-from synthgap.reporting.lookup import Record, one, select, top1
+from synthgap.reporting.layers import Layers
+from synthgap.reporting.lookup import PLACE, Record, one, select, top1
 
 PARTS = ("records.json", "comparisons.json", "about.json", "environment.json")
+PHOTOS = ("contact", "stylised", "oracle")
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,9 @@ class Summary:
     comparisons: list[Record]
     about: Mapping[str, Any]
     environment: Mapping[str, Any]
-    contact_png: bytes | None
+    photos: Mapping[str, bytes]  # PNGs, of those in PHOTOS that there are
+    layers: Layers | None
+    stylise: Mapping[str, Any] | None  # texture and shape of sets before and after, by set
 
     @property
     def units(self) -> list[str]:
@@ -59,7 +63,8 @@ class Summary:
     @property
     def donor(self) -> Record | None:
         """The synthetic-trained student whose prefixes are transferred."""
-        scales = [row["guidance_scale"] for row in self.top1 if row["experiment"] != "train"]
+        moved = [row for row in self.top1 if row["experiment"] not in {"train", "ablate"}]
+        scales = [row["guidance_scale"] for row in moved]
         used = [scale for scale in scales if scale is not None]
         return one(self.synthetic, guidance_scale=used[0]) if used else None
 
@@ -73,7 +78,7 @@ class Summary:
         """Data-reduction records by (arm, depth), each by falling fraction."""
         found: dict[tuple[str, int], list[Record]] = {}
         for row in sorted(self.top1, key=lambda row: -float(row["fraction"])):
-            if row["arm"] is not None:
+            if row["experiment"] in {"reduce", "baselines"}:
                 found.setdefault((row["arm"], row["depth"] or 0), []).append(row)
         scratch = found.get(("scratch", 0))
         if scratch and self.real and scratch[0]["fraction"] != 1:
@@ -89,8 +94,7 @@ class Summary:
 
     def seeds_of(self, row: Record) -> list[float]:
         """Test top-1 of each run behind a record over seeds."""
-        names = ("experiment", "set", "donor_set", "direction", "arm", "depth", "fraction")
-        place = {name: row[name] for name in names}
+        place = {name: row[name] for name in PLACE}
         runs = select(self.records, **place, metric="test/top1", over="epochs")
         return [float(run["mean"]) for run in runs]
 
@@ -118,12 +122,19 @@ def _read(folder: Path) -> Summary:
                 f"{folder / name}: missing, expected beside records.json; rerun summarise"
             )
     records, comparisons, about, environment = (read_json(folder / name) for name in PARTS)
-    contact = folder / "contact.png"
+    pictures = {name: folder / f"{name}.png" for name in PHOTOS}
+    layers, stylise = (_optional(folder / name) for name in ("layers.json", "stylise.json"))
     return Summary(
         recipe=folder.name,
         records=records,
         comparisons=comparisons,
         about=about,
         environment=environment,
-        contact_png=contact.read_bytes() if contact.is_file() else None,
+        photos={name: path.read_bytes() for name, path in pictures.items() if path.is_file()},
+        layers=Layers.of(layers) if layers else None,
+        stylise=stylise,
     )
+
+
+def _optional(path: Path) -> Mapping[str, Any] | None:
+    return dict(read_json(path)) if path.is_file() else None

@@ -98,10 +98,13 @@ def build(prefix: Prefix, num_classes: int | None, *, seed: int) -> nn.Module:
 
 
 def student_of(about: Mapping[str, Any]) -> Student:
-    """The student section that prefix.json carries; JSON's lists are tuples again."""
+    """The student section that prefix.json carries; JSON's lists are tuples again.
+
+    What the prefix brings needs no other weights to start from, and the rest is fresh.
+    """
     from synthgap.params.sections import Student
 
-    said = dict(about["student"])
+    said = {**about["student"], "init": "random", "weights": None}
     options = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in said.pop("options").items()

@@ -93,7 +93,7 @@ class Donor:
         from synthgap.models.units import units_of
 
         state, about = load_weights(self.stem)
-        model = build_student(self.params.student, about["num_classes"], seed=0)
+        model = build_student(self.params.student.at_random(), about["num_classes"], seed=0)
         model.load_state_dict(state)
         model.eval()
         units = [unit.name for unit in units_of(model)]

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,14 @@ DIGEST, CONTENT, EPOCHS = "synthgap.digest", "synthgap.content", "synthgap.epoch
 INPUTS = "synthgap.inputs"  # every path that went in, with its whole digest
 COORDINATES = (
     *("student", "source", "set", "donor_set", "direction", "arm", "depth", "fraction"),
-    *("guidance_scale", "seed", "num_images", "num_steps", "peak_lr"),
+    *("ablation", "variant", "guidance_scale", "seed", "num_images", "num_steps", "peak_lr"),
 )
 SECTIONS = ("student", "training")
-TAGGED = ("experiment", "recipe", "direction", "arm", "depth", "fraction", "seed", "source", "set")
+TAGGED = (
+    *("experiment", "recipe", "ablation", "variant", "direction", "arm", "depth", "fraction"),
+    *("seed", "source", "set"),
+)
+MADE_FROM_CORPUS = ("generator", "teacher", "oracle", "stylise")  # whose runs are no students
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,12 @@ def params_of(run: Run, sections: Mapping[str, Any]) -> dict[str, str]:
     for section in SECTIONS:
         values |= dict(_flat(section, sections.get(section) or {}))
     return {name: _text(value) for name, value in values.items()}
+
+
+def shown_name(run: Run) -> str:
+    """The run's name in MLflow; an ablation's begins with what is changed."""
+    words = [run.get("ablation") or "", *str(run["name"]).split(" ")]
+    return " ".join(word for word, _ in groupby(words) if word)
 
 
 def tags_of(run: Run, origin: Origin, parent: str | None) -> dict[str, str]:
@@ -117,7 +128,7 @@ def begin(store: Store, run: Run, origin: Origin, *, parent: str, known: dict[st
     created = store.client.create_run(
         store.experiment(run["recipe"]),
         start_time=round(origin.start * 1000),
-        run_name=run["name"],
+        run_name=shown_name(run),
         tags=tags,
     )
     run_id = str(created.info.run_id)
@@ -134,7 +145,8 @@ def _context(run: Run, path: str) -> str | None:
         return None
     if parts[-1] in ("val", "test"):
         return "evaluation"
-    if parts[-1] == run.get("set") or (run["experiment"] == "generator" and parts[-1] == "corpus"):
+    learned = str(run.get("set")).split("+")  # a mixed source is two sets
+    if parts[-1] in learned or (run["experiment"] in MADE_FROM_CORPUS and parts[-1] == "corpus"):
         return "training"
     return "donor" if parts[-1] == run.get("donor_set") else None
 

@@ -29,7 +29,13 @@ NOTES = {
     "against the step, which is 1/fraction (1 = all labels).",
     "baselines": "Fewer real labels without freezing: from scratch, and all layers fine-tuned from "
     "the synthetic donor. `accuracy/<arm>` against the step, which is 1/fraction (1 = all labels).",
+    "ablate": "One change at a time beside the students of `train`. `accuracy/<ablation>/<variant>_"
+    "<set>` compares the changes; of mixed sources and chosen subsets the step is the depth or "
+    "1/fraction.",
     "generator": "The text-to-image pipeline's training; its child's losses against the step.",
+    "teacher": "The CLIP teacher's training; its child's losses against the step.",
+    "stylise": "The style networks' training; its child's losses against the step.",
+    "oracle": "The image-conditioned pipeline's training; its child's losses against the step.",
 }
 
 
@@ -52,7 +58,7 @@ def sweep_of(run: Run, params: Mapping[str, Any]) -> Sweep:
 def curve(runs: Sequence[Run]) -> dict[tuple[str, int], float]:
     """Mean over seeds of the last epochs' top-1 in percent, by (metric name, step).
 
-    The step is the depth for transfer and control, 1/fraction where labels are reduced, 0 else.
+    The step is the depth where units are frozen, 1/fraction where labels are reduced, 0 else.
     """
     scores: dict[tuple[str, int], list[float]] = defaultdict(list)
     for run in runs:
@@ -148,6 +154,16 @@ def _name(runs: Sequence[Run]) -> str:
 
 
 def _place(run: Run) -> tuple[str, int]:
+    if not run.get("ablation"):
+        return _line(run)
+    line, step = _line(run)
+    variant = str(run["variant"]).replace(" ", "_")
+    if "+" in line:  # a mixed source, whose name MLflow does not take
+        return f"{run['ablation']}/{variant}", step
+    return f"{run['ablation']}/{variant}_{line}", step
+
+
+def _line(run: Run) -> tuple[str, int]:
     if run.get("arm"):
         depth = f"_n{run['depth']}" if run.get("depth") else ""
         return f"{run['arm']}{depth}", round(1 / run["fraction"])

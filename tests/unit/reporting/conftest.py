@@ -1,10 +1,12 @@
 import pytest
 from made_up_cells import Plan, write_cells, write_image_set
+from made_up_layers import write_layers, write_stylise
 
 from synthgap.params.sections import Summarise
 from synthgap.reporting.report import report
 from synthgap.reporting.series import read_cells, read_series
 from synthgap.reporting.summarise import SummariseParams, summarise
+from synthgap.reporting.summary import read_summaries
 
 RESAMPLES = 200
 
@@ -26,12 +28,23 @@ def plan():
 
 
 @pytest.fixture(scope="session")
-def cells(tmp_path_factory, plan):
-    """Every cell of the default plan and three of its image sets."""
-    artifacts = write_cells(tmp_path_factory.mktemp("cells"), plan)
-    for name in ("train", "g1.0", "g2.0"):
-        write_image_set(artifacts.image_set(name), kind="real")
-    return artifacts
+def write_all(plan):
+    """Write every cell of the default plan, four image sets, layers and a stylised set's facts."""
+
+    def write(root):
+        artifacts = write_cells(root, plan)
+        for name in ("train", "g1.0", "g2.0", "oracle"):
+            write_image_set(artifacts.image_set(name), kind="real")
+        write_layers(artifacts, plan)
+        write_stylise(artifacts)
+        return artifacts
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def cells(tmp_path_factory, write_all):
+    return write_all(tmp_path_factory.mktemp("cells"))
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +59,9 @@ def reported(cells, plan, run_summary):
     run_summary(cells, plan)
     report(cells)
     return cells
+
+
+@pytest.fixture(scope="session")
+def summary(reported):
+    """The default plan as the report reads it."""
+    return read_summaries(reported.root)[0]

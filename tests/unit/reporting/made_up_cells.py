@@ -16,6 +16,32 @@ from synthgap.params.sections import Grid
 UNITS = ("stem", "layer1.0", "layer2.0", "layer3.0", "layer4.0", "fc")
 EPOCHS = 4
 LAST = 2
+TRAINING = {
+    "epochs": EPOCHS,
+    "last_epochs": LAST,
+    "normalise": "imagenet",
+    "augmentation": "dino",
+    "supervision": "labels",
+}
+ABLATED = {  # variant, set, points beside the student without the change
+    "normalisation": [
+        (variant, name, change)
+        for variant, change in (("fed_set", 0.6), ("batch_stats", 0.2))
+        for name in ("train", "g2.0")
+    ],
+    "augmentation": [
+        (variant, name, change * (1 if name == "train" else 1.5))
+        for variant, change in (
+            *(("none", -8), ("pytorch", -1.5), ("autoaugment", -4)),
+            *(("augmix", -1.2), ("pixmix", -1)),
+        )
+        for name in ("train", "g2.0")
+    ],
+    "stylised": [("stylised", "train-stylised", -9), ("stylised", "g2.0-stylised", -14)],
+    "oracle": [("oracle", "oracle", 3.5)],
+    "supervision": [("embeddings", "g2.0", 1.4), ("both", "g2.0", 0.7)],
+    "sources": [],
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +61,9 @@ class Plan:
             control_depths=(2, 4),
             fractions=(1, 2, 4, 8),
             reduce_depths=(4,),
+            ablations=(
+                *("normalisation", "augmentation", "stylised", "oracle", "supervision", "sources"),
+            ),
         )
     )
     sets: dict[str, float] = field(
@@ -58,10 +87,14 @@ def write_cells(root: Path, plan: Plan) -> Artifacts:
         for depth in plan.grid.reduce_depths:
             writer.reduce(denominator, depth)
         writer.baselines(denominator)
+    for name in plan.grid.ablations:
+        writer.ablate(name)
     return artifacts
 
 
-def write_image_set(folder: Path, *, kind: str, classes=("0", "1", "2"), per_class=6, size_px=12):
+def write_image_set(
+    folder: Path, *, kind: str, classes=("0", "1", "2"), per_class=6, size_px=12, **about
+):
     """Write a set of flat noisy tiles, brighter by class."""
     rng = np.random.default_rng(len(folder.name))
     columns: dict[str, list] = {"path": [], "label": [], "sha256": []}
@@ -72,7 +105,7 @@ def write_image_set(folder: Path, *, kind: str, classes=("0", "1", "2"), per_cla
             columns["sha256"].append(write_png(folder / path, tile.astype(np.uint8)))
             columns["path"].append(path)
             columns["label"].append(label)
-    write_manifest(folder, kind=kind, classes=classes, columns=columns)
+    write_manifest(folder, kind=kind, classes=classes, columns=columns, about=about)
 
 
 class _Writer:
@@ -131,6 +164,37 @@ class _Writer:
         ]
         self._cell("baselines", (denominator,), runs)
 
+    def ablate(self, name: str) -> None:
+        runs = []
+        for variant, image_set, change in ABLATED[name]:
+            synthetic = image_set.startswith("g") or image_set == "oracle"
+            base = self.plan.sets["g2.0" if synthetic else "train"]
+            place = {
+                "set": image_set,
+                "source": "synthetic" if synthetic else "real",
+                "ablation": name,
+                "variant": variant,
+                "guidance_scale": 2.0 if synthetic else None,
+                "real_labels": _labels(
+                    700 if synthetic else 0, 0, 0 if synthetic else self.plan.num_train
+                ),
+            }
+            runs.append((place, base + change))
+        self._cell("ablate", (name,), runs + (self._sources() if name == "sources" else []))
+
+    def _sources(self) -> list:
+        mix = {
+            "set": "train+g2.0", "source": "mixed", "guidance_scale": 2.0, "ablation": "sources",
+            "variant": "mixed 0.5", "real_labels": _labels(700, 0, self.plan.num_train),
+        }  # fmt: skip
+        tail = {"donor_set": "g2.0", "direction": "synthetic->mixed", "depth": 4}
+        subsets = [
+            self._reduced("prefix", 8) | {"depth": 4, "ablation": "sources", "variant": kind}
+            for kind in ("stratified", "random", "uncertainty", "coreset")
+        ]
+        tops = (91.5, 91.0, 90.0, 92.0)
+        return [(mix, 97.0), (mix | tail, 95.5), *zip(subsets, tops, strict=True)]
+
     def _reduced(self, arm: str, denominator: int) -> dict:
         scratch = arm == "scratch"
         return {
@@ -161,7 +225,7 @@ class _Writer:
             "recipe": self.plan.recipe,
             "inputs": {f"artifacts/sets/{self.plan.recipe}/test": "d" * 64},
             "environment": {"torch": "2.9.0", "processor": "Fake CPU (avx2)", "threads": 1},
-            "params": {"seed": 1, "training": {"epochs": EPOCHS, "last_epochs": LAST}},
+            "params": {"seed": 1, "training": TRAINING},
             "units": [{"name": name, "num_parameters": 9, "modules": [name]} for name in UNITS],
             "runs": written,
         }
@@ -169,13 +233,17 @@ class _Writer:
         write_json(folder / "run.json", about)
 
     def _run(self, experiment: str, place: dict, top1: float) -> tuple[dict, pd.DataFrame]:
-        empty = dict.fromkeys(("donor_set", "direction", "arm", "depth", "guidance_scale"))
+        empty = dict.fromkeys(
+            ("donor_set", "direction", "arm", "depth", "guidance_scale", "ablation", "variant")
+        )
         run = {
             **empty, "fraction": 1.0, **place,
             "experiment": experiment, "recipe": self.plan.recipe, "student": self.plan.student,
             "num_images": 600, "num_steps": 9, "peak_lr": 0.02,
         }  # fmt: skip
-        run["name"] = " ".join(str(run[key]) for key in ("direction", "set", "depth", "seed"))
+        run["name"] = " ".join(
+            str(run[key]) for key in ("direction", "set", "depth", "variant", "seed")
+        )
         run["digest"] = sha256(repr(sorted(run.items())).encode()).hexdigest()
         rng = np.random.default_rng(int(run["digest"][:8], 16))
         noise = rng.normal(0, self.plan.num_images / 30, (LAST, self.plan.num_images))

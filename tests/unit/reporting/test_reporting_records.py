@@ -10,7 +10,7 @@ from synthgap.reporting.records import Panel, Resampling, records
 FIELDS = {
     "recipe", "experiment", "student", "source", "direction", "depth", "fraction",
     "guidance_scale", "metric", "mean", "std", "n", "over", "low", "high", "real_labels", "arm",
-    "set", "donor_set", "seed", "note",
+    "set", "donor_set", "seed", "note", "ablation", "variant",
 }  # fmt: skip
 HOW = Resampling(resamples=300, confidence=0.95, seed=1)
 

@@ -8,15 +8,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from made_up_cells import Plan, without, write_cells, write_image_set
+from made_up_layers import write_layers
 
 from synthgap.artifacts import Artifacts
 from synthgap.errors import DataError
+from synthgap.reporting.ablations import QUESTIONS
 from synthgap.reporting.report import report
 
 NASTY = '<script>alert("x")</script>&$|`'
 TINY = without(
-    Plan(num_images=30, seeds=(0,)), depths=(2,), control_depths=(), fractions=(), reduce_depths=()
-)
+    Plan(num_images=30, seeds=(0,)), depths=(2,), control_depths=(), fractions=(),
+    reduce_depths=(), ablations=(),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +42,8 @@ def test_every_inner_link_leads_somewhere_and_no_id_is_used_twice(page):
 
 def test_every_row_of_a_results_table_says_its_real_labels(page):
     tables = re.findall(r"<table>.*?</table>", page, flags=re.DOTALL)
-    results = [table for table in tables if "gap_closed" in table]
-    assert len(results) == 3
+    results = [table for table in tables if "gap_pp" in table]
+    assert len(results) == 3 + len(QUESTIONS)
     for table in results:
         for row in re.findall(r"<tr>(<td.*?)</tr>", table):
             assert re.search(r">\d+ / \d+ / \d+<", row), row
@@ -59,20 +62,14 @@ def test_files_stand_beside_the_page(reported):
     names = {
         path.relative_to(reported.report).as_posix() for path in reported.report.rglob("*.png")
     }
-    kinds = ("contact", "guidance", "heatmap", "published", "reduce", "transfer")
+    kinds = (
+        *("ablations", "contact", "guidance", "heatmap", "layers", "oracle", "published"),
+        *("reduce", "similarity", "stylised", "transfer"),
+    )
     assert names == {f"figures/digits/{kind}.png" for kind in kinds}
     text = (reported.report / "report.md").read_text(encoding="utf-8")
     assert set(re.findall(r"\]\((figures/[^)]+)\)", text)) == names
     assert "| synthetic → real, first 3 frozen | 700 / 0 / 600 | 3 |" in text
-
-
-def test_two_runs_give_the_same_bytes(reported):
-    def content():
-        return {path: path.read_bytes() for path in reported.report.rglob("*") if path.is_file()}
-
-    before = content()
-    report(reported)
-    assert content() == before
 
 
 def test_two_recipes_coexist_and_gaps_say_not_run(tmp_path, run_summary):
@@ -96,6 +93,7 @@ def test_whatever_comes_from_data_is_escaped(tmp_path, run_summary):
     plan = Plan(recipe="digits", student=NASTY, num_images=30, seeds=(0,), grid=TINY.grid)
     artifacts = write_cells(tmp_path, plan)
     write_image_set(artifacts.image_set("train"), kind="real", classes=("a", "b&<i>"))
+    write_layers(artifacts, plan, units=(*"abcde", NASTY))
     run_summary(artifacts, plan)
     about = artifacts.summary / "about.json"
     content = json.loads(about.read_text())
@@ -126,7 +124,11 @@ def test_a_damaged_summary_is_named(tmp_path, run_summary):
         report(artifacts)
 
 
-def test_no_model_library_is_loaded(reported):
+def test_another_process_gives_the_same_bytes_without_a_model_library(reported):
+    def content():
+        return {path: path.read_bytes() for path in reported.report.rglob("*") if path.is_file()}
+
+    before = content()
     code = (
         "import sys\nfrom pathlib import Path\nfrom synthgap.artifacts import Artifacts\n"
         "from synthgap.reporting.report import report\n"
@@ -140,3 +142,4 @@ def test_no_model_library_is_loaded(reported):
         cwd=Path(__file__).parent,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert content() == before

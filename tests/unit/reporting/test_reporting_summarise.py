@@ -10,15 +10,15 @@ from synthgap.errors import DataError
 from synthgap.params.sections import Summarise
 from synthgap.reporting.summarise import SummariseParams, summarise
 
+ONE_SEED = without(Plan(seeds=(0,), num_images=30), control_depths=(), fractions=())
+
 
 def _read(artifacts, name):
     return json.loads((artifacts.summary / name).read_text())
 
 
-def test_the_same_cells_give_the_same_bytes(tmp_path, reported, plan, run_summary):
-    artifacts = write_cells(tmp_path, plan)
-    for name in ("train", "g1.0", "g2.0"):
-        write_image_set(artifacts.image_set(name), kind="real")
+def test_the_same_cells_give_the_same_bytes(tmp_path, reported, plan, write_all, run_summary):
+    artifacts = write_all(tmp_path)
     run_summary(artifacts, plan)
     first = folder_digest(artifacts.summary)
     run_summary(artifacts, plan)
@@ -31,7 +31,11 @@ def test_nothing_is_left_in_the_work_folder(reported):
 
 def test_metrics_are_nested_numbers(reported):
     tree = _read(reported, "metrics.json")
-    assert set(tree) == {"train", "transfer", "control", "reduce", "baselines"}
+    assert set(tree) == {"train", "transfer", "control", "reduce", "baselines", "ablate"}
+    assert tree["ablate"]["augmentation"]["none"]["g2.0"]["accuracy"] < 92
+    mixed = tree["ablate"]["sources"]["mixed 0.5"]
+    assert mixed["train+g2.0"]["n"] == mixed["synthetic_to_mixed"]["n4"]["n"] == 3
+    assert tree["ablate"]["sources"]["coreset"]["prefix_n4"]["1_8"]["accuracy"] > 90
     assert tree["transfer"]["synthetic_to_real"]["n3"]["n"] == 3
     assert tree["reduce"]["prefix_n4"]["1_8"]["accuracy"] > 0
     assert tree["train"]["g7.5"]["gap_pp"]["mean"] > 0
@@ -59,7 +63,7 @@ def test_plot_rows_cover_every_cell(reported, plan):
 
 
 def test_one_environment_and_what_differs_from_it(tmp_path, run_summary):
-    plan = without(Plan(seeds=(0,), num_images=30), depths=(1,), control_depths=(), fractions=())
+    plan = without(ONE_SEED, depths=(1,), ablations=())
     artifacts = write_cells(tmp_path, plan)
     path = artifacts.cell("transfer", 1) / "run.json"
     about = json.loads(path.read_text())
@@ -73,14 +77,28 @@ def test_one_environment_and_what_differs_from_it(tmp_path, run_summary):
 
 
 def test_a_cell_of_the_grid_that_is_absent_is_named(tmp_path, run_summary):
-    plan = without(Plan(seeds=(0,), num_images=30), control_depths=(), fractions=())
+    plan = without(ONE_SEED, ablations=())
     artifacts = write_cells(tmp_path, plan)
-    run_summary(artifacts, without(plan, depths=(*plan.grid.depths, 6)))
-    assert _read(artifacts, "about.json")["missing"] == ["artifacts/transfer/digits/6"]
+    run_summary(artifacts, without(plan, depths=(*plan.grid.depths, 6), ablations=("stylised",)))
+    assert _read(artifacts, "about.json")["missing"] == [
+        *("artifacts/transfer/digits/6", "artifacts/ablate/digits/stylised"),
+        *("artifacts/layers/digits", "artifacts/stylise/digits"),
+    ]
+
+
+def test_an_oracle_set_shows_what_it_was_prompted_by_and_says_what_it_owes(tmp_path, run_summary):
+    plan = without(ONE_SEED, ablations=())
+    artifacts = write_cells(tmp_path, plan)
+    write_image_set(artifacts.image_set("train"), kind="real")
+    write_image_set(artifacts.image_set("oracle"), kind="synthetic", caveat="It has seen train.")
+    run_summary(artifacts, plan)
+    assert _read(artifacts, "about.json")["oracle_caveat"] == "It has seen train."
+    with Image.open(artifacts.summary / "oracle.png") as sheet:
+        assert sheet.width > sheet.height
 
 
 def test_a_stale_cell_outside_the_grid_is_not_read(tmp_path, run_summary):
-    plan = without(Plan(seeds=(0,), num_images=30), control_depths=(), fractions=())
+    plan = without(ONE_SEED, ablations=())
     artifacts = write_cells(tmp_path, plan)
     run_summary(artifacts, without(plan, depths=(2,)))
     with (artifacts.summary / "transfer" / "real_to_real.csv").open() as stream:
@@ -103,7 +121,7 @@ def test_contact_sheet_shows_the_sets_side_by_side(reported):
 
 
 def test_many_classes_are_thinned_to_ten(tmp_path, run_summary):
-    plan = without(Plan(seeds=(0,), num_images=30), depths=(), control_depths=(), fractions=())
+    plan = without(ONE_SEED, depths=(), ablations=())
     artifacts = write_cells(tmp_path, plan)
     names = tuple(f"{index:03d}" for index in range(37))
     write_image_set(artifacts.image_set("train"), kind="real", classes=names, per_class=1)
@@ -114,7 +132,7 @@ def test_many_classes_are_thinned_to_ten(tmp_path, run_summary):
 
 
 def test_summary_digest_depends_on_the_confidence(tmp_path, run_summary):
-    plan = without(Plan(seeds=(0,), num_images=30), depths=(), control_depths=(), fractions=())
+    plan = without(ONE_SEED, depths=(), ablations=())
     artifacts = write_cells(tmp_path, plan)
     run_summary(artifacts, plan)
     before = folder_digest(artifacts.summary)

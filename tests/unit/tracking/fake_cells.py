@@ -14,6 +14,9 @@ RECIPE = "digits"
 STUDENT = {
     "model": "resnet10t",
     "options": {"channels": [8, 8, 16, 16], "stem_width": 8},
+    "stem": "imagenet",
+    "init": "random",
+    "weights": None,
     "head": "cosine",
     "temperature": 0.1,
 }
@@ -41,6 +44,8 @@ def record(experiment: str, name: str, **given: object) -> dict:
         "donor_set": None,
         "direction": None,
         "arm": None,
+        "ablation": None,
+        "variant": None,
         "depth": None,
         "fraction": 1.0,
         "guidance_scale": None,

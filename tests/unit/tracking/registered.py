@@ -13,7 +13,7 @@ NAME = "digits-resnet10t-synthetic"
 
 
 def run_register(root: Path, depths: tuple[int, ...]) -> None:
-    grid = Grid((2.0,), ("train", "g2.0"), depths, (2,), (1,), (4,))
+    grid = Grid((2.0,), ("train", "g2.0"), depths, (2,), (1,), (4,), ("oracle",))
     params = RegisterParams(student_of({"student": STUDENT}), Register(2.0, 0), grid)
     register(params, Artifacts(root, RECIPE), silent)
 

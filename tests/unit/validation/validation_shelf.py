@@ -38,9 +38,7 @@ def params(*guidance_scales: float) -> ValidateParams:
     return ValidateParams(
         data=Data(name="digits", image_size=16, encoding="png", splits=splits),
         validate=LIMITS,
-        grid=Grid(
-            guidance_scales, sets=(), depths=(), control_depths=(), fractions=(), reduce_depths=()
-        ),
+        grid=Grid(guidance_scales, (), (), (), (), (), ()),
     )
 
 
