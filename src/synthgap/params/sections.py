@@ -185,6 +185,11 @@ class Params:
                 f"stylise.guidance_scale: {self.stylise.guidance_scale}, expected "
                 f"{self.ablate.guidance_scale}, that of ablate, whose Table 3 reads it"
             )
+        if self.training.supervision != "labels":
+            yield (
+                f"training.supervision: {self.training.supervision}, expected labels: a teacher is "
+                "asked by the table `supervision` of stage ablate alone"
+            )
         yield from self._set_problems()
         yield from self._split_problems()
 

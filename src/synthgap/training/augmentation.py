@@ -1,25 +1,73 @@
-"""Turn a batch of images into the crops that a student sees."""
+"""Turn a batch of images into the views that a student sees, by the name of a policy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from synthgap.params.sections import Crops, Training
-from synthgap.training.colour import distort
-from synthgap.training.crops import crop
+from synthgap.params.sections import PixMix, Training
+from synthgap.training.augmix import AugMixed
+from synthgap.training.autoaugment import AutoAugment
+from synthgap.training.crops import middle
+from synthgap.training.draws import Draws
+from synthgap.training.fractals import fractals
+from synthgap.training.multicrop import MultiCrop, OneCrop
+from synthgap.training.pictures import pictures_in
+from synthgap.training.pixmix import PixMixed
 
-Augment = Callable[[Tensor, Training, torch.Generator], list[Tensor]]
+
+class Augmentation(Protocol):
+    """A policy: chance first, on the CPU, for all samples of a batch; then the pixels."""
+
+    @property
+    def num_views(self) -> int:
+        """How many views of each crop a student compares: 3 with AugMix's consistency loss."""
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether an image looks alike every time."""
+
+    def draw(self, batch: int, height: int, width: int, generator: torch.Generator) -> Any:  # noqa: ANN401 - each policy's own Draws
+        """Draw what `apply` needs for `batch` images of height x width px.
+
+        `rows` of it are the part of some samples: they come out as they would among all.
+        """
+
+    def apply(self, images: Tensor, draws: Any) -> list[Tensor]:  # noqa: ANN401 - each policy's own Draws
+        """Make the crops of uint8 (batch, 3, height, width) images, one tensor a size.
+
+        float32 in [0, 1] on the device of the images: crop (or view) c of sample i stands at
+        c * batch + i.
+        """
 
 
-def augment(images: Tensor, training: Training, generator: torch.Generator) -> list[Tensor]:
-    """Return crops of (batch, 3, height, width) images in [0, 1], one tensor for each crop size.
+def augmentation_of(training: Training, pictures: Tensor | None = None) -> Augmentation:
+    """Build the policy of `training`; `pictures`, uint8 (n, 3, side, side), are PixMix's."""
+    return POLICIES[training.augmentation](training, pictures)
 
-    Crops of one size stand in one tensor, crop by crop, so that labels tile over it.
+
+def augment(
+    images: Tensor, training: Training, generator: torch.Generator, pictures: Tensor | None = None
+) -> list[Tensor]:
+    """Draw and apply in one."""
+    policy = augmentation_of(training, pictures)
+    batch, _, height, width = images.shape
+    return policy.apply(images, policy.draw(batch, height, width, generator))
+
+
+def mixing_pictures(pixmix: PixMix, size_px: int, *, seed: int) -> Tensor:
+    """PixMix's pictures, uint8 (num_pictures, 3, size_px, size_px): made here or from a folder.
+
+    Raises:
+        DataError: the folder is missing or empty, or a file in it is no image.
     """
-    return POLICIES[training.augmentation](images, training, generator)
+    if pixmix.pictures == "fractals":
+        return fractals(pixmix.num_pictures, size_px, seed=seed)
+    return pictures_in(pixmix.pictures, pixmix.num_pictures, size_px, seed=seed)
 
 
 def centre(images: Tensor, size_px: int) -> Tensor:
@@ -28,25 +76,33 @@ def centre(images: Tensor, size_px: int) -> Tensor:
     return images[..., top : top + size_px, left : left + size_px]
 
 
-def _dino(images: Tensor, training: Training, generator: torch.Generator) -> list[Tensor]:
-    groups = (training.global_crops, training.local_crops)
-    made = [_group(images, crops, generator) for crops in groups if crops.count]
-    if len(made) == 2 and made[0].shape[-1] == made[1].shape[-1]:
-        return [torch.cat(made)]
-    return made
+@dataclass(frozen=True)
+class Plain:
+    """The centre of an image, and nothing else."""
+
+    size_px: int
+    num_views: int = 1
+    deterministic: bool = True
+
+    def draw(self, batch: int, height: int, width: int, generator: torch.Generator) -> Draws:  # noqa: ARG002 - a policy
+        """Draw nothing."""
+        return Draws()
+
+    def apply(self, images: Tensor, draws: Draws) -> list[Tensor]:  # noqa: ARG002 - a policy
+        """Cut the centre."""
+        return [middle(images, self.size_px)]
 
 
-def _group(images: Tensor, crops: Crops, generator: torch.Generator) -> Tensor:
-    tiled = images.repeat(crops.count, 1, 1, 1)
-    return distort(crop(tiled, crops, generator), crops, generator)
+def _pixmix(training: Training, pictures: Tensor | None) -> Augmentation:
+    assert pictures is not None, "pixmix needs mixing_pictures()"
+    return PixMixed(training.global_crops, training.pixmix, pictures)
 
 
-def _pytorch(images: Tensor, training: Training, generator: torch.Generator) -> list[Tensor]:
-    return [crop(images, training.global_crops, generator)]
-
-
-def _none(images: Tensor, training: Training, generator: torch.Generator) -> list[Tensor]:  # noqa: ARG001 - a policy
-    return [centre(images, training.global_crops.size)]
-
-
-POLICIES: Mapping[str, Augment] = {"dino": _dino, "pytorch": _pytorch, "none": _none}
+POLICIES: Mapping[str, Callable[[Training, Tensor | None], Augmentation]] = {
+    "dino": lambda training, _: MultiCrop(training.global_crops, training.local_crops),
+    "pytorch": lambda training, _: OneCrop(training.global_crops),
+    "autoaugment": lambda training, _: AutoAugment(training.global_crops.size),
+    "augmix": lambda training, _: AugMixed(training.global_crops, training.augmix),
+    "pixmix": _pixmix,
+    "none": lambda training, _: Plain(training.global_crops.size),
+}

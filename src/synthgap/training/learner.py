@@ -18,6 +18,7 @@ from synthgap.training.lesson import Lesson
 from synthgap.training.objective import objective
 from synthgap.training.optimizer import optimizer_of
 from synthgap.training.passes import CropPass
+from synthgap.training.reading import Reading
 from synthgap.training.resume import Keeper, Learning, Progress
 from synthgap.training.serving import Batch, Server
 
@@ -67,8 +68,9 @@ class Learner:
             for step, parts in self.server.steps(number, after=progress.steps):
                 index = (number - 1) * lesson.num_steps + step - 1
                 rate = lesson.schedule.learning_rate(index)
-                torch.manual_seed(
-                    derived_seed(lesson.seed, "dropout", index, accelerator.process_index)
+                _seed(
+                    derived_seed(lesson.seed, "dropout", index, accelerator.process_index),
+                    accelerator.device,
                 )
                 tally += self._step(parts, rate, f"epoch {number}, step {step}")
                 if keeper and keeper.due(step) and step < lesson.num_steps:
@@ -102,16 +104,18 @@ class Learner:
             logits, embeddings = self.server.forward(self.passes, batch)
         logits = logits.float()
         loss = objective(logits, embeddings, batch.answer, self.lesson.training)
-        value = float(accelerator.reduce(loss.detach(), reduction="mean"))
+        hits = _hits(logits.detach(), batch.answer.tiled(len(logits)).labels)
+        mean = accelerator.reduce(loss.detach(), reduction="mean")
+        reading = Reading.of(torch.stack([mean, *hits]))
+        if self.learns:
+            accelerator.backward(loss * share)  # queued first: a GPU has work while we wait
+        value, right, right5 = reading.values()
         if not math.isfinite(value):
             raise TrainingError(
                 f"{self.lesson.name}: loss {value} in {place}; expected a finite loss, lower "
                 "training.base_lr and rerun"
             )
-        if self.learns:
-            accelerator.backward(loss * share)
-        hits = _hits(logits.detach(), batch.answer.tiled(len(logits)).labels)
-        return torch.tensor([value * share, *hits, len(logits)], dtype=torch.float64)
+        return torch.tensor([value * share, right, right5, len(logits)], dtype=torch.float64)
 
     def _sum(self, tally: Tensor) -> Tensor:
         """Over all processes."""
@@ -146,7 +150,14 @@ def _own_randomness(device: torch.device) -> Iterator[None]:
         yield
 
 
-def _hits(logits: Tensor, labels: Tensor) -> tuple[int, int]:
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed what dropout draws from; `torch.manual_seed` formats a whole traceback beside."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+
+
+def _hits(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """How many are right, and right among the first five."""
     right = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
-    return int(right[:, 0].sum()), int(right.sum())
+    return right[:, 0].sum(), right.sum()

@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from synthgap.models.replay import Replay
+from synthgap.seeding import torch_stream
 from synthgap.training.augmentation import centre
 from synthgap.training.labelled import Labelled, Normalisation
 from synthgap.training.lesson import Lesson
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 SCORING_BATCH = 512
+Rows = slice | Tensor
 REMEMBERED_BYTES = 2 * 1024**3  # of one set's activations at the cut
 
 
@@ -52,7 +54,7 @@ class Prepared:
 
     model: nn.Module
     labels: Tensor
-    feed: Callable[[int, int], Tensor]  # rows [start, stop) as float images
+    feed: Callable[[Rows], Tensor]  # rows as normalised float images
     remembered: Tensor | None = None
     replay: Replay | None = None
 
@@ -65,21 +67,16 @@ class Prepared:
         The activations of a frozen prefix are computed once here, where they fit in memory.
         """
 
-        def feed(start: int, stop: int) -> Tensor:
-            images = centre(labelled.images[start:stop].to(device, non_blocking=True), size_px)
+        def feed(rows: Rows) -> Tensor:
+            images = centre(labelled.images[rows].to(device, non_blocking=True), size_px)
             return normalise(images.float().div(255))
 
         device = next(model.parameters()).device
-        replay = Replay.of(model, feed(0, 1)) if len(labelled) else None
-        if (
-            replay is None
-            or _bytes_of(replay.remember(feed(0, 1)), len(labelled)) > REMEMBERED_BYTES
-        ):
+        example = feed(slice(0, 1))
+        replay = Replay.of(model, example) if len(labelled) else None
+        if replay is None or _bytes(replay.remember(example)) * len(labelled) > REMEMBERED_BYTES:
             return cls(model, labelled.labels, feed)
-        parts = [
-            replay.remember(feed(start, start + SCORING_BATCH))
-            for start in range(0, len(labelled), SCORING_BATCH)
-        ]
+        parts = [replay.remember(feed(rows)) for rows in _stretches(0, len(labelled))]
         return cls(model, labelled.labels, feed, torch.cat(parts), replay)
 
     def activations(self, rows: Tensor) -> Tensor:
@@ -87,11 +84,11 @@ class Prepared:
         assert self.remembered is not None
         return self.remembered[rows]
 
-    def logits(self, start: int, stop: int, model: nn.Module | None = None) -> Tensor:
-        """Logits (rows, num_classes) of rows [start, stop) in the model's present mode."""
+    def logits(self, rows: Rows, model: nn.Module | None = None) -> Tensor:
+        """Logits (rows, num_classes) in the model's present mode, or those of another `model`."""
         if self.remembered is not None and self.replay is not None and model is None:
-            return self.replay.forward(self.remembered[start:stop])
-        answer = (model or self.model)(self.feed(start, stop))
+            return self.replay.forward(self.remembered[rows])
+        answer = (model or self.model)(self.feed(rows))
         found: Tensor = answer[0] if isinstance(answer, tuple) else answer
         return found
 
@@ -117,50 +114,50 @@ def score(given: Prepared, lesson: Lesson, accelerator: Accelerator) -> Scores:
     it is fed, in batches of the training's size (MtG Table 1, protocol.md 4.9). Of several
     processes each scores a part, and all get the whole.
     """
-    model, rows = given.model, len(given.labels)
+    model = given.model
     was_training = model.training
     model.eval()
     with accelerator.autocast():
         if lesson.training.scoring_stats == "batch":
-            parts = _batch_by_batch(given, lesson.training.batch_size)
+            parts = _batch_by_batch(given, lesson)
         else:
-            parts = _share(given, rows, accelerator)
+            parts = _share(given, accelerator)
     model.train(was_training)
     return summarise(torch.cat(parts).float(), given.labels)
 
 
-def _batch_by_batch(given: Prepared, batch_size: int) -> list[Tensor]:
+def _batch_by_batch(given: Prepared, lesson: Lesson) -> list[Tensor]:
+    """Logits by batches of mixed classes: a set may lie sorted by class, which no batch may be."""
     absorbing = copy.deepcopy(given.model)
     for module in absorbing.modules():
         if isinstance(module, _BatchNorm):
             module.train()
-    rows = len(given.labels)
-    starts = range(0, rows, batch_size)
-    return [given.logits(start, min(start + batch_size, rows), absorbing) for start in starts]
+    order = torch_stream(lesson.seed, "scoring order")
+    shuffled = torch.randperm(len(given.labels), generator=order)
+    logits = [given.logits(rows, absorbing) for rows in shuffled.split(lesson.training.batch_size)]
+    return [torch.cat(logits)[shuffled.argsort()]]
 
 
-def _share(given: Prepared, rows: int, accelerator: Accelerator) -> list[Tensor]:
+def _share(given: Prepared, accelerator: Accelerator) -> list[Tensor]:
     """All logits in order, each process having computed an equal stretch of them."""
-    world, rank = accelerator.num_processes, accelerator.process_index
-    stretch = -(-rows // world)
-    first = min(rank * stretch, max(rows - stretch, 0))  # equal lengths: stretches may overlap
-    last = min(first + stretch, rows)
-    parts = [
-        given.logits(start, min(start + SCORING_BATCH, last))
-        for start in range(first, last, SCORING_BATCH)
-    ]
+    count, world = len(given.labels), accelerator.num_processes
+    stretch = -(-count // world)
+    firsts = [min(rank * stretch, max(count - stretch, 0)) for rank in range(world)]  # may overlap
+    first = firsts[accelerator.process_index]
+    parts = [given.logits(rows) for rows in _stretches(first, min(first + stretch, count))]
     if world == 1:
         return parts
     gathered = accelerator.gather(torch.cat(parts)).split(stretch)
-    firsts = [min(other * stretch, max(rows - stretch, 0)) for other in range(world)]
-    return [
-        part[other * stretch - start :]
-        for other, (part, start) in enumerate(zip(gathered, firsts, strict=True))
-    ]
+    return [gathered[rank][rank * stretch - firsts[rank] :] for rank in range(world)]
 
 
-def _bytes_of(example: Tensor, rows: int) -> int:
-    return example.numel() * example.element_size() * rows
+def _stretches(first: int, last: int) -> list[slice]:
+    starts = range(first, last, SCORING_BATCH)
+    return [slice(start, min(start + SCORING_BATCH, last)) for start in starts]
+
+
+def _bytes(example: Tensor) -> int:
+    return example.numel() * example.element_size()
 
 
 def summarise(logits: Tensor, labels: Tensor) -> Scores:

@@ -51,7 +51,8 @@ class Server:
         images = lesson.images.resident(accelerator.device)
         augmentation = augmentation_of(lesson.training, lesson.pictures)
         remembered = None
-        if augmentation.deterministic and lesson.embeddings is None:
+        compiled = accelerator.state.dynamo_plugin.backend != "NO"  # replays are not compiled
+        if augmentation.deterministic and lesson.embeddings is None and not compiled:
             remembered = Prepared.of(
                 model,
                 images,

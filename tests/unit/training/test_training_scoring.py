@@ -74,11 +74,21 @@ def test_batch_statistics_score_a_copy_and_leave_the_student_alone(
     running = score(given, lesson(), accelerator)
     assert batch.loss != running.loss
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
-    model.train()
-    with torch.no_grad():
-        first = model(given.feed(0, 10))
-    expected = first.softmax(dim=1).max(dim=1).values.numpy()
-    assert np.allclose(batch.confidences[:10], expected, atol=1e-6)
+
+
+def test_batches_mix_classes_however_a_set_is_sorted(student, lesson, labelled, accelerator):
+    order = labelled.labels.argsort()
+    ordered = Labelled(labelled.images[order], labelled.labels[order])
+    model = student()
+    settings = lesson(scoring_stats="batch")
+    rows = torch.arange(len(labelled))
+    given = prepare(model, ordered, 16)
+    found = score(given, settings, accelerator)
+    alone = model.train()(given.feed(rows[:10])).softmax(dim=1)
+    assert not np.allclose(found.confidences[:10], alone.max(dim=1).values.detach(), atol=1e-3)
+    whole = score(given, lesson(scoring_stats="batch", batch_size=40), accelerator)
+    together = student().train()(given.feed(rows)).softmax(dim=1).max(dim=1).values
+    assert np.allclose(whole.confidences, together.detach(), atol=1e-5)
 
 
 def test_normalising_with_measured_statistics_centres_the_set():
