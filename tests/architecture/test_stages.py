@@ -7,15 +7,17 @@ import re
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
+from typing import get_type_hints
 
 import grimp
 import pytest
 from checkout_files import PACKAGE, ROOT, stage_files, stages, tree_of
 
+from synthgap.params.sections import Params
+
 # A log line, a page's colour or a message must not rerun a generator. A stage that lives in one of
 # these packages counts it.
 WITHOUT = {"stage", "cli", "tracking", "reporting", "errors", "params"}
-NARROWED = {"runtime": {"runtime.threads", "runtime.precision"}}  # the rest changes no result
 
 names = sorted({*stage_files(), *stages()})
 
@@ -118,8 +120,14 @@ def _wanted(name: str, *, narrow: bool) -> set[str]:
     keyword = next(word.value for word in _run_call(name).keywords if word.arg == "shape")
     path, shape = _class(stage_files()[name], ast.unparse(keyword))
     fields = _fields(path, shape)
-    narrowed = {**NARROWED, **({"grid": _grid_lists(path)} if narrow else {})}
+    narrowed = {"runtime": _runtime_values(name), **({"grid": _grid_lists(path)} if narrow else {})}
     return set().union(*(narrowed.get(field, {field}) for field in fields))
+
+
+def _runtime_values(name: str) -> set[str]:
+    """Of `runtime`, threads alone define a result, unless the stage's section has its own."""
+    own = get_type_hints(Params).get(name)
+    return set() if own and "threads" in get_type_hints(own) else {"runtime.threads"}
 
 
 def _fields(path: Path, shape: ast.ClassDef) -> set[str]:

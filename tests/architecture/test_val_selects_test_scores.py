@@ -18,6 +18,8 @@ PACKAGES = ("training", "experiments", "tracking", "models", "generation", "vali
 # Who may say "test", and to what end. A new line here needs a reason that is not a decision.
 RECORDERS = {
     "experiments/sources.py": "opens the sets that every epoch is scored on",
+    "experiments/anatomy.py": "compares students on images that were held out, and scores probes",
+    "experiments/layers.py": "counts the images that the comparison and the probes' scores are of",
     "experiments/cell.py": "writes one row an image of the test set",
     "experiments/running.py": "means and predictions over the last epochs, which the papers report",
     "tracking/runs.py": "names the context of a run's image sets",

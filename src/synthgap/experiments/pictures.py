@@ -11,7 +11,7 @@ from PIL import Image
 from synthgap.data import write_png
 from synthgap.seeding import torch_stream
 from synthgap.training.augmentation import augment
-from synthgap.training.loop import Lesson
+from synthgap.training.lesson import Lesson
 
 COLUMNS, ROWS, MARGIN = 12, 8, 2
 
@@ -21,9 +21,9 @@ def save_samples(path: Path, lesson: Lesson) -> None:
     draw = torch_stream(lesson.seed, "samples")
     rows = min(ROWS, len(lesson.images))
     shown = np.linspace(0, len(lesson.images) - 1, rows).astype(int)
-    images = lesson.images.images[shown].float().div(255)
-    crops = [images]
-    for part in augment(images, lesson.training, draw):
+    images = lesson.images.images[shown]
+    crops = [images.float().div(255)]
+    for part in augment(images, lesson.training, draw, lesson.pictures):
         crops += list(torch.split(part, rows))
     crops = crops[:COLUMNS]
     edge = max(32, images.shape[-1])

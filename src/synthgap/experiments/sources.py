@@ -8,50 +8,67 @@ import numpy as np
 
 from synthgap.artifacts import Artifacts, read_json
 from synthgap.data import ImageSet
-from synthgap.errors import GateError
-from synthgap.params.sections import Reduce
-from synthgap.seeding import stream
+from synthgap.errors import DataError, GateError
 from synthgap.training.labelled import Labelled
 
-REAL, CORPUS = "train", "corpus"
+REAL, CORPUS, ORACLE = "train", "corpus", "oracle"
+MIXED = "mixed"
 
 
 @dataclass(frozen=True)
 class Source:
-    """An image set that passed the gate, in memory."""
+    """An image set that passed the gate, in memory; a mixed one is two, real images first."""
 
     name: str
     images: ImageSet
     labelled: Labelled
+    parts_of_mix: tuple[Source, ...] = ()
 
     @property
     def kind(self) -> str:
-        """`real`, `corpus` (what the generator has seen) or `synthetic`."""
-        return {REAL: "real", CORPUS: "corpus"}.get(self.name, "synthetic")
+        """`real`, `corpus` (what the generator has seen), `synthetic` or `mixed`."""
+        return CORPUS if self.name == CORPUS else self.images.kind
+
+    @property
+    def parts(self) -> tuple[Source, ...]:
+        """The sets on disk that its images come from: itself, but for a mixed one."""
+        return self.parts_of_mix or (self,)
 
     @property
     def generator_labels(self) -> int | None:
-        """Real labels the generator has learned from; None where nobody knows."""
-        if self.kind != "synthetic":
-            return 0
-        count = self.images.about.get("generator_real_labels")
-        return None if count is None else int(count)
+        """Real labels behind its generated images; None where nobody knows."""
+        most = 0
+        for part in self.parts:
+            count = part.images.about.get("generator_real_labels")
+            if part.kind == "synthetic" and count is None:
+                return None
+            most = max(most, int(count or 0) if part.kind == "synthetic" else 0)
+        return most
+
+
+def stylised(name: str) -> str:
+    """Name of the set made from set `name` in the style of other pictures."""
+    return f"{name}-stylised"
 
 
 def open_source(artifacts: Artifacts, name: str, size_px: int) -> Source:
     """Read a set that something learns from.
 
+    A set made from another image by image is judged by the gate's word on that one.
+
     Raises:
-        GateError: the gate has no good word for exactly these images.
+        GateError: the gate has no good word for exactly these images, or those they are made from.
         DataError: the set is missing or damaged.
     """
     images = ImageSet.read(artifacts.image_set(name))
-    path = artifacts.verdict(name)
+    origin = images.about.get("derived_from") or {"name": name, "digest": images.digest}
+    path = artifacts.verdict(origin["name"])
     verdict = read_json(path) if path.is_file() else {}
-    if not verdict.get("passed") or verdict.get("digest") != images.digest:
+    if not verdict.get("passed") or verdict.get("digest") != origin["digest"]:
+        made_from = "" if origin["name"] == name else f", made from {origin['name']}"
         raise GateError(
-            f"{path}: no passing verdict on {artifacts.image_set(name)}; nothing trains on what "
-            "the gate has not passed, rerun `dvc repro validate`"
+            f"{path}: no passing verdict on {artifacts.image_set(name)}{made_from}; nothing trains "
+            "on what the gate has not passed, rerun `dvc repro validate`"
         )
     return Source(name, images, _labelled(artifacts, images, size_px))
 
@@ -66,21 +83,30 @@ def open_scored(artifacts: Artifacts, size_px: int) -> dict[str, Source]:
     return opened
 
 
-def subset(labels: np.ndarray, denominator: int, reduce: Reduce, *, seed: int) -> np.ndarray:
-    """Indices of 1/denominator of the images; of one seed, smaller subsets lie in larger ones.
+def mixed(real: Source, synthetic: Source) -> Source:
+    """Both sets' images as one source, the real ones first.
 
-    labels: (num_images,) int64. `stratified` takes the share of every class, at least one image
-    each; `uniform` draws over all (MtG leaves open which was meant).
+    Raises:
+        DataError: they have other classes.
     """
-    if reduce.subset == "uniform":
-        order = stream(seed, "subset").permutation(len(labels))
-        return np.sort(order[: max(1, round(len(labels) / denominator))])
-    kept = []
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        order = stream(seed, "subset", int(label)).permutation(members)
-        kept.append(order[: max(1, round(len(members) / denominator))])
-    return np.sort(np.concatenate(kept))
+    if real.images.classes != synthetic.images.classes:
+        raise DataError(
+            f"{real.images.root} and {synthetic.images.root}: {len(real.images.classes)} and "
+            f"{len(synthetic.images.classes)} classes, or others; expected the same ones, rerun "
+            "`dvc repro synthesize`"
+        )
+    parts = (real, synthetic)
+    images = ImageSet(
+        root=real.images.root.parent,
+        kind=MIXED,
+        classes=real.images.classes,
+        paths=tuple(f"{part.name}/{path}" for part in parts for path in part.images.paths),
+        labels=np.concatenate([part.images.labels for part in parts]),
+        sha256s=tuple(sha for part in parts for sha in part.images.sha256s),
+        about={},
+    )
+    labelled = real.labelled.joined(synthetic.labelled)
+    return Source("+".join(part.name for part in parts), images, labelled, parts)
 
 
 def _labelled(artifacts: Artifacts, images: ImageSet, size_px: int) -> Labelled:

@@ -1,0 +1,113 @@
+"""What a layer knows: logistic regression on its activations (Alain and Bengio 2016)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synthgap.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STRENGTHS = (1.0, 10.0, 100.0, 1000.0)  # C of features whose mean squared norm is 1
+MAX_ITERATIONS = 5000
+HELD_OUT = 5  # without images to choose by, every fifth image of each class is held out
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Activations (num_images, num_features), floats, and labels (num_images,), int64."""
+
+    features: np.ndarray
+    labels: np.ndarray
+
+    def at(self, kept: np.ndarray) -> Examples:
+        """Keep the rows that an index or a mask names."""
+        return Examples(self.features[kept], self.labels[kept])
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A fitted linear classifier; `strength` is the C that was chosen."""
+
+    strength: float
+    basis: _Basis
+    model: Any
+
+    def top1(self, examples: Examples) -> float:
+        """Accuracy in percent.
+
+        Raises:
+            DataError: there are no examples.
+        """
+        if not len(examples.labels):
+            raise DataError("a probe was given no images to score; expected at least one")
+        found = self.model.predict(self.basis(examples.features))
+        return 100 * float((found == examples.labels).mean())
+
+
+def fit_probe(
+    learned: Examples, *, chosen_by: Examples | None = None, strengths: Sequence[float] = STRENGTHS
+) -> Probe:
+    """Fit one probe a strength on `learned` and keep the best on `chosen_by`, the weaker of equals.
+
+    Features are centred and scaled together, not each alone, and rotated into the span of the
+    images, which an L2 penalty makes exact: the solution lies in it. Without `chosen_by`, a part of
+    `learned` is held out for the choice, then all of it is learned.
+
+    Raises:
+        DataError: there are fewer than two classes to learn.
+    """
+    if len(np.unique(learned.labels)) < 2:
+        raise DataError("a probe was given images of fewer than two classes; expected two or more")
+    if chosen_by is not None and len(chosen_by.labels):
+        return max(_fitted(learned, strengths), key=lambda probe: probe.top1(chosen_by))
+    away = _every_fifth(learned.labels)
+    known, held = learned.at(~away), learned.at(away)
+    best = max(_fitted(known, strengths), key=lambda probe: probe.top1(held))
+    return _fitted(learned, [best.strength])[0]
+
+
+@dataclass(frozen=True)
+class _Basis:
+    mean: np.ndarray  # (num_features,)
+    axes: np.ndarray  # (num_features, rank), scaled
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> _Basis:
+        rows = features.astype(np.float64)
+        mean = rows.mean(axis=0)
+        rows -= mean
+        scale = np.sqrt(np.square(rows).sum(axis=1).mean())
+        wide = rows.shape[1] > len(rows)
+        axes = np.linalg.svd(rows, full_matrices=False)[2].T if wide else np.eye(rows.shape[1])
+        return cls(mean, axes / (scale if scale > 0 else 1.0))
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        rotated: np.ndarray = (features.astype(np.float64) - self.mean) @ self.axes
+        return rotated
+
+
+def _fitted(learned: Examples, strengths: Sequence[float]) -> list[Probe]:
+    from sklearn.linear_model import LogisticRegression
+
+    basis = _Basis.of(learned.features)
+    rows = basis(learned.features)
+    return [
+        Probe(
+            strength,
+            basis,
+            LogisticRegression(C=strength, max_iter=MAX_ITERATIONS).fit(rows, learned.labels),
+        )
+        for strength in strengths
+    ]
+
+
+def _every_fifth(labels: np.ndarray) -> np.ndarray:
+    away = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        away[np.flatnonzero(labels == label)[1::HELD_OUT]] = True
+    return away

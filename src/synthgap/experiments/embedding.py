@@ -1,0 +1,78 @@
+"""What a CLIP teacher says of images and class names (MtG eq. 1), asked once a set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synthgap.artifacts import (
+    Artifacts,
+    content_digest,
+    environment,
+    whole_file,
+)
+from synthgap.experiments.plan import Teaching
+from synthgap.experiments.sources import Source
+from synthgap.generation.prompts import fill
+from synthgap.models.clip import open_clip_model, teacher_folder
+
+if TYPE_CHECKING:
+    import torch
+
+    from synthgap.models.clip import ImageTextModel
+
+
+@dataclass(frozen=True)
+class Teachers:
+    """The teacher that stage `teacher` has kept; it is opened when first asked.
+
+    `prompt` turns a class name into a text, in place of `{class}`.
+    """
+
+    artifacts: Artifacts
+    prompt: str
+    device: torch.device
+
+    @cached_property
+    def _found(self) -> tuple[Path, str]:
+        return teacher_folder(self.artifacts.stage("teacher"), root=self.artifacts.root)
+
+    @cached_property
+    def _model(self) -> ImageTextModel:
+        return open_clip_model(self._found[0], self.device)
+
+    def teaching(self, source: Source) -> Teaching:
+        """Embeddings of the source's images and of its class names.
+
+        Those of the images come from `.synthgap/embeddings`, where the same teacher has seen the
+        same images on this kind of machine.
+
+        Raises:
+            SynthgapError: the teacher is missing or damaged.
+        """
+        texts = [fill(self.prompt, name) for name in source.images.classes]
+        return Teaching(
+            embeddings=self._embeddings(source),
+            anchors=self._model.embed_texts(texts),
+            digest=content_digest({"teacher": self._found[1], "texts": texts}),
+        )
+
+    def _embeddings(self, source: Source) -> np.ndarray:
+        seen_by = {
+            "teacher": self._found[1],
+            "size_px": source.labelled.size_px,
+            "environment": environment(threads=1, device=str(self.device)),
+        }
+        name = f"{source.images.digest}-{content_digest(seen_by)}.npy"
+        path = self.artifacts.root / ".synthgap" / "embeddings" / name
+        if not path.is_file():
+            pixels = source.labelled.images.permute(0, 2, 3, 1).numpy()
+            found = self._model.embed_images(pixels)
+            with whole_file(path) as partial, partial.open("wb") as file:
+                np.save(file, found, allow_pickle=False)
+        kept: np.ndarray = np.load(path)
+        return kept

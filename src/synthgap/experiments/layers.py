@@ -1,0 +1,188 @@
+"""Why late layers fail: where the units of real- and synthetic-trained students part.
+
+Two measures, unit by unit: how alike two students represent the same real images (CKA), and how
+much a linear probe on real images reads from a student's activations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from synthgap.artifacts import Artifacts, environment, hold, write_json
+from synthgap.evaluation.cka import cka_matrix
+from synthgap.experiments.anatomy import Anatomy, dissect
+from synthgap.experiments.plan import Donor, donor_seed
+from synthgap.experiments.sources import REAL, Source, open_scored, open_source
+from synthgap.experiments.subsets import balanced
+from synthgap.experiments.views import Trained, device_of
+from synthgap.params.sections import Data, Layers, Runtime, Student
+from synthgap.training.labelled import Labelled
+
+TIMEOUT_S = 600.0
+DIGITS = 6  # decimals kept
+Kind = Literal["real", "synthetic"]
+Key = tuple[Kind, int]  # what a student learned from, and its seed
+
+
+@dataclass(frozen=True)
+class LayersParams:
+    """The sections that stage `layers` reads."""
+
+    seed: int
+    runtime: Runtime
+    data: Data
+    student: Student
+    layers: Layers
+
+
+def layers(params: LayersParams, artifacts: Artifacts) -> None:
+    """Compare the students of stage `train`, and probe each after every unit, into layers.json.
+
+    The images are real. No student has learned from those that are compared and that probes are
+    scored on, and nothing is chosen by them; probes learn from the real training images and choose
+    their penalty by `val`.
+
+    Raises:
+        SynthgapError: a student or an image set is missing or damaged.
+    """
+    torch.set_num_threads(params.runtime.threads)
+    study = _Study.open(params, artifacts)
+    output = artifacts.stage("layers")
+    with hold(artifacts.work, study.about, output, timeout_s=TIMEOUT_S) as work:
+        if not work.finished:
+            write_json(work.folder / "layers.json", _found(study))
+            work.publish()
+
+
+@dataclass(frozen=True)
+class _Study:
+    params: LayersParams
+    students: Mapping[Key, Donor]
+    images: Mapping[str, Labelled]  # of each real set, as many as asked for
+    about: Mapping[str, Any]  # what determines the result
+
+    @classmethod
+    def open(cls, params: LayersParams, artifacts: Artifacts) -> _Study:
+        size = params.data.image_size
+        sources = {REAL: open_source(artifacts, REAL, size), **open_scored(artifacts, size)}
+        students = _students(params, artifacts)
+        inputs = {artifacts.image_set(name): kept.images.digest for name, kept in sources.items()}
+        inputs |= {Path(f"{s.stem}.safetensors"): s.weights_sha256 for s in students.values()}
+        device = device_of(params.runtime)
+        name = "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
+        about = {
+            "experiment": "layers",
+            "recipe": artifacts.recipe,
+            "params": {
+                "seed": params.seed,
+                "student": asdict(params.student),
+                "layers": asdict(params.layers),
+            },
+            "inputs": {
+                path.relative_to(artifacts.root).as_posix(): digest
+                for path, digest in inputs.items()
+            },
+            "environment": environment(threads=params.runtime.threads, device=name),
+        }
+        some = {name: _some(source, params) for name, source in sources.items()}
+        return cls(params, students, some, about)
+
+
+def _students(params: LayersParams, artifacts: Artifacts) -> dict[Key, Donor]:
+    names: dict[Kind, str] = {
+        "real": REAL,
+        "synthetic": artifacts.synthetic(params.layers.guidance_scale),
+    }
+    return {
+        (kind, seed): Donor.open(artifacts, name, seed)
+        for kind, name in names.items()
+        for seed in params.layers.seeds
+    }
+
+
+def _some(source: Source, params: LayersParams) -> Labelled:
+    kept = balanced(source.images.labels, params.layers.max_images, seed=params.seed)
+    return source.labelled.subset(kept)
+
+
+def _found(study: _Study) -> dict[str, Any]:
+    student, device = study.params.student, device_of(study.params.runtime)
+    shown = {
+        key: dissect(Trained.open(Path(donor.stem), student, device), study.images)
+        for key, donor in study.students.items()
+    }
+    units = next(iter(shown.values())).units
+    return {
+        "schema": 1,
+        **study.about,
+        "student": student.model,
+        "guidance_scale": study.params.layers.guidance_scale,
+        "units": units,
+        "images": {
+            "cka": len(study.images["test"]),
+            "probe_train": len(study.images[REAL]),
+            "probe_test": len(study.images["test"]),
+        },
+        **_similarity(shown, study.params.layers.seeds),
+        "probes": [
+            {"source": kind, "seed": seed, "unit": unit, "top1": round(top1, DIGITS)}
+            for (kind, seed), anatomy in shown.items()
+            for unit, top1 in zip(units, anatomy.probed, strict=True)
+        ],
+    }
+
+
+def _similarity(shown: Mapping[Key, Anatomy], seeds: tuple[int, ...]) -> dict[str, Any]:
+    """Of every pair, each unit with its like, and the mean over seeds of each with each."""
+    rows: list[dict[str, Any]] = []
+    matrices: dict[str, list[np.ndarray]] = {}
+    for one, other in pairs(seeds):
+        name = f"{one[0]}~{other[0]}"
+        matrix = cka_matrix(shown[one].grams, shown[other].grams)
+        matrices.setdefault(name, []).append(matrix)
+        rows += [
+            {
+                "pair": name,
+                "seed": one[1],
+                "other_seed": other[1],
+                "unit": unit,
+                "value": value,
+            }
+            for unit, value in zip(shown[one].units, _plain(np.diag(matrix)), strict=True)
+        ]
+    means = {name: np.mean(group, axis=0) for name, group in matrices.items()}
+    return {
+        "cka": rows,
+        "matrix": {name: [_plain(row) for row in mean] for name, mean in means.items()},
+    }
+
+
+def pairs(seeds: tuple[int, ...]) -> list[tuple[Key, Key]]:
+    """Which students are compared: always those of two seeds, where there are two.
+
+    Students of one seed start from the same weights, which alone makes them alike; so a real and a
+    synthetic one are held against what two real ones, or two synthetic ones, have in common.
+    """
+    found: list[tuple[Key, Key]] = []
+    kinds: list[tuple[Kind, Kind]] = [
+        ("real", "synthetic"),
+        ("real", "real"),
+        ("synthetic", "synthetic"),
+    ]
+    for one, other in kinds:
+        for seed in seeds:
+            pair: tuple[Key, Key] = ((one, seed), (other, donor_seed(seeds, seed)))
+            if pair[0] != pair[1] and pair[::-1] not in found:
+                found.append(pair)
+    return found
+
+
+def _plain(values: np.ndarray) -> list[float | None]:
+    """JSON's own numbers; null where a representation does not tell images apart."""
+    return [round(float(value), DIGITS) if np.isfinite(value) else None for value in values]

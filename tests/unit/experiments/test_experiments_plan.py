@@ -1,0 +1,11 @@
+from synthgap.experiments.plan import donor_seed, scale_of
+
+
+def test_a_donor_never_starts_where_its_student_starts():
+    assert [donor_seed((0, 1, 2), seed) for seed in (0, 1, 2)] == [1, 2, 0]
+
+
+def test_a_sets_name_tells_its_guidance_scale():
+    assert scale_of("g7.5") == 7.5
+    assert scale_of("g2.0-stylised") == 2.0
+    assert scale_of("train") is None
