@@ -6,7 +6,7 @@ from synthgap.validation import ValidateParams, validate
 
 
 def main(params: ValidateParams, artifacts: Artifacts, log: Log) -> None:  # noqa: ARG001 - no runs
-    """Gate the real sets and the synthetic set of each guidance scale."""
+    """Gate the real sets and every synthetic one."""
     validate(params, artifacts)
 
 

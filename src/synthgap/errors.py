@@ -18,7 +18,7 @@ class GateError(SynthgapError):
 
 
 class GeneratorError(SynthgapError):
-    """A generator cannot be trained, opened or pinned."""
+    """A generator or teacher cannot be trained, opened or pinned."""
 
 
 class TrainingError(SynthgapError):

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthgap.artifacts import (
-    Artifacts,
-    Log,
-    content_digest,
-    environment,
-    folder_digest,
-    hold,
-    write_json,
-)
+from synthgap.artifacts import Artifacts, Log, hold, write_json
 from synthgap.data.image_set import ImageSet
 from synthgap.errors import GeneratorError, ParamsError
 from synthgap.generation.provenance import Provenance, pin, pipeline_digest
+from synthgap.generation.recording import (
+    code_digest,
+    input_of,
+    machine_of,
+    record,
+    run_of,
+    told,
+)
+from synthgap.generation.saving import quiet
 from synthgap.params.reading import section_dict
 from synthgap.params.sections import Data, Generator, Runtime
 from synthgap.seeding import derived_seed
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
-    from torch import nn
-
     from synthgap.generation.learning import Course
-    from synthgap.generation.losses import LossAt
 
 LOCK_TIMEOUT_S = 3600.0
 FINISHED = "finished"
@@ -55,7 +52,6 @@ class _Lesson:
     captions: dict[str, str]
     folder: Path  # in the work folder
     run: dict[str, Any]
-    log: Log
 
 
 def make_generator(params: GeneratorParams, artifacts: Artifacts, log: Log) -> None:
@@ -73,11 +69,6 @@ def make_generator(params: GeneratorParams, artifacts: Artifacts, log: Log) -> N
         _pin(params, artifacts)
     else:
         _train(params, artifacts, log)
-
-
-def code_digest() -> str:
-    """Of this package: work in progress is resumed only by the code that began it."""
-    return folder_digest(Path(__file__).parent, pattern="*.py")
 
 
 def _pin(params: GeneratorParams, artifacts: Artifacts) -> None:
@@ -101,8 +92,8 @@ def _train(params: GeneratorParams, artifacts: Artifacts, log: Log) -> None:
         raise GeneratorError(
             f"{corpus.root}: no images, expected some to train on; set data.splits.corpus"
         )
-    record = _record(params, artifacts, corpus)
-    identity = {**record, "code": code_digest()}
+    known = _record(params, artifacts, corpus)
+    identity = {**known, "code": code_digest()}
     with (
         hold(
             artifacts.work, identity, artifacts.generator, timeout_s=LOCK_TIMEOUT_S
@@ -112,51 +103,37 @@ def _train(params: GeneratorParams, artifacts: Artifacts, log: Log) -> None:
         if work.finished:
             return
         lesson = _Lesson(
-            params, corpus, _captions(params, corpus), work.folder, _run(record, corpus), log
+            params, corpus, _captions(params, corpus), work.folder, _run(known, corpus)
         )
-        epochs = _told(lesson, record)
+        epochs = told(lesson.run, known, _learn(lesson), log)
         finished = work.folder / FINISHED
         _provenance(lesson, finished).write(finished)
         runs = [{**lesson.run, "epochs": epochs, "last": {}}]
-        write_json(finished / RUN, {**record, "runs": runs})
+        write_json(finished / RUN, {**known, "runs": runs})
         work.publish(finished)
 
 
 def _record(params: GeneratorParams, artifacts: Artifacts, corpus: ImageSet) -> dict[str, Any]:
     """All that determines the pipeline's bytes, as run.json begins."""
-    from synthgap.generation.machine import device_name
-
-    threads = params.generator.threads
-    return {
-        "schema": 1,
-        "experiment": "generator",
-        "recipe": artifacts.recipe,
-        "inputs": {corpus.root.relative_to(artifacts.root).as_posix(): corpus.digest},
-        "environment": environment(threads=threads, device=device_name(params.runtime)),
-        "params": {
-            "seed": params.seed,
-            "image_size": params.data.image_size,
-            "precision": params.runtime.precision,
-            "generator": section_dict(params.generator),
-        },
-        "units": [],
+    settings = {
+        "seed": params.seed,
+        "image_size": params.data.image_size,
+        "precision": params.runtime.precision,
+        "generator": section_dict(params.generator),
     }
+    return record(
+        "generator",
+        artifacts,
+        inputs=input_of(corpus, artifacts),
+        params=settings,
+        machine=machine_of(params.runtime, params.generator.threads),
+    )
 
 
-def _told(lesson: _Lesson, record: Mapping[str, Any]) -> list[dict[str, float]]:
-    """Train with the log told of start, every record and end."""
-    digest, log, epochs = lesson.run["digest"], lesson.log, []
-    start = {"run": lesson.run, "inputs": record["inputs"], "params": record["params"]}
-    log(digest, {"event": "start", **start})
-    try:
-        for epoch in _learn(lesson):
-            epochs.append(epoch)
-            log(digest, {"event": "epoch", "metrics": epoch})
-    except BaseException:
-        log(digest, {"event": "end", "status": "FAILED"})
-        raise
-    log(digest, {"event": "end", "status": "FINISHED"})
-    return epochs
+def _run(known: dict[str, Any], corpus: ImageSet) -> dict[str, Any]:
+    settings = known["params"]["generator"]
+    steps = settings["autoencoder"]["steps"] + settings["denoiser"]["steps"]
+    return run_of(known, num_images=len(corpus), num_steps=steps)
 
 
 def _learn(lesson: _Lesson) -> Iterator[dict[str, float]]:
@@ -164,10 +141,11 @@ def _learn(lesson: _Lesson) -> Iterator[dict[str, float]]:
     import torch
 
     from synthgap.generation import losses, networks
+    from synthgap.generation.learning import phase
     from synthgap.generation.machine import accelerator, seeded_weights
     from synthgap.generation.prompts import make_tokenizer
 
-    networks.quiet()
+    quiet("diffusers", "transformers")
     params, corpus = lesson.params, lesson.corpus
     settings, seed = params.generator, derived_seed(params.seed, "generator")
     machine = accelerator(params.runtime)
@@ -178,7 +156,7 @@ def _learn(lesson: _Lesson) -> Iterator[dict[str, float]]:
             settings.autoencoder, image_size=params.data.image_size
         )
     loss_at = losses.autoencoder_loss(autoencoder, pixels, settings.autoencoder, seed=seed)
-    yield from _phase(_course(lesson, "autoencoder"), autoencoder, loss_at, machine)
+    yield from phase(_course(lesson, "autoencoder"), autoencoder, loss_at, machine)
     latents = losses.encode(autoencoder, pixels)
     autoencoder.register_to_config(scaling_factor=latents.scaling_factor)
     with seeded_weights(derived_seed(seed, "denoiser", "weights")):
@@ -192,26 +170,11 @@ def _learn(lesson: _Lesson) -> Iterator[dict[str, float]]:
     captions = losses.caption_tokens(tokenizer, spoken)
     loss_at = losses.denoiser_loss(parts, latents, captions, settings.denoiser, seed=seed)
     network = torch.nn.ModuleList([parts.text_encoder, parts.unet])
-    for epoch in _phase(_course(lesson, "denoiser"), network, loss_at, machine):
+    for epoch in phase(_course(lesson, "denoiser"), network, loss_at, machine):
         yield {**epoch, "epoch": settings.autoencoder.steps + epoch["epoch"]}
     finished = lesson.folder / FINISHED
     shutil.rmtree(finished, ignore_errors=True)  # what a killed save has left
     networks.save_pipeline(finished, autoencoder.cpu(), parts)
-
-
-def _phase(
-    course: Course, network: nn.Module, loss_at: LossAt, machine: Accelerator
-) -> Iterator[dict[str, float]]:
-    from synthgap.generation.learning import learn
-    from synthgap.generation.progress import Progress
-
-    progress = Progress(f"generator, {course.name}", course.steps, "steps")
-    for record in learn(course, network, loss_at, machine):
-        if record.again:
-            progress.done = record.step
-        else:
-            progress.advance(record.step - progress.done, f", loss {record.loss:.4f}")
-        yield {"epoch": record.step, f"{course.name}/loss": record.loss}
 
 
 def _course(lesson: _Lesson, name: str) -> Course:
@@ -219,11 +182,11 @@ def _course(lesson: _Lesson, name: str) -> Course:
 
     settings = lesson.params.generator
     denoising = name == "denoiser"
-    phase = settings.denoiser if denoising else settings.autoencoder
+    part = settings.denoiser if denoising else settings.autoencoder
     return Course(
-        name=name,
-        steps=phase.steps,
-        learning_rate=phase.learning_rate,
+        name=f"generator.{name}",
+        steps=part.steps,
+        learning_rate=part.learning_rate,
         ema_decay=settings.denoiser.ema_decay if denoising else 0.0,
         checkpoint=lesson.folder / f"{name}.pt",
         checkpoint_every_steps=settings.checkpoint_every_steps,
@@ -235,19 +198,6 @@ def _captions(params: GeneratorParams, corpus: ImageSet) -> dict[str, str]:
 
     template = params.generator.denoiser.caption
     return {name: fill(template, name) for name in corpus.classes}
-
-
-def _run(record: Mapping[str, Any], corpus: ImageSet) -> dict[str, Any]:
-    settings = record["params"]["generator"]
-    return {
-        "digest": content_digest(record),
-        "name": f"generator {record['recipe']}",
-        "experiment": "generator",
-        "recipe": record["recipe"],
-        "seed": record["params"]["seed"],
-        "num_images": len(corpus),
-        "num_steps": settings["autoencoder"]["steps"] + settings["denoiser"]["steps"],
-    }
 
 
 def _provenance(lesson: _Lesson, finished: Path) -> Provenance:

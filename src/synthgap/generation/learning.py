@@ -1,4 +1,4 @@
-"""The loop of both training phases: it yields the loss, and goes on exactly where it was killed.
+"""The loop of every training here: it yields the loss, and goes on exactly where it was killed.
 
 Randomness needs no state: every draw is named after seed, phase and step.
 """
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from synthgap.artifacts import write_state
 from synthgap.errors import GeneratorError
-from synthgap.generation.progress import tell
+from synthgap.generation.progress import Progress, tell
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -31,7 +31,7 @@ WEIGHT_DECAY = 0.01
 class Course:
     """How one phase learns: AdamW, linear warm-up then cosine to 0; `ema_decay` 0 keeps no mean."""
 
-    name: str  # its section in params.yaml: generator
+    name: str  # its section in params.yaml, e.g. generator.autoencoder
     steps: int
     learning_rate: float
     ema_decay: float
@@ -65,6 +65,27 @@ class _State:
     step: int = 0
     records: list[Record] = field(default_factory=list)
     pending: list[float] = field(default_factory=list)
+
+
+def phase(
+    course: Course,
+    network: nn.Module,
+    loss_at: Callable[[int], Tensor],
+    accelerator: Accelerator,
+) -> Iterator[dict[str, float]]:
+    """Learn, yielding losses by step as run.json keeps them, and telling how far it is.
+
+    Raises:
+        GeneratorError: the loss is not finite.
+    """
+    progress = Progress(course.name, course.steps, "steps")
+    short = course.name.rpartition(".")[2]
+    for record in learn(course, network, loss_at, accelerator):
+        if record.again:
+            progress.done = record.step
+        else:
+            progress.advance(record.step - progress.done, f", loss {record.loss:.4f}")
+        yield {"epoch": record.step, f"{short}/loss": record.loss}
 
 
 def learn(
@@ -114,8 +135,8 @@ def _take_step(
     value = loss.item()
     if not math.isfinite(value):
         raise GeneratorError(
-            f"generator, {course.name}: loss {value} at step {state.step}; expected a finite one, "
-            f"lower generator.{course.name}.learning_rate ({course.learning_rate:g}) and rerun"
+            f"{course.name}: loss {value} at step {state.step}; expected a finite one, lower "
+            f"{course.name}.learning_rate ({course.learning_rate:g}) and rerun"
         )
     weights = list(state.network.parameters())
     state.optimizer.zero_grad()
@@ -156,4 +177,4 @@ def _restore(state: _State, course: Course) -> None:
     state.step = kept["step"]
     state.records = [Record(step, loss, again=True) for step, loss in kept["records"]]
     state.pending = list(kept["pending"])
-    tell(f"generator, {course.name}: goes on after step {state.step} of {course.steps}")
+    tell(f"{course.name}: goes on after step {state.step} of {course.steps}")

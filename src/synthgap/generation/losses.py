@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from synthgap.generation.foreign import AutoencoderModel, Tokenizer
+from synthgap.generation.foreign import AutoencoderModel, Scheduler, Tokenizer
 from synthgap.generation.networks import TRAIN_TIMESTEPS, Conditioned, build_scheduler
 from synthgap.generation.prompts import tokens
 from synthgap.params.sections import Autoencoder, Denoiser
@@ -38,6 +40,42 @@ class Latents:
         return float((self.mean.var(correction=0) + self.std.square().mean()).rsqrt())
 
 
+class Noised(NamedTuple):
+    """Noisy latents, (batch, channels, height, width), and the velocity that undoes the noise."""
+
+    latents: Tensor
+    timesteps: Tensor  # (batch,)
+    velocity: Tensor
+
+
+@dataclass(frozen=True)
+class Noising:
+    """Noise of any strength on draws from latents, which are scaled to unit variance first."""
+
+    images: Latents
+    scheduler: Scheduler
+
+    @cached_property
+    def _scale(self) -> float:
+        return self.images.scaling_factor
+
+    def noised(self, chosen: Tensor, draw: torch.Generator) -> Noised:
+        """Noise the latents of the chosen images, on the device where they lie."""
+        mean, std = self.images.mean, self.images.std
+        timesteps = torch.randint(TRAIN_TIMESTEPS, (len(chosen),), generator=draw).to(mean.device)
+        spread, noise = (
+            torch.randn(len(chosen), *mean.shape[1:], generator=draw).to(mean.device)
+            for _ in range(2)
+        )
+        chosen = chosen.to(mean.device)
+        clean = (mean[chosen] + std[chosen] * spread) * self._scale
+        return Noised(
+            latents=self.scheduler.add_noise(clean, noise, timesteps),
+            timesteps=timesteps,
+            velocity=self.scheduler.get_velocity(clean, noise, timesteps),
+        )
+
+
 def autoencoder_loss(
     autoencoder: AutoencoderModel, pixels: np.ndarray, settings: Autoencoder, *, seed: int
 ) -> LossAt:
@@ -49,7 +87,7 @@ def autoencoder_loss(
     def loss_at(step: int) -> Tensor:
         draw = torch_stream(seed, "generator", "autoencoder", step)
         chosen = torch.randint(len(pixels), (settings.batch_size,), generator=draw)
-        images = _images(pixels, chosen, autoencoder.device)
+        images = inputs(pixels, chosen, autoencoder.device)
         posterior = autoencoder.encode(images).latent_dist
         restored = autoencoder.decode(posterior.sample(draw)).sample
         divergence = posterior.kl().mean() / posterior.mean[0].numel()
@@ -67,28 +105,18 @@ def denoiser_loss(
     `captions` are token ids (num_images + 1, length); the last row is the empty prompt, which
     stands in for a share of the captions so that guidance has its unconditional branch.
     """
-    scheduler = build_scheduler()
-    device = latents.mean.device
-    scale = latents.scaling_factor
+    noising = Noising(latents, build_scheduler())
 
     def loss_at(step: int) -> Tensor:
         draw = torch_stream(seed, "generator", "denoiser", step)
         batch = settings.batch_size
         chosen = torch.randint(len(latents.mean), (batch,), generator=draw)
         dropped = torch.rand(batch, generator=draw) < settings.caption_dropout
-        timesteps = torch.randint(TRAIN_TIMESTEPS, (batch,), generator=draw).to(device)
-        spread, noise = (
-            torch.randn(batch, *latents.mean.shape[1:], generator=draw).to(device) for _ in range(2)
-        )
-        spoken = captions[torch.where(dropped, len(captions) - 1, chosen)].to(device)
-        chosen = chosen.to(device)
-        clean = (latents.mean[chosen] + latents.std[chosen] * spread) * scale
-        noisy = scheduler.add_noise(clean, noise, timesteps)
-        text = parts.text_encoder(spoken).last_hidden_state
-        predicted = parts.unet(noisy, timesteps, text).sample
-        return functional.mse_loss(
-            predicted.float(), scheduler.get_velocity(clean, noise, timesteps)
-        )
+        noised = noising.noised(chosen, draw)
+        spoken = captions[torch.where(dropped, len(captions) - 1, chosen)]
+        text = parts.text_encoder(spoken.to(noised.latents.device)).last_hidden_state
+        predicted = parts.unet(noised.latents, noised.timesteps, text).sample
+        return functional.mse_loss(predicted.float(), noised.velocity)
 
     return loss_at
 
@@ -98,7 +126,7 @@ def encode(autoencoder: AutoencoderModel, pixels: np.ndarray) -> Latents:
     means, stds = [], []
     with torch.no_grad():
         for part in torch.split(torch.arange(len(pixels)), ENCODING_BATCH):
-            posterior = autoencoder.encode(_images(pixels, part, autoencoder.device)).latent_dist
+            posterior = autoencoder.encode(inputs(pixels, part, autoencoder.device)).latent_dist
             means.append(posterior.mean)
             stds.append(posterior.std)
     return Latents(torch.cat(means), torch.cat(stds))
@@ -109,7 +137,7 @@ def caption_tokens(tokenizer: Tokenizer, captions: list[str]) -> Tensor:
     return tokens(tokenizer, [*captions, ""])
 
 
-def _images(pixels: np.ndarray, chosen: Tensor, device: torch.device) -> Tensor:
-    """Float32 (batch, 3, height, width) in [-1, 1]."""
+def inputs(pixels: np.ndarray, chosen: Tensor, device: torch.device) -> Tensor:
+    """The chosen images as networks see them: float32 (batch, 3, height, width) in [-1, 1]."""
     batch = torch.from_numpy(pixels[chosen.numpy()]).to(device)
     return batch.permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from synthgap.generation.foreign import AutoencoderModel, Scheduler, Tokenizer
+from synthgap.generation.saving import full_disk_told
 from synthgap.params.sections import Autoencoder, Denoiser
 
 GROUPS = 8  # of every group norm; channels are multiples of it
@@ -22,16 +22,6 @@ class Conditioned:
     tokenizer: Tokenizer
     text_encoder: Any
     unet: Any
-
-
-def quiet() -> None:
-    """Keep diffusers and transformers from drawing bars and repeating what we know."""
-    import diffusers
-    import transformers
-
-    for library in (diffusers, transformers):
-        library.utils.logging.set_verbosity_error()
-        library.utils.logging.disable_progress_bar()
 
 
 def build_autoencoder(settings: Autoencoder, *, image_size: int) -> AutoencoderModel:
@@ -114,7 +104,6 @@ def build_scheduler() -> Scheduler:
 def save_pipeline(folder: Path, autoencoder: AutoencoderModel, conditioned: Conditioned) -> None:
     """Write an ordinary StableDiffusionPipeline folder: JSON and safetensors only."""
     from diffusers import StableDiffusionPipeline
-    from safetensors import SafetensorError
 
     pipeline = StableDiffusionPipeline(
         vae=autoencoder,
@@ -126,7 +115,5 @@ def save_pipeline(folder: Path, autoencoder: AutoencoderModel, conditioned: Cond
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    try:
+    with full_disk_told(folder):
         pipeline.save_pretrained(folder, safe_serialization=True)
-    except SafetensorError as error:  # how safetensors says that the disk took no more
-        raise OSError(errno.ENOSPC, f"{error}", str(folder)) from error

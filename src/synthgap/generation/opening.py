@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from synthgap.artifacts import read_json
 from synthgap.errors import GeneratorError
 from synthgap.generation.foreign import Pipeline
 from synthgap.generation.machine import device_of
-from synthgap.generation.networks import quiet
 from synthgap.generation.provenance import INDEX
+from synthgap.generation.saving import quiet
 from synthgap.params.sections import Runtime
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -23,7 +24,10 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Settings:
-    """How images are sampled; `batch` is the size of every forward pass, which guidance doubles."""
+    """How images are sampled; `batch` is the size of every forward pass, which guidance doubles.
+
+    With a `noise_level` the prompts are images: it is that of their embeddings' noise (unCLIP).
+    """
 
     negative_prompt: str
     guidance_scale: float
@@ -31,6 +35,7 @@ class Settings:
     width: int
     height: int
     batch: int
+    noise_level: int | None = None
 
 
 @dataclass(frozen=True)
@@ -39,9 +44,10 @@ class Request:
 
     prompt: str
     seed: int
+    image: np.ndarray | None = None  # uint8 (height, width, 3), with a noise level
 
 
-def open_pipeline(folder: Path, runtime: Runtime) -> Pipeline:
+def open_pipeline(folder: Path, runtime: Runtime, stage: str = "generator") -> Pipeline:
     """Open a diffusers folder without network, pickles or foreign code, on the asked device.
 
     Raises:
@@ -49,7 +55,7 @@ def open_pipeline(folder: Path, runtime: Runtime) -> Pipeline:
     """
     from diffusers import DiffusionPipeline
 
-    quiet()
+    quiet("diffusers", "transformers")
     options: dict[str, Any] = {}
     if "safety_checker" in read_json(folder / INDEX):
         options = {"safety_checker": None, "requires_safety_checker": False}
@@ -65,7 +71,7 @@ def open_pipeline(folder: Path, runtime: Runtime) -> Pipeline:
         reason = str(error).strip().partition("\n")[0]
         raise GeneratorError(
             f"{folder}: diffusers cannot open it ({reason}); expected a whole pipeline folder, "
-            "rerun `dvc repro generator`"
+            f"rerun `dvc repro {stage}`"
         ) from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device_of(runtime))
@@ -79,6 +85,10 @@ def sample(pipeline: Pipeline, requests: Sequence[Request], settings: Settings) 
     """
     assert 0 < len(requests) <= settings.batch
     full = [*requests, *[requests[-1]] * (settings.batch - len(requests))]
+    shown: dict[str, Any] = {}
+    if settings.noise_level is not None:
+        prompts = [Image.fromarray(request.image) for request in full if request.image is not None]
+        shown = {"image": prompts, "noise_level": settings.noise_level}
     images = pipeline(
         prompt=[request.prompt for request in full],
         negative_prompt=[settings.negative_prompt] * len(full),
@@ -88,6 +98,7 @@ def sample(pipeline: Pipeline, requests: Sequence[Request], settings: Settings) 
         width=settings.width,
         height=settings.height,
         output_type="np",
+        **shown,
     ).images
     pixels: np.ndarray = (images[: len(requests)] * 255).round().astype(np.uint8)
     return pixels

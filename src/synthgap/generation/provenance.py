@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from synthgap.artifacts import Artifacts, file_digest, read_json, write_json
+from synthgap.artifacts import Artifacts, read_json, write_json
+from synthgap.artifacts.pinned import KEPT, defining_files, files_digest, found
 from synthgap.errors import GeneratorError
 from synthgap.params.sections import Pin
 
 PROVENANCE = "provenance.json"
 INDEX = "model_index.json"
 UNUSED = frozenset({"safety_checker"})  # it would blacken images without a word
-KEPT = frozenset({".json", ".txt", ".model", ".safetensors"})
-PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack"})
-_VARIANT = re.compile(r"\.(fp16|bf16|non_ema|ema)\b")
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_FILES = (INDEX, *(f"*/*{suffix}" for suffix in sorted(KEPT)))
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a pipeline comes from; `real_labels` is None where nobody knows what it has seen."""
+    """Where a model comes from; `real_labels` is None where nobody knows what it has seen."""
 
     kind: str  # train or pin
     location: str | None
@@ -34,16 +30,16 @@ class Provenance:
     training_set: str | None
 
     @classmethod
-    def read(cls, artifacts: Artifacts) -> Provenance:
-        """Read what stage `generator` wrote.
+    def read(cls, artifacts: Artifacts, stage: str = "generator") -> Provenance:
+        """Read what stage `generator`, `teacher` or `oracle` wrote.
 
         Raises:
             GeneratorError: it is not there.
         """
-        path = artifacts.generator / PROVENANCE
+        path = artifacts.stage(stage) / PROVENANCE
         if not path.is_file():
             raise GeneratorError(
-                f"{path}: missing, expected a generator; run `dvc repro generator` first"
+                f"{path}: missing, expected the output of stage {stage}; run `dvc repro {stage}`"
             )
         kept = read_json(path)
         classes = kept["classes"]
@@ -58,48 +54,65 @@ class Provenance:
         write_json(folder / PROVENANCE, self.as_json())
 
 
-def pin(declared: Pin, *, root: Path) -> Provenance:
+def pin(declared: Pin, *, root: Path, place: str = "generator.pin") -> Provenance:
     """Find the declared pipeline and hold it to its digest; without one, take what is there.
 
     Raises:
         GeneratorError: it is missing, holds pickles only, or has another digest.
     """
-    folder, revision = _locate(declared.location, declared.revision, root)
-    found = pipeline_digest(folder)
-    if declared.sha256 not in (None, found):
+    folder, revision = found(
+        declared.location, declared.revision, root=root, patterns=HUB_FILES, place=place
+    )
+    return attested(declared, folder, pipeline_digest(folder), revision=revision, place=place)
+
+
+def attested(
+    declared: Pin, folder: Path, digest: str, *, revision: str | None, place: str
+) -> Provenance:
+    """What is known of the model in `folder`, which was found as declared.
+
+    Raises:
+        GeneratorError: it has another digest than was declared.
+    """
+    if declared.sha256 not in (None, digest):
         raise GeneratorError(
-            f"{folder}: digest {found}, expected {declared.sha256} (generator.pin.sha256); restore "
+            f"{folder}: digest {digest}, expected {declared.sha256} ({place}.sha256); restore "
             "the files, or set the digest to null to pin what is there"
         )
-    ours = folder / PROVENANCE  # a pipeline that synthgap trained knows what it has seen
+    ours = folder / PROVENANCE  # a model that synthgap trained knows what it has seen
     known = read_json(ours) if ours.is_file() else {}
-    known = known if known.get("sha256") == found else {}
+    known = known if known.get("sha256") == digest else {}
     return Provenance(
         kind="pin",
         location=declared.location,
         revision=revision,
-        sha256=found,
+        sha256=digest,
         classes=None if known.get("classes") is None else tuple(known["classes"]),
         real_labels=known.get("real_labels"),
         training_set=known.get("training_set"),
     )
 
 
-def locate(provenance: Provenance, artifacts: Artifacts) -> Path:
+def locate(provenance: Provenance, artifacts: Artifacts, stage: str = "generator") -> Path:
     """The folder of the pipeline, checked against its digest.
 
     Raises:
-        GeneratorError: it is missing, or not what the stage `generator` saw.
+        GeneratorError: it is missing, or not what the stage saw.
     """
-    if provenance.location is None:
-        folder = artifacts.generator
-    else:
-        folder = _locate(provenance.location, provenance.revision, artifacts.root)[0]
-    found = pipeline_digest(folder)
-    if found != provenance.sha256:
+    folder = artifacts.stage(stage)
+    if provenance.location is not None:
+        folder, _ = found(
+            provenance.location,
+            provenance.revision,
+            root=artifacts.root,
+            patterns=HUB_FILES,
+            place=f"{stage}.pin",
+        )
+    digest = pipeline_digest(folder)
+    if digest != provenance.sha256:
         raise GeneratorError(
-            f"{folder}: digest {found}, expected {provenance.sha256} as stage generator saw it; "
-            "rerun `dvc repro generator`"
+            f"{folder}: digest {digest}, expected {provenance.sha256} as stage {stage} saw it; "
+            f"rerun `dvc repro {stage}`"
         )
     return folder
 
@@ -110,11 +123,7 @@ def pipeline_digest(folder: Path) -> str:
     Raises:
         GeneratorError: the folder is no pipeline, or has pickles where safetensors should be.
     """
-    lines = "".join(
-        f"{path.relative_to(folder).as_posix()}\0{file_digest(path)}\n"
-        for path in pipeline_files(folder)
-    )
-    return sha256(lines.encode()).hexdigest()
+    return files_digest(folder, pipeline_files(folder))
 
 
 def pipeline_files(folder: Path) -> list[Path]:
@@ -130,16 +139,13 @@ def pipeline_files(folder: Path) -> list[Path]:
             raise GeneratorError(
                 f"{part}: missing, but {INDEX} names it; expected a whole diffusers pipeline folder"
             )
-        kept = [path for path in part.iterdir() if path.suffix in KEPT and path.is_file()]
-        kept = [path for path in kept if not _VARIANT.search(path.name)]
-        pickles = sorted(path for path in part.iterdir() if path.suffix in PICKLES)
-        if pickles and not any(path.suffix == ".safetensors" for path in kept):
-            raise GeneratorError(
-                f"{pickles[0]}: a pickle, expected .safetensors (pickles can run code); save the "
-                "pipeline with safe_serialization=True or pin another revision"
-            )
-        files += kept
+        files += defining_files(part)
     return sorted(files)
+
+
+def pipeline_class(folder: Path) -> str:
+    """Name of the diffusers class that the index asks for."""
+    return str(read_json(folder / INDEX)["_class_name"])
 
 
 def scheduler_name(folder: Path) -> str:
@@ -152,7 +158,7 @@ def _components(folder: Path) -> list[str]:
     path = folder / INDEX
     if not path.is_file():
         raise GeneratorError(
-            f"{path}: missing, expected a diffusers pipeline folder; check generator.pin.location"
+            f"{path}: missing, expected a diffusers pipeline folder; check pin.location"
         )
     try:
         index = read_json(path)
@@ -167,34 +173,3 @@ def _components(folder: Path) -> list[str]:
     return sorted(
         name for name, entry in entries.items() if entry[0] is not None and name not in UNUSED
     )
-
-
-def _locate(location: str, revision: str | None, root: Path) -> tuple[Path, str | None]:
-    """Folder and resolved revision; a path is taken from the checkout's root."""
-    local = root / Path(location).expanduser()
-    if local.is_dir():
-        return local, revision
-    if not _HUB_ID.fullmatch(location) or location.startswith("."):
-        raise GeneratorError(
-            f"{local}: no such folder, expected a diffusers pipeline folder or a hub id such as "
-            "owner/name; correct generator.pin.location"
-        )
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    try:
-        snapshot = Path(
-            snapshot_download(
-                location,
-                revision=revision,
-                allow_patterns=[INDEX, *(f"*/*{suffix}" for suffix in sorted(KEPT))],
-                ignore_patterns=["*.fp16.*", "*.bf16.*", "*.non_ema.*", "*.ema.*", "*_checker/*"],
-            )
-        )
-    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise GeneratorError(
-            f"{location} (revision {revision}): cannot be had from the hub ({reason}); check id, "
-            "revision and network, or pin a local folder"
-        ) from error
-    return snapshot, snapshot.name

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
-from synthgap.artifacts import Artifacts, environment, file_digest, hold, write_json
-from synthgap.data.image_set import ImageSet, square, write_manifest, write_png
+from synthgap.artifacts import Artifacts, hold, write_json
+from synthgap.data.image_set import ImageSet
 from synthgap.errors import GeneratorError, ParamsError
 from synthgap.generation.foreign import Pipeline
-from synthgap.generation.generator import code_digest
+from synthgap.generation.pictures import Making, Picture, Sampler, assemble, make_missing
 from synthgap.generation.prompts import check_prompts, fill
 from synthgap.generation.provenance import Provenance, locate, scheduler_name
+from synthgap.generation.recording import code_digest, machine_of
 from synthgap.params.reading import section_dict
 from synthgap.params.sections import Data, Runtime, Synthesize
 from synthgap.seeding import derived_seed
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from synthgap.generation.opening import Settings
 
 LOCK_TIMEOUT_S = 3600.0
-FINISHED = "finished"
 
 
 @dataclass(frozen=True)
@@ -42,17 +40,6 @@ class SynthesizeParams:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One image that the set shall hold; `path` is relative to the set."""
-
-    label: int
-    class_name: str
-    prompt: str
-    seed: int
-    path: str
-
-
-@dataclass(frozen=True)
 class _Set:
     params: SynthesizeParams
     guidance_scale: float
@@ -62,12 +49,21 @@ class _Set:
     pictures: list[Picture]
 
     @property
-    def size_px(self) -> tuple[int, int]:
-        """Width and height as stored."""
-        data, sampled = self.params.data, self.params.synthesize
-        if data.encoding == "png":
-            return data.image_size, data.image_size
-        return sampled.width, sampled.height
+    def about(self) -> dict[str, Any]:
+        """What is true of the whole set."""
+        return {"generator_real_labels": self.generator.real_labels}
+
+    def making(self, folder: Path) -> Making:
+        """The set in the making in `folder`."""
+        sampled = self.params.synthesize
+        return Making(
+            name=f"synthesize g{self.guidance_scale}",
+            folder=folder,
+            pictures=self.pictures,
+            classes=self.classes,
+            data=self.params.data,
+            size_px=(sampled.width, sampled.height),
+        )
 
 
 def synthesize(params: SynthesizeParams, artifacts: Artifacts, *, guidance_scale: float) -> None:
@@ -103,11 +99,13 @@ def synthesize(params: SynthesizeParams, artifacts: Artifacts, *, guidance_scale
         if work.finished:
             return
         started = time.time()
-        _sample_missing(wanted, work.folder)
-        _assemble(wanted, work.folder)
+        making = wanted.making(work.folder)
+        batch = params.synthesize.compute_batch
+        make_missing(making, lambda: _sampler(wanted), batch=batch)
+        finished = assemble(making, _facts(wanted), wanted.about)
         times = {"name": output.name, "start": started, "end": time.time()}
         write_json(artifacts.times / "sampling" / f"{artifacts.recipe}-{output.name}.json", times)
-        work.publish(work.folder / FINISHED)
+        work.publish(finished)
 
 
 def plan(params: SynthesizeParams, classes: Sequence[str], labels: np.ndarray) -> list[Picture]:
@@ -135,8 +133,6 @@ def plan(params: SynthesizeParams, classes: Sequence[str], labels: np.ndarray) -
 
 def _identity(wanted: _Set, train: ImageSet) -> dict[str, Any]:
     """All that determines the set's bytes; of `train` only classes and counts."""
-    from synthgap.generation.machine import device_name
-
     params, threads = wanted.params, wanted.params.synthesize.threads
     return {
         "stage": "synthesize",
@@ -146,28 +142,22 @@ def _identity(wanted: _Set, train: ImageSet) -> dict[str, Any]:
         "guidance_scale": wanted.guidance_scale,
         "seed": params.seed,
         "precision": params.runtime.precision,
-        "stored": [params.data.encoding, *wanted.size_px],
+        "stored": [params.data.encoding, *wanted.making(Path()).stored_px],
         "synthesize": section_dict(params.synthesize),
-        "environment": environment(threads=threads, device=device_name(params.runtime)),
+        "environment": machine_of(params.runtime, threads),
         "code": code_digest(),
     }
 
 
-def _sample_missing(wanted: _Set, images: Path) -> None:
-    from synthgap.generation.progress import Progress, tell
+def _sampler(wanted: _Set) -> Sampler:
+    from synthgap.generation.opening import Request, sample
 
-    missing = [one for one in wanted.pictures if not _intact(images / one.path, wanted.size_px)]
-    there = len(wanted.pictures) - len(missing)
-    name = f"synthesize g{wanted.guidance_scale}"
-    if there:
-        tell(f"{name}: {there} of {len(wanted.pictures)} images are there from before")
-    if not missing:
-        return
-    pipeline = _opened(wanted)
-    progress = Progress(name, len(wanted.pictures), "images", done=there)
-    for part in _batches(missing, wanted.params.synthesize.compute_batch):
-        _sample(part, wanted, pipeline, images)
-        progress.advance(len(part))
+    pipeline, settings = _opened(wanted), _settings(wanted)
+
+    def sampler(part: Sequence[Picture]) -> np.ndarray:
+        return sample(pipeline, [Request(one.prompt, one.seed) for one in part], settings)
+
+    return sampler
 
 
 def _opened(wanted: _Set) -> Pipeline:
@@ -188,18 +178,6 @@ def _opened(wanted: _Set) -> Pipeline:
     return pipeline
 
 
-def _sample(part: list[Picture], wanted: _Set, pipeline: Pipeline, images: Path) -> None:
-    from synthgap.generation.opening import Request, sample
-
-    requests = [Request(one.prompt, one.seed) for one in part]
-    pixels = sample(pipeline, requests, _settings(wanted))
-    for one, sampled in zip(part, pixels, strict=True):
-        stored = Image.fromarray(sampled)
-        if wanted.params.data.encoding == "png":
-            stored = square(stored, wanted.params.data.image_size)
-        write_png(images / one.path, np.asarray(stored))
-
-
 def _settings(wanted: _Set) -> Settings:
     from synthgap.generation.opening import Settings
 
@@ -214,50 +192,13 @@ def _settings(wanted: _Set) -> Settings:
     )
 
 
-def _assemble(wanted: _Set, images: Path) -> None:
-    """Move exactly the set's images into one folder and describe them; leave all else behind."""
-    finished = images / FINISHED
-    shutil.rmtree(finished, ignore_errors=True)
-    pictures = sorted(wanted.pictures, key=lambda one: (one.label, one.path))
-    for one in pictures:
-        target = finished / one.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.hardlink_to(images / one.path)
-    width, height = wanted.size_px
-    count = len(pictures)
-    columns: dict[str, list[Any]] = {
-        "path": [one.path for one in pictures],
-        "label": [one.label for one in pictures],
-        "class_name": [one.class_name for one in pictures],
-        "prompt": [one.prompt for one in pictures],
-        "seed": [one.seed for one in pictures],
-        "guidance_scale": [wanted.guidance_scale] * count,
-        "steps": [wanted.params.synthesize.steps] * count,
-        "scheduler": [scheduler_name(wanted.pipeline)] * count,
-        "generator_digest": [wanted.generator.sha256] * count,
-        "sha256": [file_digest(finished / one.path) for one in pictures],
-        "width": [width] * count,
-        "height": [height] * count,
+def _facts(wanted: _Set) -> dict[str, Any]:
+    return {
+        "guidance_scale": wanted.guidance_scale,
+        "steps": wanted.params.synthesize.steps,
+        "scheduler": scheduler_name(wanted.pipeline),
+        "generator_digest": wanted.generator.sha256,
     }
-    about = {"generator_real_labels": wanted.generator.real_labels}
-    write_manifest(finished, kind="synthetic", classes=wanted.classes, columns=columns, about=about)
-
-
-def _intact(path: Path, size_px: tuple[int, int]) -> bool:
-    """Whether a finished image of the right size lies there; a damaged one is made again."""
-    if not path.is_file():
-        return False
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return image.size == size_px and image.mode == "RGB"
-    except (OSError, SyntaxError, ValueError):
-        return False
-
-
-def _batches(pictures: list[Picture], size: int) -> Iterator[list[Picture]]:
-    for start in range(0, len(pictures), size):
-        yield pictures[start : start + size]
 
 
 def _check_size(section: Synthesize) -> None:

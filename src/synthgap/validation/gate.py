@@ -15,7 +15,7 @@ from synthgap.validation.expecting import Question, expect
 from synthgap.validation.frames import Gated, compare_classes, compared_size, look
 from synthgap.validation.leakage import add_copies
 from synthgap.validation.neighbours import Lens, near_threshold
-from synthgap.validation.rules import Standard, rules
+from synthgap.validation.rules import ORACLE, Standard, rules
 from synthgap.validation.verdicts import failure, summary, verdict
 
 REAL = ("corpus", "train", "val", "test")
@@ -23,7 +23,7 @@ REAL = ("corpus", "train", "val", "test")
 
 @dataclass(frozen=True)
 class ValidateParams:
-    """What the stage `validate` reads of params.yaml; of `grid`, the guidance scales alone."""
+    """What the stage `validate` reads of params.yaml; of `grid`, what names synthetic sets."""
 
     data: Data
     validate: Validate
@@ -31,7 +31,9 @@ class ValidateParams:
 
 
 def validate(params: ValidateParams, artifacts: Artifacts) -> None:
-    """Hold the real sets and the synthetic set of each guidance scale to every expectation.
+    """Hold the real sets and the synthetic ones to every expectation.
+
+    Synthetic are the set of each guidance scale and, where its ablation is run, `oracle`.
 
     Writes `validation.json` and one `<set>.json` a set, whose bytes depend on that set and the real
     ones alone, and Great Expectations' Data Docs outside the DVC outputs.
@@ -42,6 +44,7 @@ def validate(params: ValidateParams, artifacts: Artifacts) -> None:
             and no verdict is written.
     """
     names = [*REAL, *(artifacts.synthetic(scale) for scale in params.grid.guidance_scales)]
+    names += [name for name in params.grid.ablations if name == ORACLE]  # it is called as its set
     identity = {"stage": "validate", "recipe": artifacts.recipe, "sets": names}
     output = artifacts.stage("validate")
     with hold(artifacts.work, identity, output, timeout_s=600) as work:

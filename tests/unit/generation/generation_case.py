@@ -10,23 +10,27 @@ from pathlib import Path
 
 import numpy as np
 
-from synthgap.artifacts import Artifacts, silent
+from synthgap.artifacts import Artifacts, Log, silent
 from synthgap.data.image_set import ImageSet, write_manifest, write_png
 from synthgap.generation.generator import GeneratorParams, make_generator
+from synthgap.generation.oracle import OracleParams, make_oracle
 from synthgap.generation.synthesis import SynthesizeParams, synthesize
+from synthgap.generation.teacher import TeacherParams, make_teacher
 from synthgap.params.sections import (
     Autoencoder,
     Data,
     Denoiser,
     Generator,
+    Oracle,
     Runtime,
     Splits,
     Synthesize,
+    Teacher,
 )
 
 CLASSES = ("0", "snow_leopard")
 COUNTS = {"corpus": (5, 4), "train": (4, 3)}
-RUNTIME = Runtime(1, 1, 1, "cpu", "fp32")
+RUNTIME = Runtime(1, 1, 1, False, "cpu", "fp32", False, 1, None)
 DATA = Data("tiny", 8, "png", Splits(4, 4, 1, "rest"))
 GENERATOR = GeneratorParams(
     seed=3,
@@ -46,6 +50,40 @@ SYNTHESIZE = SynthesizeParams(
     runtime=RUNTIME,
     data=DATA,
     synthesize=Synthesize("a {class}", "", "as_train", 2, 8, 8, 2, 1),
+)
+TEACHER = TeacherParams(
+    seed=3,
+    runtime=RUNTIME,
+    data=DATA,
+    teacher=Teacher(
+        kind="train",
+        pin=None,
+        prompt="a {class}",
+        width=16,
+        layers=1,
+        patch_px=4,
+        steps=60,
+        batch_size=8,
+        learning_rate=3e-3,
+        threads=1,
+    ),
+)
+ORACLE = OracleParams(
+    seed=3,
+    runtime=RUNTIME,
+    data=DATA,
+    oracle=Oracle(
+        kind="train",
+        pin=None,
+        guidance_scale=2.0,
+        sampling_steps=2,
+        noise_level=0,
+        compute_batch=2,
+        steps=10,
+        batch_size=4,
+        learning_rate=1e-3,
+        threads=1,
+    ),
 )
 
 
@@ -76,6 +114,23 @@ def sampled(artifacts: Artifacts, scale: float = 2.0, **changes) -> ImageSet:
     section = replace(SYNTHESIZE.synthesize, **changes)
     synthesize(replace(SYNTHESIZE, synthesize=section), artifacts, guidance_scale=scale)
     return ImageSet.read(artifacts.image_set(artifacts.synthetic(scale)))
+
+
+def taught(artifacts: Artifacts, log: Log = silent) -> None:
+    make_teacher(TEACHER, artifacts, log)
+
+
+def prompted(artifacts: Artifacts, params: OracleParams = ORACLE, log: Log = silent) -> ImageSet:
+    """The set of stage `oracle`."""
+    make_oracle(params, artifacts, log)
+    return ImageSet.read(artifacts.image_set("oracle"))
+
+
+def with_teacher(taught: Artifacts, root: Path) -> Artifacts:
+    """A fresh checkout that has the trained generator, the teacher and the real sets."""
+    artifacts = with_generator(taught, root)
+    shutil.copytree(taught.stage("teacher"), artifacts.stage("teacher"))
+    return artifacts
 
 
 def with_generator(trained: Artifacts, root: Path) -> Artifacts:

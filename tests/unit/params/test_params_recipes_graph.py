@@ -76,6 +76,8 @@ def test_a_recipe_has_a_cell_for_every_point_of_its_grid(graphs, name):
         "control": len(grid.control_depths),
         "reduce": len(grid.fractions) * len(grid.reduce_depths),
         "baselines": len(grid.fractions),
+        "ablate": len(grid.ablations),
+        "layers": 1,
         "report": 1,
     }
     assert {stage: cells.count(stage) for stage in expected} == expected

@@ -270,3 +270,23 @@ def test_files_kept_as_they_came_are_compared_at_their_own_size(
     assert compared_size(shelf.artifacts.image_set("train"), replace(data, image_size=12)) == 12
     stored = replace(data, encoding="png")
     assert compared_size(shelf.artifacts.image_set("train"), stored) == 256
+
+
+def test_an_oracle_may_repeat_its_prompts_but_no_other_real_image(
+    build: Build, digits: Digits, tmp_path: Path
+) -> None:
+    shelf = build(tmp_path, [2.0])
+    images, labels = samples(digits, per_class=10, seed=30)
+    images[0] = digits.images[digits.split("train")[0]]
+    images[1] = digits.images[digits.split("val")[0]]
+    shelf.put_oracle(images, labels)
+    with pytest.raises(GateError, match=r"oracle: images are not exact copies of val.*zero/0001"):
+        validate(params(2.0, oracle=True), shelf.artifacts)
+    whole = json.loads((shelf.artifacts.data_docs / "failure.json").read_text())
+    entries = {entry["text"]: entry for entry in whole["sets"]["oracle"]["expectations"]}
+    assert entries["the guidance scale is 3"]["passed"]
+    of_train = entries["images are not exact copies of train"]
+    assert (of_train["passed"], of_train["observed"]["num_broken"]) == (True, 1)
+    broken = [text for text, entry in entries.items() if not entry["passed"]]
+    assert len(broken) == 2
+    assert all("copies of val" in text for text in broken)

@@ -32,13 +32,13 @@ LIMITS = Validate(
 )
 
 
-def params(*guidance_scales: float) -> ValidateParams:
+def params(*guidance_scales: float, oracle: bool = False) -> ValidateParams:
     """The shipped data section, the limits above and the given synthetic sets."""
     splits = Splits(corpus=60, train=60, val=10, test="rest")
     return ValidateParams(
         data=Data(name="digits", image_size=16, encoding="png", splits=splits),
         validate=LIMITS,
-        grid=Grid(guidance_scales, (), (), (), (), (), ()),
+        grid=Grid(guidance_scales, (), (), (), (), (), ("sources", "oracle") if oracle else ()),
     )
 
 
@@ -103,9 +103,23 @@ class Shelf:
             generator_digest=["ab" * 32] * count,
         )
 
+    def put_oracle(self, images: Sequence[np.ndarray], labels: Sequence[int]) -> None:
+        """Store a set whose prompts are images, which its paths name."""
+        count = len(images)
+        self.put(
+            "oracle",
+            images,
+            labels,
+            prompt=[f"{CLASSES[label]}/{k:04}.png" for k, label in enumerate(labels)],
+            seed=list(range(count)),
+            guidance_scale=[3.0] * count,
+            steps=[25] * count,
+            generator_digest=["cd" * 32] * count,
+        )
+
     def write(self, name: str) -> None:
         """Write the manifest again, after a change of its columns."""
-        kind = "synthetic" if name.startswith("g") else "real"
+        kind = "synthetic" if name.startswith(("g", "oracle")) else "real"
         root = self.artifacts.image_set(name)
         write_manifest(root, kind=kind, classes=CLASSES, columns=self.columns[name])
 

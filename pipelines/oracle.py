@@ -1,0 +1,14 @@
+"""Sample one image for every real training image, prompted by its embedding."""
+
+from synthgap import stage
+from synthgap.artifacts import Artifacts, Log
+from synthgap.generation.oracle import OracleParams, make_oracle
+
+
+def main(params: OracleParams, artifacts: Artifacts, log: Log) -> None:
+    """Make the set, and the pipeline that images can prompt."""
+    make_oracle(params, artifacts, log)
+
+
+if __name__ == "__main__":
+    stage.run(main, shape=OracleParams)

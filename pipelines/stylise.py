@@ -1,0 +1,14 @@
+"""Make the training sets anew in other pictures' styles: their texture goes, their shape stays."""
+
+from synthgap import stage
+from synthgap.artifacts import Artifacts, Log
+from synthgap.generation.stylising import StyliseParams, stylise
+
+
+def main(params: StyliseParams, artifacts: Artifacts, log: Log) -> None:
+    """Make both sets."""
+    stylise(params, artifacts, log)
+
+
+if __name__ == "__main__":
+    stage.run(main, shape=StyliseParams, coordinates={})
