@@ -134,7 +134,8 @@ def _batch_by_batch(given: Prepared, lesson: Lesson) -> list[Tensor]:
             module.train()
     order = torch_stream(lesson.seed, "scoring order")
     shuffled = torch.randperm(len(given.labels), generator=order)
-    logits = [given.logits(rows, absorbing) for rows in shuffled.split(lesson.training.batch_size)]
+    batches = torch.split(shuffled, lesson.training.batch_size)
+    logits = [given.logits(rows, absorbing) for rows in batches]
     return [torch.cat(logits)[shuffled.argsort()]]
 
 
