@@ -11,6 +11,7 @@ VENV ?= .venv
 PYTHON ?=
 PORT ?= 5000
 BIN := $(VENV)/bin
+BENCHMARKS := input_pipeline step_throughput depth_cost plain_training gpu_throughput wall_time
 
 # Stage commands say `python`: they find this environment's.
 export PATH := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))/bin:$(PATH)
@@ -50,7 +51,7 @@ ui: venv
 	    --artifacts-destination mlruns/artifacts --host 127.0.0.1 --port $(PORT) --workers 1
 
 bench: venv
-	@for script in benchmarks/*.py; do echo "$$script"; "$(BIN)/python" "$$script" || exit 1; done
+	@for name in $(BENCHMARKS); do echo "$$name"; "$(BIN)/python" "benchmarks/$$name.py" || exit 1; done
 
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .synthgap

@@ -101,8 +101,6 @@ def train(model: nn.Module, data: Data, training: Training) -> list[float]:
     plain = transforms.Compose([transforms.ToTensor(), transforms.Normalize(*IMAGENET)])
     tests = DataLoader(ImageFolder(data.test, plain), 512, num_workers=data.workers)
     optimizer = optimizer_of(model, training)
-    for group in optimizer.param_groups:
-        group["lr"] = training.base_lr * training.batch_size / 256
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
         optimizer, training.epochs * len(loader), eta_min=training.final_lr
     )

@@ -1,6 +1,6 @@
 """Where the wall time of the last `dvc repro` went: own work of the stages, and all the rest.
 
-Own work is what the pipeline is for: training the generator, sampling it, training students. The
+Own work is what the pipeline is for: training what makes images, sampling, training students. The
 rest is start-up, imports, validation, registering, reporting and DVC itself.
 
     python benchmarks/wall_time.py [CHECKOUT] [--out benchmarks/results/wall_time.json]
@@ -16,7 +16,9 @@ from typing import Any
 
 from synthgap.artifacts import environment, read_json, write_json
 
-OWN_WORK = {"generator", "synthesize", "train", "transfer", "control", "reduce", "baselines"}
+MAKING = {"generator", "synthesize", "teacher", "oracle", "stylise"}
+LEARNING = {"train", "transfer", "control", "reduce", "baselines", "ablate"}
+OWN_WORK = MAKING | LEARNING
 Interval = tuple[float, float]
 
 
