@@ -56,6 +56,7 @@ TINY: dict[str, Any] = {
         "control_depths": [2],
         "fractions": [1, 4],
         "reduce_depths": [4],
+        "ablations": ["oracle", "supervision", "sources"],
     },
 }
 
