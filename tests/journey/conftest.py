@@ -50,8 +50,8 @@ TINY: dict[str, Any] = {
         "max_channel_std_ratio": 1000.0,
     },
     "grid": {
-        "guidance_scales": [2.0, 7.5],
-        "sets": ["train", "corpus", "g2.0", "g7.5"],
+        "guidance_scales": [2.0],
+        "sets": ["train", "corpus", "g2.0"],
         "depths": [2],
         "control_depths": [2],
         "fractions": [1, 4],
