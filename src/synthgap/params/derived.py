@@ -44,9 +44,7 @@ class Stylise:
             yield f"strength: {self.strength}, expected 0 (the image itself) to 1"
         if len(self.channels) < 2 or any(width < 1 for width in self.channels):
             yield f"channels: {list(self.channels)}, expected at least two widths"
-        for name in ("num_pictures", "steps", "batch_size", "threads"):
-            if getattr(self, name) < 1:
-                yield f"{name}: {getattr(self, name)}, expected at least 1"
+        yield from _counts(self, "num_pictures", "steps", "batch_size", "threads")
         for name in ("learning_rate", "style_weight"):
             if getattr(self, name) <= 0:
                 yield f"{name}: {getattr(self, name)}, expected above 0"
@@ -74,9 +72,7 @@ class Teacher:
             yield f"prompt: {self.prompt!r}, expected a template that contains {{class}}"
         if self.width < 8 or self.width % 8:
             yield f"width: {self.width}, expected a multiple of 8"
-        for name in ("layers", "patch_px", "steps", "batch_size", "threads"):
-            if getattr(self, name) < 1:
-                yield f"{name}: {getattr(self, name)}, expected at least 1"
+        yield from _counts(self, "layers", "patch_px", "steps", "batch_size", "threads")
         if self.learning_rate <= 0:
             yield f"learning_rate: {self.learning_rate}, expected above 0"
 
@@ -99,9 +95,9 @@ class Oracle:
     def problems(self) -> Iterator[str]:
         """Name every value out of range."""
         yield from _kind_problems(self.kind, pinned=self.pin is not None)
-        for name in ("sampling_steps", "compute_batch", "steps", "batch_size", "threads"):
-            if getattr(self, name) < 1:
-                yield f"{name}: {getattr(self, name)}, expected at least 1"
+        yield from _counts(
+            self, "sampling_steps", "compute_batch", "steps", "batch_size", "threads"
+        )
         if not 0 <= self.noise_level < 1000:
             yield f"noise_level: {self.noise_level}, expected 0 to 999 diffusion steps"
         if self.learning_rate <= 0:
@@ -111,3 +107,9 @@ class Oracle:
 def _kind_problems(kind: str, *, pinned: bool) -> Iterator[str]:
     if (kind == "pin") != pinned:
         yield f"kind: {kind}, but `pin` is {'set' if pinned else 'null'}; expected both or neither"
+
+
+def _counts(section: Stylise | Teacher | Oracle, *names: str) -> Iterator[str]:
+    for name in names:
+        if getattr(section, name) < 1:
+            yield f"{name}: {getattr(section, name)}, expected at least 1"
