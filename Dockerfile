@@ -9,7 +9,7 @@ FROM ${BASE}
 
 ENV DEBIAN_FRONTEND=noninteractive
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends git make libgomp1 python3 python3-venv \
+ && apt-get install --yes --no-install-recommends git make libgomp1 python3 python3-venv wordnet-base \
  && rm -rf /var/lib/apt/lists/*
 
 RUN useradd --create-home --uid 10001 synthgap

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from synthgap.params.images import Pin
+from synthgap.params.generators import Pin
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from synthgap.params.derived import Oracle, StylePin, Stylise, Teacher
-from synthgap.params.images import (
+from synthgap.params.gate import Validate
+from synthgap.params.generators import (
     Autoencoder,
-    Data,
     Denoiser,
     Generator,
     Pin,
-    Splits,
-    SplitSize,
-    Synthesize,
-    Validate,
+    Rival,
+    Transformer,
 )
+from synthgap.params.images import Data, Splits, SplitSize
+from synthgap.params.set_names import FORM, LEAST_FACTOR, MOST_FACTOR, SetName
 from synthgap.params.students import (
     Ablate,
+    Clone,
     Control,
     Layers,
     Reduce,
@@ -33,26 +34,35 @@ from synthgap.params.students import (
     Train,
     Transfer,
 )
+from synthgap.params.synthesis import Fidelity, Filters, Judge, NetworkPin, Prompts, Synthesize
 from synthgap.params.training import AugMix, Crops, PixMix, Training
 
 __all__ = [
     "Ablate",
     "AugMix",
     "Autoencoder",
+    "Clone",
     "Control",
     "Crops",
     "Data",
     "Denoiser",
+    "Fidelity",
+    "Filters",
     "Generator",
     "Grid",
+    "Judge",
     "Layers",
+    "NetworkPin",
     "Oracle",
     "Params",
     "Pin",
     "PixMix",
+    "Prompts",
     "Reduce",
     "Register",
+    "Rival",
     "Runtime",
+    "SetName",
     "SplitSize",
     "Splits",
     "Student",
@@ -65,6 +75,7 @@ __all__ = [
     "Train",
     "Training",
     "Transfer",
+    "Transformer",
     "Validate",
 ]
 
@@ -124,13 +135,15 @@ class Summarise:
 class Grid:
     """The lists that dvc.yaml expands into cells."""
 
-    guidance_scales: tuple[float, ...]
+    rivals: tuple[str, ...]
+    synthetic_sets: tuple[str, ...]
     sets: tuple[str, ...]
     depths: tuple[int, ...]
     control_depths: tuple[int, ...]
     fractions: tuple[int, ...]
     reduce_depths: tuple[int, ...]
     ablations: tuple[Ablation, ...]
+    clones: tuple[str, ...]
 
     def problems(self) -> Iterator[str]:
         """Name every list that is empty, repeats itself or holds a value out of range."""
@@ -153,11 +166,15 @@ class Params:
     seed: int
     runtime: Runtime
     data: Data
+    judge: Judge
     generator: Generator
+    rivals: dict[str, Rival]
+    prompts: Prompts
     synthesize: Synthesize
     teacher: Teacher
     oracle: Oracle
     stylise: Stylise
+    fidelity: Fidelity
     validate: Validate
     student: Student
     training: Training
@@ -166,6 +183,7 @@ class Params:
     control: Control
     reduce: Reduce
     ablate: Ablate
+    clone: Clone
     layers: Layers
     register: Register
     summarise: Summarise
@@ -175,10 +193,10 @@ class Params:
         """Name every contradiction between sections."""
         for name in ("transfer", "control", "reduce", "ablate", "layers", "register"):
             scale = getattr(self, name).guidance_scale
-            if f"g{scale}" not in self.grid.sets or scale not in self.grid.guidance_scales:
+            if f"g{scale}" not in self.grid.sets or f"g{scale}" not in self.grid.synthetic_sets:
                 yield (
-                    f"{name}.guidance_scale: {scale}, expected one of grid.guidance_scales "
-                    f"{list(self.grid.guidance_scales)} whose set (g{scale}) is in grid.sets"
+                    f"{name}.guidance_scale: {scale}, expected one whose set (g{scale}) is both in "
+                    "grid.synthetic_sets and in grid.sets"
                 )
         if self.stylise.guidance_scale != self.ablate.guidance_scale:
             yield (
@@ -190,14 +208,50 @@ class Params:
                 f"training.supervision: {self.training.supervision}, expected labels: a teacher is "
                 "asked by the table `supervision` of stage ablate alone"
             )
+        yield from self._generator_problems()
+        yield from self._prompt_problems()
         yield from self._set_problems()
         yield from self._split_problems()
 
+    def _generator_problems(self) -> Iterator[str]:
+        for name in self.grid.rivals:
+            if name not in self.rivals:
+                yield f"grid.rivals: {name!r}, expected one of rivals ({sorted(self.rivals)})"
+            elif self.rivals[name].kind == "train" and self.generator.kind != "train":
+                kind = self.generator.kind
+                yield f"rivals.{name}.kind: train, but generator.kind: {kind}; expected pin, folder"
+        for name in self.grid.synthetic_sets:
+            parsed = SetName.parse(name)
+            if parsed is None:
+                yield f"grid.synthetic_sets: {name!r}, expected {FORM}"
+            elif parsed.rival is not None and parsed.rival not in self.grid.rivals:
+                known = list(self.grid.rivals)
+                yield f"grid.synthetic_sets: {name!r}, expected a rival of grid.rivals ({known})"
+            elif parsed.factor is not None and not LEAST_FACTOR <= parsed.factor <= MOST_FACTOR:
+                yield (
+                    f"grid.synthetic_sets: {name!r}, expected a factor from {LEAST_FACTOR:g} to "
+                    f"{MOST_FACTOR:g}"
+                )
+
+    def _prompt_problems(self) -> Iterator[str]:
+        """DVC sees changes in the recipe's own folder of prompts alone."""
+        for name in ("templates", "classes", "backgrounds", "captions"):
+            path = getattr(self.prompts, name)
+            folder = f"prompts/{self.recipe}/"
+            if path is not None and not path.startswith(folder):
+                yield f"prompts.{name}: {path!r}, expected a file in {folder}, or null"
+
     def _set_problems(self) -> Iterator[str]:
-        known = {"corpus", "train", *(f"g{scale}" for scale in self.grid.guidance_scales)}
-        for name in self.grid.sets:
-            if name not in known:
-                yield f"grid.sets: {name!r}, expected one of {sorted(known)}"
+        known = {"corpus", "train", *self.grid.synthetic_sets}
+        lists = {"grid.sets": self.grid.sets, "grid.clones": self.grid.clones}
+        lists["clone.curve_sets"] = self.clone.curve_sets
+        for place, names in lists.items():
+            for name in names:
+                if name not in known:
+                    yield f"{place}: {name!r}, expected one of {sorted(known)}"
+        yield from self._seed_problems()
+
+    def _seed_problems(self) -> Iterator[str]:
         for name in ("transfer", "control", "reduce", "ablate", "layers"):
             extra = sorted(set(getattr(self, name).seeds) - set(self.train.seeds))
             if extra:
@@ -212,9 +266,14 @@ class Params:
             trained = getattr(self, name).kind == "train"
             if trained and self.data.splits.corpus == "none":
                 yield f"{name}.kind: train, but data.splits.corpus is none; set {name}.pin"
-            if trained and name != "stylise" and self.generator.kind == "pin":
-                yield f"{name}.kind: train, but generator.kind: pin; expected {name}.pin too"
+            if trained and name != "stylise" and self.generator.kind != "train":
+                kind = self.generator.kind
+                yield f"{name}.kind: train, but generator.kind: {kind}; expected {name}.pin too"
         if "corpus" in self.grid.sets and self.data.splits.corpus == "none":
             yield "grid.sets: 'corpus', but data.splits.corpus is none"
+        judge = self.judge
+        blind = judge.learns_from == "corpus" and self.data.splits.corpus == "none"
+        if judge.kind == "train" and blind:
+            yield "judge.learns_from: corpus, but data.splits.corpus is none; expected train"
         if "train" not in self.grid.sets:
             yield "grid.sets: expected `train`, the real set that every gap is measured against"

@@ -38,9 +38,15 @@ class Student:
 
 @dataclass(frozen=True)
 class Train:
-    """From-scratch students, one cell a source."""
+    """From-scratch students, one cell a source, and linear probes of their features."""
 
     seeds: tuple[int, ...]
+    probe_images: int
+
+    def problems(self) -> Iterator[str]:
+        """Name every value out of range."""
+        if self.probe_images < 0:
+            yield f"probe_images: {self.probe_images}, expected at least 0 (no probes)"
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,26 @@ class Ablate:
             yield f"real_shares: {list(self.real_shares)}, expected 0 to 1"
         if self.subset_denominator < 1:
             yield f"subset_denominator: {self.subset_denominator}, expected at least 1"
+
+
+@dataclass(frozen=True)
+class Clone:
+    """Does the generator's setting matter? Students and probes of every set (FITYMI, Table 1).
+
+    Sets in `curve_sets` are learned at `curve_shares` of them instead (1.0: all), whose sets nest
+    (Fig. 4).
+    """
+
+    seeds: tuple[int, ...]
+    curve_sets: tuple[str, ...]
+    curve_shares: tuple[float, ...]
+
+    def problems(self) -> Iterator[str]:
+        """Name every value out of range."""
+        if not self.seeds:
+            yield "seeds: [], expected at least one"
+        if any(not 0 < share <= 1 for share in self.curve_shares):
+            yield f"curve_shares: {list(self.curve_shares)}, expected above 0, at most 1"
 
 
 @dataclass(frozen=True)

@@ -114,9 +114,9 @@ def test_a_key_given_twice_is_refused(text):
     ("place", "value", "words"),
     [
         (
-            "grid.guidance_scales",
-            "[1.0, 2]",
-            "grid.guidance_scales[1]: 2, expected a number; write 2.0",
+            "grid.synthetic_sets",
+            "[g1.0, g2.0, g7.5, g2]",
+            "grid.synthetic_sets: 'g2', expected a rival of grid.rivals (['dit'])",
         ),
         (
             "transfer.guidance_scale",
@@ -132,7 +132,7 @@ def test_a_key_given_twice_is_refused(text):
         ("training.global_crops.scale", "[1.0, 0.5]", "training.global_crops.scale: [1.0, 0.5]"),
         ("student.model", "7", "student.model: 7, expected text"),
         ("student.model", "null", "student.model: null, expected text"),
-        ("synthesize.per_class", "as_trian", "did you mean `as_train`?"),
+        ("synthesize.count", "as_trian", "did you mean `as_train`?"),
         ("summarise.confidence", ".nan", "summarise.confidence: .nan, expected a number"),
         ("summarise.confidence", "!secret 1", "summarise.confidence"),
         ("generator.pin", "{location: x}", "generator.pin.revision: missing"),

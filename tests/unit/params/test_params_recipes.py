@@ -64,7 +64,7 @@ def leaves(tree, path=()):
 
 def found(tree, path):
     for key in path:
-        tree = tree[key]
+        tree = tree.get(key, {}) if path[0] == "rivals" else tree[key]  # rivals have own names
     return tree
 
 

@@ -71,7 +71,9 @@ def test_a_recipe_has_a_cell_for_every_point_of_its_grid(graphs, name):
     cells = [stage.partition("@")[0] for stage in graphs[name]]
     expected = {
         "train": len(grid.sets),
-        "synthesize": len(grid.guidance_scales),
+        "rivals": len(grid.rivals),
+        "synthesize": len(grid.synthetic_sets),
+        "clone": len(grid.clones),
         "transfer": len(grid.depths),
         "control": len(grid.control_depths),
         "reduce": len(grid.fractions) * len(grid.reduce_depths),

@@ -1,0 +1,127 @@
+"""Sections of params.yaml about synthetic sets: what is asked for, how it is sampled and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from synthgap.params.set_names import Scheme
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Where the words of prompts come from; files are relative to the checkout.
+
+    `classes` is a YAML file of one's own (class folder: name, hypernym, definition or synset);
+    without it class names are the folders', and WordNet's where those are synset ids.
+    """
+
+    template: str
+    templates: str | None
+    classes: str | None
+    wordnet: str | None
+    backgrounds: str | None
+    captions: str | None
+
+    def problems(self) -> Iterator[str]:
+        """Name every value out of range."""
+        if "{class}" not in self.template:
+            yield f"template: {self.template!r}, expected one that contains {{class}}"
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which samples are dropped and sampled again; null: not asked."""
+
+    min_confidence: float | None
+    min_clip_score: float | None
+    drop_near_duplicates: bool
+    safety: bool
+
+    def problems(self) -> Iterator[str]:
+        """Name every value out of range."""
+        confidence, score = self.min_confidence, self.min_clip_score
+        if confidence is not None and not 0 <= confidence < 1:
+            yield f"min_confidence: {confidence}, expected 0 up to (not including) 1, or null"
+        if score is not None and not -1 <= score < 1:
+            yield f"min_clip_score: {score}, expected a cosine, -1 up to 1, or null"
+
+
+@dataclass(frozen=True)
+class Synthesize:
+    """How synthetic sets are sampled; what a set's name says comes before it."""
+
+    scheme: Scheme
+    negative_prompt: str
+    count: int | Literal["as_train", "balance"]
+    steps: int
+    scheduler: str | None
+    width: int
+    height: int
+    compute_batch: int
+    decode_batch: int
+    format: Literal["png", "jpeg", "as_train"]
+    quality: int
+    shard_above: int
+    max_candidates: float
+    filters: Filters
+    threads: int
+
+    def problems(self) -> Iterator[str]:
+        """Name every value out of range."""
+        names = ("steps", "width", "height", "compute_batch", "decode_batch", "threads")
+        for name in names:
+            if getattr(self, name) < 1:
+                yield f"{name}: {getattr(self, name)}, expected at least 1"
+        if isinstance(self.count, int) and self.count < 1:
+            yield f"count: {self.count}, expected at least 1, `as_train` or `balance`"
+        if not 1 <= self.quality <= 100:
+            yield f"quality: {self.quality}, expected 1 to 100 (of JPEG)"
+        if self.shard_above < 0:
+            yield f"shard_above: {self.shard_above}, expected at least 0 images"
+        if self.max_candidates < 1:
+            yield f"max_candidates: {self.max_candidates}, expected at least 1 (times the count)"
+
+
+@dataclass(frozen=True)
+class NetworkPin:
+    """A network made elsewhere: timm's name, and its weights (`hub` or a .safetensors file)."""
+
+    model: str
+    weights: str
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A classifier of real images that labels, filters and judges synthetic ones."""
+
+    kind: Literal["train", "pin"]
+    pin: NetworkPin | None
+    learns_from: Literal["corpus", "train"]
+    seed: int
+
+    def problems(self) -> Iterator[str]:
+        """Name every contradiction."""
+        if (self.kind == "pin") != (self.pin is not None):
+            told = "null" if self.pin is None else "set"
+            yield f"kind: {self.kind}, but `pin` is {told}; expected both or neither"
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How close synthetic images are to real ones, in the features of one network.
+
+    `feature_network` null: the judge's, an in-domain network.
+    """
+
+    feature_network: NetworkPin | None
+    neighbours: int
+    max_images: int
+    kid_subset: int
+
+    def problems(self) -> Iterator[str]:
+        """Name every value out of range."""
+        for name in ("neighbours", "max_images", "kid_subset"):
+            if getattr(self, name) < 1:
+                yield f"{name}: {getattr(self, name)}, expected at least 1"
