@@ -1,4 +1,4 @@
-"""`synthgap data import | list | pin`: the image sets in data/."""
+"""`synthgap data import | list | pin | export`: the image sets in data/, and those made of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAY = {
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `synthgap data` to the command line."""
-    parser = subparsers.add_parser("data", help="image sets in data/: import, list, pin")
+    parser = subparsers.add_parser("data", help="image sets: import, list, pin, export")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     imports = commands.add_parser(
@@ -43,6 +43,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     pin.add_argument("name", metavar="NAME")
     pin.set_defaults(run=_pin)
 
+    exports = commands.add_parser(
+        "export",
+        help="write an image set as a folder of class folders",
+        description="Copy the images of SET (train, g2.0, ... of this recipe, or the folder of any "
+        "set) into FOLDER as CLASS/FILE, checked, whole or not at all: for tools that read an "
+        "ImageFolder. Large sets lie in tar shards.",
+    )
+    exports.add_argument("image_set", metavar="SET")
+    exports.add_argument("--to", type=Path, metavar="FOLDER", required=True)
+    exports.set_defaults(run=_export)
+
 
 def _import(arguments: argparse.Namespace) -> int:
     from synthgap.data.importing import import_set
@@ -63,6 +74,15 @@ def _pin(arguments: argparse.Namespace) -> int:
     from synthgap.data.importing import pin_set
 
     return _tell(pin_set(Path.cwd(), arguments.name))
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from synthgap.data.export import export, find_set
+
+    images = find_set(Path.cwd(), arguments.image_set)
+    export(images, arguments.to)
+    print(f"{arguments.to}: {len(images)} images in {len(images.classes)} classes")  # noqa: T201 - the answer
+    return 0
 
 
 def _tell(imported: Imported) -> int:

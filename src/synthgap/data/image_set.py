@@ -1,4 +1,4 @@
-"""An image set: images in ImageFolder layout and `manifest.parquet`, one row an image."""
+"""An image set: images as an ImageFolder or in shards, and `manifest.parquet`, one row an image."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ import numpy as np
 from PIL import Image
 
 from synthgap.artifacts import whole_file
+from synthgap.data.packed import COLUMNS, Ranges
+from synthgap.data.stored import Stored, ranges_of
 from synthgap.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 MANIFEST = "manifest.parquet"
 REQUIRED = ("path", "label", "sha256")
@@ -29,7 +32,8 @@ class ImageSet:
     """One set, read from its manifest; pixels are read when asked for.
 
     `paths` are relative to `root`, `labels` index `classes`, and `digest` covers classes, paths,
-    labels and the sha256 of every file, so equal digests mean equal images in equal order.
+    labels and the sha256 of every file, so equal digests mean equal images in equal order, whether
+    they lie there as files or, with `ranges`, in shards.
     """
 
     root: Path
@@ -39,6 +43,7 @@ class ImageSet:
     labels: np.ndarray  # (num_images,) int64
     sha256s: tuple[str, ...]
     about: Mapping[str, Any]  # what else its maker wrote, e.g. `generator_real_labels`
+    ranges: Ranges | None = None
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -49,19 +54,9 @@ class ImageSet:
         """Open the set at `root`.
 
         Raises:
-            DataError: there is no manifest, or it lacks a column.
+            DataError: there is no manifest, it is damaged, or it lacks a column.
         """
-        import pyarrow.parquet as pq
-
-        path = root / MANIFEST
-        if not path.is_file():
-            raise DataError(
-                f"{path}: missing, expected an image set; rerun the stage that makes it"
-            )
-        table = pq.read_table(path)
-        missing = [name for name in REQUIRED if name not in table.column_names]
-        if missing:
-            raise DataError(f"{path}: lacks the columns {missing}; rerun the stage that makes it")
+        table = _columns_read(root / MANIFEST)
         about = json.loads((table.schema.metadata or {}).get(b"synthgap", b"{}"))
         return cls(
             root=root,
@@ -71,6 +66,7 @@ class ImageSet:
             labels=np.asarray(table.column("label").to_pylist(), dtype=np.int64),
             sha256s=tuple(table.column("sha256").to_pylist()),
             about=about,
+            ranges=ranges_of(table),
         )
 
     @cached_property
@@ -79,7 +75,7 @@ class ImageSet:
         lines = [json.dumps(list(self.classes))]
         lines += [
             f"{path}\0{label}\0{sha}"
-            for path, label, sha in zip(self.paths, self.labels, self.sha256s, strict=True)
+            for path, label, sha in zip(self.paths, self.labels.tolist(), self.sha256s, strict=True)
         ]
         return sha256("\n".join(lines).encode()).hexdigest()
 
@@ -115,27 +111,37 @@ class ImageSet:
         pixels: np.ndarray = np.load(path, mmap_mode="c")
         return pixels
 
+    def content(self, index: int) -> bytes:
+        """The bytes of one image's file, checked against the manifest.
+
+        Raises:
+            DataError: they are missing, or not those the manifest describes.
+        """
+        content = self._stored.read(index)
+        if sha256(content).hexdigest() != self.sha256s[index]:
+            raise DataError(
+                f"{self._stored.place(index)}: bytes differ from the manifest's sha256; rerun the "
+                "stage that makes it"
+            )
+        return content
+
     def image(self, index: int) -> Image.Image:
         """Decode one image as RGB, checking its bytes against the manifest.
 
         Raises:
             DataError: it is missing, unreadable, or not the one the manifest describes.
         """
-        path = self.root / self.paths[index]
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise DataError(
-                f"{path}: {error.strerror}; rerun the stage that makes the set"
-            ) from error
-        if sha256(content).hexdigest() != self.sha256s[index]:
-            raise DataError(
-                f"{path}: bytes differ from the manifest's sha256; rerun the stage that makes it"
-            )
+        content = self.content(index)
         try:
             return Image.open(io.BytesIO(content)).convert("RGB")
         except OSError as error:
-            raise DataError(f"{path}: unreadable image ({error}); replace it and rerun") from error
+            raise DataError(
+                f"{self._stored.place(index)}: unreadable image ({error}); replace it and rerun"
+            ) from error
+
+    @cached_property
+    def _stored(self) -> Stored:
+        return Stored(self.root, self.paths, self.ranges)
 
     def _square(self, index: int, size_px: int) -> np.ndarray:
         return np.asarray(square(self.image(index), size_px))
@@ -152,6 +158,28 @@ def square(image: Image.Image, size_px: int) -> Image.Image:
     return resized.crop((left, top, left + size_px, top + size_px))
 
 
+def _columns_read(path: Path) -> pa.Table:
+    """What `ImageSet` needs of a manifest: a set of millions has prompts and more beside it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise DataError(f"{path}: missing, expected an image set; rerun the stage that makes it")
+    try:
+        columns = pq.read_schema(path).names
+        missing = [name for name in REQUIRED if name not in columns]
+        if missing:
+            raise DataError(f"{path}: lacks the columns {missing}; rerun the stage that makes it")
+        wanted = [name for name in (*REQUIRED, *COLUMNS) if name in columns]
+        return pq.read_table(path, columns=wanted)
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{path}: damaged ({reason:.120}), expected a Parquet manifest; rerun the stage that "
+            "makes the set"
+        ) from error
+
+
 def write_manifest(
     root: Path,
     *,
@@ -162,8 +190,9 @@ def write_manifest(
 ) -> None:
     """Write `manifest.parquet` last, so that its presence means that the set is complete.
 
-    `columns` holds at least `path`, `label` and `sha256`, all of one length; `about` is whatever
-    else is true of the whole set and can be written as JSON.
+    `columns` holds at least `path`, `label` and `sha256`, all of one length, and where the images
+    are packed `shard`, `offset` and `size`; `about` is whatever else is true of the whole set and
+    can be written as JSON.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,9 +24,11 @@ import numpy as np
 from PIL import Image
 
 from synthgap.data import MANIFEST, ImageSet
+from synthgap.data.neighbours import Lens
+from synthgap.data.packed import COLUMNS
+from synthgap.data.stored import Stored
 from synthgap.errors import DataError
 from synthgap.params.sections import Data
-from synthgap.validation.neighbours import Lens
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +53,17 @@ class Gated:
     frame: pd.DataFrame
     windows: np.ndarray  # (num_seen, num_shifts, pixels) uint8
     seen: np.ndarray  # (num_seen,) int64
+    about: Mapping[str, Any]  # what its maker says of the whole set
+
+    @property
+    def prompted(self) -> bool:
+        """Whether texts made its images; what nobody says of an older set."""
+        return bool(self.about.get("spoken", True))
+
+    @property
+    def names_class(self) -> bool:
+        """Whether every prompt ought to name its class: captions of whole images need not."""
+        return bool(self.about.get("names_class", self.about.get("scheme") != "captions"))
 
 
 def look(root: Path, name: str, kind: str, lens: Lens) -> Gated:
@@ -66,7 +79,7 @@ def look(root: Path, name: str, kind: str, lens: Lens) -> Gated:
     if complete:
         _measured(frame, looks)
         _about_classes(frame, about["classes"])
-        _about_prompts(frame)
+        _about_prompts(frame, about.get("spoken") or {})
     seen = np.array([i for i, (_, windows) in enumerate(looks) if windows is not None], np.int64)
     views = [windows for _, windows in looks if windows is not None]
     shifts = (2 * lens.shift_px + 1) ** 2
@@ -78,6 +91,7 @@ def look(root: Path, name: str, kind: str, lens: Lens) -> Gated:
         frame=frame,
         windows=np.stack(views) if views else np.empty((0, shifts, lens.side_px**2), np.uint8),
         seen=seen,
+        about=about,
     )
 
 
@@ -90,10 +104,10 @@ def compared_size(root: Path, data: Data) -> int:
     if data.encoding == "png":
         return data.image_size
     frame, _ = _manifest(root)
-    paths = list(frame["path"]) if "path" in frame else []
     sides = []
-    for path in paths[:: max(1, len(paths) // SIZED)]:
-        with suppress(*UNREADABLE), Image.open(root / str(path)) as image:
+    read, count = _stored(root, frame).read, len(frame)
+    for index in range(0, count, max(1, count // SIZED)):
+        with suppress(*UNREADABLE, DataError), Image.open(io.BytesIO(read(index))) as image:
             sides.append(min(image.size))
     return max(LEAST_PX, min(data.image_size, int(np.median(sides or [data.image_size]))))
 
@@ -119,19 +133,30 @@ def _manifest(root: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 def _looks(
     root: Path, frame: pd.DataFrame, lens: Lens
 ) -> Iterator[tuple[dict[str, Any], np.ndarray | None]]:
-    def one(row: tuple[Any, Any]) -> tuple[dict[str, Any], np.ndarray | None]:
-        return _look(root / str(row[0]), row[1], lens)
+    read, digests = _stored(root, frame).read, list(frame["sha256"])
+
+    def one(index: int) -> tuple[dict[str, Any], np.ndarray | None]:
+        try:
+            content = read(index)
+        except DataError:
+            return {"exists": False}, None
+        return _look(content, digests[index], lens)
 
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        yield from pool.map(one, zip(frame["path"], frame["sha256"], strict=True))
+        yield from pool.map(one, range(len(frame)))
 
 
-def _look(path: Path, digest: str, lens: Lens) -> tuple[dict[str, Any], np.ndarray | None]:
+def _stored(root: Path, frame: pd.DataFrame) -> Stored:
+    """Where the images lie, whatever else the manifest says; nowhere where it does not."""
+    import pyarrow as pa
+
+    columns = {name: pa.array(frame[name]) for name in COLUMNS if name in frame}
+    paths = [str(path) for path in frame["path"]] if "path" in frame else [""] * len(frame)
+    return Stored.of(root, pa.table({"path": pa.array(paths, pa.string()), **columns}))
+
+
+def _look(content: bytes, digest: str, lens: Lens) -> tuple[dict[str, Any], np.ndarray | None]:
     """Measure one file; the windows are None where there is no image to see."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return {"exists": False}, None
     found: dict[str, Any] = {"exists": True, "unchanged": sha256(content).hexdigest() == digest}
     try:
         image = Image.open(io.BytesIO(content))
@@ -178,15 +203,15 @@ def _about_classes(frame: pd.DataFrame, classes: list[str]) -> None:
     frame["label_is_folder"] = objects(agrees)
 
 
-def _about_prompts(frame: pd.DataFrame) -> None:
-    """Count each prompt's words and say whether it names the class."""
+def _about_prompts(frame: pd.DataFrame, spoken: Mapping[str, str]) -> None:
+    """Count each prompt's words and say whether it names the class, as it is spoken of."""
     if "prompt" not in frame:
         return
     prompts = [prompt if isinstance(prompt, str) else None for prompt in frame["prompt"]]
     words = [np.nan if prompt is None else len(prompt.split()) for prompt in prompts]
     pairs = zip(prompts, frame["class"], strict=True)
     named = [
-        None if prompt is None or name is None else _plain(name) in _plain(prompt)
+        None if prompt is None or name is None else _plain(spoken.get(name, name)) in _plain(prompt)
         for prompt, name in pairs
     ]
     frame["prompt_words"] = np.array(words, dtype=float)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synthgap.data.neighbours import nearest
 from synthgap.validation.frames import Gated, objects
-from synthgap.validation.neighbours import nearest
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,11 +2,14 @@
 
 import argparse
 import io
+import shutil
 
 import pytest
-from image_folders import paint, paint_folder, tree
+from image_folders import REPOSITORY, paint, paint_folder, tree
 
+from synthgap.artifacts import file_digest
 from synthgap.cli import data as command
+from synthgap.data import write_manifest
 from synthgap.errors import DataError
 
 # DVC 3.67 reads `pygtrie._NoneStep.value`, which pygtrie deprecates.
@@ -85,3 +88,29 @@ def test_pin(here, capsys):
 def test_an_unknown_name_is_one_line(here):
     with pytest.raises(DataError, match="from-folder"):
         run("import", "unheard-of")
+
+
+def test_export_writes_a_set_by_its_name_or_its_folder(tmp_path, monkeypatch, capsys):
+    """As an image folder that can be imported again."""
+    from synthgap.params import read_params
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(REPOSITORY / "params.yaml", tmp_path / "params.yaml")
+    recipe = read_params(tmp_path / "params.yaml").recipe
+    sets = tmp_path / "artifacts" / "sets" / recipe
+    paths = [paint(sets / "g2.0" / "cat" / f"{n}.png", n) for n in range(3)]
+    columns = {
+        "path": [f"cat/{path.name}" for path in paths],
+        "label": [0] * 3,
+        "sha256": [file_digest(path) for path in paths],
+    }
+    write_manifest(sets / "g2.0", kind="synthetic", classes=["cat"], columns=columns)
+    assert run("export", "g2.0", "--to", str(tmp_path / "one")) == 0
+    assert "3 images in 1 classes" in capsys.readouterr().out
+    assert run("export", str(sets / "g2.0"), "--to", str(tmp_path / "two" / "deep")) == 0
+    whole = {path: content for path, content in tree(sets / "g2.0").items() if "cat" in path}
+    assert tree(tmp_path / "one") == tree(tmp_path / "two" / "deep") == whole
+    with pytest.raises(DataError, match="not empty"):
+        run("export", "g2.0", "--to", str(tmp_path / "one"))
+    with pytest.raises(DataError, match=r"g9\.0/manifest\.parquet: missing"):
+        run("export", "g9.0", "--to", str(tmp_path / "three"))

@@ -34,16 +34,17 @@ def digits() -> Digits:
 
 
 @pytest.fixture(scope="session")
-def build(digits: Digits) -> Callable[[Path, Sequence[float]], Shelf]:
+def build(digits: Digits) -> Callable[[Path, Sequence[str]], Shelf]:
     """Build a small clean shelf: 20, 20, 5 and 10 digits a class, and the named synthetic sets."""
 
-    def shelf(root: Path, scales: Sequence[float]) -> Shelf:
+    def shelf(root: Path, names: Sequence[str]) -> Shelf:
         made = Shelf(Artifacts(root, "digits"))
         for name, per_class in {"corpus": 20, "train": 20, "val": 5, "test": 10}.items():
             rows = digits.split(name, per_class)
             made.put(name, digits.images[rows], digits.labels[rows])
-        for scale in scales:
-            made.put_synthetic(scale, *samples(digits, per_class=10, seed=int(scale * 10)))
+        for name in names:
+            seed = int(10 * float(name.removeprefix("g")))
+            made.put_synthetic(name, *samples(digits, per_class=10, seed=seed))
         return made
 
     return shelf

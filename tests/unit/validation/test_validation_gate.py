@@ -17,13 +17,13 @@ from synthgap.errors import DataError, GateError
 from synthgap.validation import validate
 from synthgap.validation.frames import compared_size
 
-Build = Callable[[Path, Sequence[float]], Shelf]
+Build = Callable[[Path, Sequence[str]], Shelf]
 
 
 @pytest.fixture(scope="module")
 def clean(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    shelf = build(tmp_path_factory.mktemp("clean"), [1.0, 2.0])
-    validate(params(1.0, 2.0), shelf.artifacts)
+    shelf = build(tmp_path_factory.mktemp("clean"), ["g1.0", "g2.0"])
+    validate(params("g1.0", "g2.0"), shelf.artifacts)
     return shelf
 
 
@@ -44,13 +44,13 @@ def test_a_verdict_holds_whatever_other_synthetic_sets_there_are(
     clean: Shelf, digits: Digits
 ) -> None:
     before = clean.verdicts()
-    clean.put_synthetic(7.5, *samples(digits, per_class=10, seed=75))
-    validate(params(1.0, 2.0, 7.5), clean.artifacts)
+    clean.put_synthetic("g7.5", *samples(digits, per_class=10, seed=75))
+    validate(params("g1.0", "g2.0", "g7.5"), clean.artifacts)
     wider = clean.verdicts()
     assert set(wider) == {*before, "g7.5.json"}
     changed = {name for name in before if wider[name] != before[name]}
     assert changed == {"validation.json"}
-    validate(params(1.0, 2.0), clean.artifacts)
+    validate(params("g1.0", "g2.0"), clean.artifacts)
     assert clean.verdicts() == before
 
 
@@ -127,11 +127,11 @@ def _image(shelf: Shelf, name: str, row: int) -> Any:
 def broken(
     build: Build, digits: Digits, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Shelf, dict[str, Any], str]:
-    shelf = build(tmp_path_factory.mktemp("broken"), [1.0, 2.0, 7.5])
+    shelf = build(tmp_path_factory.mktemp("broken"), ["g1.0", "g2.0", "g7.5"])
     _break_real_sets(shelf, digits)
     _break_synthetic_sets(shelf, digits)
     with pytest.raises(GateError) as caught:
-        validate(params(1.0, 2.0, 7.5), shelf.artifacts)
+        validate(params("g1.0", "g2.0", "g7.5"), shelf.artifacts)
     report = json.loads((shelf.artifacts.data_docs / "failure.json").read_text())
     return shelf, report, str(caught.value)
 
@@ -242,16 +242,16 @@ def test_a_set_without_a_needed_column_is_one_broken_expectation(
 def test_a_set_without_a_manifest_is_refused(build: Build, tmp_path: Path) -> None:
     shelf = build(tmp_path, [])
     with pytest.raises(DataError, match=r"g2\.0/manifest\.parquet: missing"):
-        validate(params(2.0), shelf.artifacts)
+        validate(params("g2.0"), shelf.artifacts)
 
 
 def test_splits_that_are_none_may_be_empty_and_train_calibrates(
     build: Build, tmp_path: Path
 ) -> None:
-    shelf = build(tmp_path, [1.0])
+    shelf = build(tmp_path, ["g1.0"])
     for name in ("corpus", "val"):
         shelf.drop(name, range(len(shelf.columns[name]["path"])))
-    settings = params(1.0)
+    settings = params("g1.0")
     with pytest.raises(GateError, match="corpus: every class of train is there: missing 0"):
         validate(settings, shelf.artifacts)
     splits = replace(settings.data.splits, corpus="none", val="none")
@@ -275,13 +275,13 @@ def test_files_kept_as_they_came_are_compared_at_their_own_size(
 def test_an_oracle_may_repeat_its_prompts_but_no_other_real_image(
     build: Build, digits: Digits, tmp_path: Path
 ) -> None:
-    shelf = build(tmp_path, [2.0])
+    shelf = build(tmp_path, ["g2.0"])
     images, labels = samples(digits, per_class=10, seed=30)
     images[0] = digits.images[digits.split("train")[0]]
     images[1] = digits.images[digits.split("val")[0]]
     shelf.put_oracle(images, labels)
     with pytest.raises(GateError, match=r"oracle: images are not exact copies of val.*zero/0001"):
-        validate(params(2.0, oracle=True), shelf.artifacts)
+        validate(params("g2.0", oracle=True), shelf.artifacts)
     whole = json.loads((shelf.artifacts.data_docs / "failure.json").read_text())
     entries = {entry["text"]: entry for entry in whole["sets"]["oracle"]["expectations"]}
     assert entries["the guidance scale is 3"]["passed"]

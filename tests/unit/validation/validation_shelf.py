@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from PIL import Image
 
 from synthgap.artifacts import Artifacts, file_digest
 from synthgap.data import write_manifest, write_png
-from synthgap.params.sections import Data, Grid, Splits, Validate
+from synthgap.params.sections import Data, Grid, SetName, Splits, Validate
 from synthgap.validation import ValidateParams
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -29,16 +29,32 @@ LIMITS = Validate(
     min_pixel_std=4.0,
     max_channel_mean_shift=25.0,
     max_channel_std_ratio=1.5,
+    max_fid=None,
+    max_kid=None,
+    min_coverage=None,
+    min_agreement=None,
+    min_authenticity=None,
+    min_clip_score=None,
 )
 
 
-def params(*guidance_scales: float, oracle: bool = False) -> ValidateParams:
+def params(*synthetic_sets: str, oracle: bool = False, **limits: float) -> ValidateParams:
     """The shipped data section, the limits above and the given synthetic sets."""
     splits = Splits(corpus=60, train=60, val=10, test="rest")
     return ValidateParams(
         data=Data(name="digits", image_size=16, encoding="png", splits=splits),
-        validate=LIMITS,
-        grid=Grid(guidance_scales, (), (), (), (), (), ("sources", "oracle") if oracle else ()),
+        validate=replace(LIMITS, **limits),
+        grid=Grid(
+            rivals=(),
+            synthetic_sets=synthetic_sets,
+            sets=(),
+            depths=(),
+            control_depths=(),
+            fractions=(),
+            reduce_depths=(),
+            ablations=("sources", "oracle") if oracle else (),
+            clones=(),
+        ),
     )
 
 
@@ -71,6 +87,7 @@ class Shelf:
 
     artifacts: Artifacts
     columns: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+    about: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def put(
         self, name: str, images: Sequence[np.ndarray], labels: Sequence[int], **extra: list[Any]
@@ -88,20 +105,21 @@ class Shelf:
         self.write(name)
 
     def put_synthetic(
-        self, scale: float, images: Sequence[np.ndarray], labels: Sequence[int]
+        self, name: str, images: Sequence[np.ndarray], labels: Sequence[int], **changed: list[Any]
     ) -> None:
-        """Store the synthetic set of a guidance scale."""
-        count = len(images)
-        self.put(
-            f"g{scale}",
-            images,
-            labels,
-            prompt=[f"a handwritten digit {CLASSES[label]}" for label in labels],
-            seed=list(range(count)),
-            guidance_scale=[scale] * count,
-            steps=[25] * count,
-            generator_digest=["ab" * 32] * count,
-        )
+        """Store a synthetic set as its name says it was made, but for the columns `changed`."""
+        count, said = len(images), SetName.parse(name)
+        assert said is not None
+        columns = {
+            "prompt": [f"a handwritten digit {CLASSES[label]}" for label in labels],
+            "seed": list(range(count)),
+            "guidance_scale": [said.guidance_scale] * count,
+            "steps": [said.steps or 25] * count,
+            "generator": [said.rival or "generator"] * count,
+            "scheme": [said.scheme or "template"] * count,
+            "generator_digest": ["ab" * 32] * count,
+        }
+        self.put(name, images, labels, **{**columns, **changed})
 
     def put_oracle(self, images: Sequence[np.ndarray], labels: Sequence[int]) -> None:
         """Store a set whose prompts are images, which its paths name."""
@@ -119,9 +137,14 @@ class Shelf:
 
     def write(self, name: str) -> None:
         """Write the manifest again, after a change of its columns."""
-        kind = "synthetic" if name.startswith(("g", "oracle")) else "real"
-        root = self.artifacts.image_set(name)
-        write_manifest(root, kind=kind, classes=CLASSES, columns=self.columns[name])
+        kind = "real" if name in ("corpus", "train", "val", "test") else "synthetic"
+        write_manifest(
+            self.artifacts.image_set(name),
+            kind=kind,
+            classes=CLASSES,
+            columns=self.columns[name],
+            about=self.about.get(name),
+        )
 
     def replace(self, name: str, row: int, image: np.ndarray) -> str:
         """Put other pixels into an image, honestly recorded; returns its path."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from synthgap.data import square
+from synthgap.data.image_set import square
 
 ROWS, COLUMNS = 512, 4096
 

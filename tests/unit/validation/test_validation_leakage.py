@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from validation_shelf import LIMITS, Digits, recompressed
 
-from synthgap.validation import neighbours
-from synthgap.validation.neighbours import Lens, near_threshold, nearest
+from synthgap.data import neighbours
+from synthgap.data.neighbours import Lens, near_threshold, nearest
 
 LENS = Lens(image_size=16, size_px=LIMITS.near_size_px, shift_px=LIMITS.near_shift_px)
 
