@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import version
 from types import ModuleType
 
-MODULES = ("data", "recipe", "units", "registry", "mirror")
+MODULES = ("data", "recipe", "prompts", "units", "explain", "registry", "mirror")
 """One file a sub-command, each with `add_parser(subparsers)`; they import nothing heavy."""
 
 EXAMPLES = """\
@@ -17,6 +17,8 @@ examples:
   synthgap recipe list                        what can be run, and what it needs
   synthgap recipe use folder                  your own images instead of the digits
   synthgap data import folder --from-folder /path/to/images
+  synthgap prompts show --scheme definition   what would be asked, in tokens
+  synthgap explain g2.0 73 --regenerate       how image 73 was made, and the same again
   synthgap units resnet50                     the parts of a network that a depth counts
   dvc repro                                   run what is new (or `make repro`)
   synthgap registry list                      the frozen prefixes that were published

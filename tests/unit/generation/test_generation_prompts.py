@@ -38,6 +38,19 @@ def test_captions_that_cannot_be_told_apart_are_refused(names):
         make_tokenizer({name: fill("{class}", name) for name in names})
 
 
+def test_several_captions_a_class_share_one_vocabulary_and_the_longest_ones_length():
+    said = {"0": ["a 0", "0, one closed loop"], "1": ["a 1", "1, one line"]}
+    tokenizer = make_tokenizer(said)
+    assert tokenizer.model_max_length == 7
+    assert not check_prompts(tokenizer, [*said["0"], *said["1"], "a closed line"], place="here")
+
+
+@pytest.mark.parametrize("other", [["a 1", "one loop"], ["one loop"], ["one  loop", "a 1"]])
+def test_every_caption_must_tell_its_class_from_every_other(other):
+    with pytest.raises(GeneratorError, match=r"class '1': its caption .* like one of class '0'"):
+        make_tokenizer({"0": ["a 0", "one loop", "one loop"], "1": other})
+
+
 def test_an_untrained_word_is_refused_and_a_long_prompt_is_named():
     tokenizer = make_tokenizer(captions("0"))
     with pytest.raises(GeneratorError, match=r"here: 'a sketch of 0'.*'picture'"):
