@@ -1,0 +1,250 @@
+"""A judge of synthetic images: the student's network trained on real ones, or a pinned network.
+
+It comes before the gate, as the generator does, and is scored on `val` alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from synthgap.artifacts import (
+    Artifacts,
+    Log,
+    content_digest,
+    environment,
+    file_digest,
+    folder_digest,
+    silent,
+    write_json,
+)
+from synthgap.data import ImageSet
+from synthgap.errors import DataError, ParamsError
+from synthgap.experiments.crew import accelerator_of, held
+from synthgap.experiments.pictures import save_samples
+from synthgap.experiments.plan import Plan, Settings
+from synthgap.experiments.running import STUDENT, Bench, lesson_of, make, results
+from synthgap.experiments.sources import Source
+from synthgap.experiments.views import device_of
+from synthgap.models.build import build_student
+from synthgap.models.checkpoint import load_weights
+from synthgap.models.judge import Eye, Nature, colours_of, keep_judge, load_whole, read_state
+from synthgap.models.start import start_file
+from synthgap.params.sections import Data, Judge, Runtime, Student, Train, Training
+from synthgap.processes.launching import is_launched, is_main
+from synthgap.seeding import derived_seed
+from synthgap.training.labelled import Labelled
+
+LOCK_TIMEOUT_S = 3600.0
+SELECTS = "val"
+CODE = ("training", "models", "experiments", "data")
+FINISHED, RUN = "finished", "run.json"
+
+
+@dataclass(frozen=True)
+class JudgeParams:
+    """What stage `judge` reads of params.yaml."""
+
+    seed: int
+    runtime: Runtime
+    data: Data
+    student: Student
+    training: Training
+    judge: Judge
+
+
+def make_judge(params: JudgeParams, artifacts: Artifacts, log: Log) -> None:
+    """Write the judge's weights, description and run.json.
+
+    A killed training goes on where its state was last kept.
+
+    Raises:
+        SynthgapError: there is nothing to learn from, the training cannot go on, or the pinned
+            weights are not those of the network and the dataset's classes.
+    """
+    torch.set_num_threads(params.runtime.threads)
+    crew = accelerator_of(params.runtime) if is_launched() else None
+    bench = _bench(params, artifacts, log if is_main() else silent)
+    claim = {**bench.identity, "inputs": bench.inputs}
+    output = artifacts.stage("judge")
+    with held(artifacts.work, claim, output, timeout_s=LOCK_TIMEOUT_S) as work:
+        if work.finished:
+            return
+        bench, finished = replace(bench, folder=work.folder), work.folder / FINISHED
+        if params.judge.pin is None:
+            runs = _learned(params, artifacts, bench, finished)
+        else:
+            runs = []
+            _keep_pinned(params, artifacts, finished)
+        if is_main():
+            write_json(finished / RUN, _about(bench, runs))
+            work.publish(finished)
+        if crew is not None:
+            crew.wait_for_everyone()
+
+
+def _bench(params: JudgeParams, artifacts: Artifacts, log: Log) -> Bench:
+    """What the one run is made with; `val` is the only set that is looked at besides its own."""
+    settings = Settings(
+        seed=derived_seed(params.seed, "judge"),
+        runtime=params.runtime,
+        data=params.data,
+        student=params.student,
+        training=params.training,
+        train=Train((params.judge.seed,), probe_images=0),
+    )
+    scored = {}
+    if params.judge.pin is None:
+        source = _source(params, artifacts, SELECTS)
+        scored = {SELECTS: source} if len(source.images) else {}
+    return Bench(
+        settings=settings,
+        identity=_identity(params, artifacts.recipe),
+        record={
+            "experiment": "judge",
+            "recipe": artifacts.recipe,
+            "student": params.student.model,
+        },
+        inputs=_inputs(params, artifacts),
+        scored=scored,
+        folder=artifacts.work,
+        log=log,
+        keep_weights=True,
+    )
+
+
+def _source(params: JudgeParams, artifacts: Artifacts, name: str) -> Source:
+    """A real set in memory, which the gate has not seen yet."""
+    images = ImageSet.read(artifacts.image_set(name))
+    store = artifacts.root / ".synthgap" / "packed"
+    pixels = images.pixels(params.data.image_size, store=store)
+    return Source(name, images, Labelled.of(pixels, images.labels))
+
+
+def _identity(params: JudgeParams, recipe: str) -> dict[str, Any]:
+    """What determines the judge besides its inputs."""
+    device = device_of(params.runtime)
+    name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
+    package = Path(__file__).parents[1]
+    code = {part: folder_digest(package / part, pattern="*.py") for part in CODE}
+    return {
+        "experiment": "judge",
+        "recipe": recipe,
+        "params": {
+            "seed": params.seed,
+            "image_size": params.data.image_size,
+            "student": asdict(params.student),
+            "training": asdict(params.training),
+            "judge": asdict(params.judge),
+        },
+        "environment": {
+            **environment(threads=params.runtime.threads, device=name),
+            "precision": params.runtime.precision,
+            "processes": params.runtime.processes,
+        },
+        "code": content_digest(code),
+    }
+
+
+def _inputs(params: JudgeParams, artifacts: Artifacts) -> dict[str, str]:
+    """Digest of everything that is read, by its path."""
+    names = (params.judge.learns_from,) if params.judge.pin else (params.judge.learns_from, SELECTS)
+    inputs = {}
+    for name in names:
+        folder = artifacts.image_set(name)
+        inputs[folder.relative_to(artifacts.root).as_posix()] = ImageSet.read(folder).digest
+    start = _weights_file(params, artifacts)
+    if start is not None:
+        inputs[f"weights/{start.name}"] = file_digest(start)
+    return dict(sorted(inputs.items()))
+
+
+def _weights_file(params: JudgeParams, artifacts: Artifacts) -> Path | None:
+    """What the judge is, or starts from.
+
+    Raises:
+        SynthgapError: it is not there.
+    """
+    pin = params.judge.pin
+    if pin is None:
+        return start_file(params.student)
+    path = artifacts.root / Path(pin.weights).expanduser()
+    if not path.is_file() or path.suffix != ".safetensors":
+        raise ParamsError(
+            f"params.yaml, judge.pin.weights: {pin.weights}, expected a .safetensors file that is "
+            "there; correct the path"
+        )
+    return path
+
+
+def _learned(
+    params: JudgeParams, artifacts: Artifacts, bench: Bench, finished: Path
+) -> list[dict[str, Any]]:
+    """Train the judge, keep it, and return its run."""
+    source = _source(params, artifacts, params.judge.learns_from)
+    if not len(source.images):
+        raise DataError(
+            f"{source.images.root}: no images, expected some for the judge to learn from; set "
+            "judge.learns_from: train (or data.splits.corpus)"
+        )
+    seed = params.judge.seed
+    plan = Plan(name=f"{source.name} s{seed}", seed=seed, source=source)
+    make(plan, bench)
+    if is_main():
+        run = results([plan], bench)[0]
+        state, kept = load_weights(bench.run_folder(plan) / STUDENT)
+        known = kept["normalisation"]
+        eye = Eye(
+            stored_px=params.data.image_size,
+            size_px=kept["image_size"],
+            mean=tuple(known["mean"]),
+            std=tuple(known["std"]),
+        )
+        nature = Nature(params.student, eye, source.images.classes, real_labels=plan.num_real)
+        keep_judge(finished, state, nature)
+        save_samples(finished / "samples.png", lesson_of(plan, bench))
+        return [run]
+    return []
+
+
+def _keep_pinned(params: JudgeParams, artifacts: Artifacts, finished: Path) -> None:
+    """Keep a network made elsewhere, seen as students are scored.
+
+    Raises:
+        SynthgapError: the weights are not of that network with the dataset's classes.
+    """
+    pin = params.judge.pin
+    assert pin is not None
+    classes = ImageSet.read(artifacts.image_set(params.judge.learns_from)).classes
+    student = Student(
+        model=pin.model,
+        options={},
+        stem="imagenet",
+        init="random",
+        weights=None,
+        head="linear",
+        temperature=1.0,
+    )
+    network = build_student(student, len(classes), seed=0, place="params.yaml, judge.pin")
+    path = _weights_file(params, artifacts)
+    assert path is not None
+    state = read_state(path)
+    load_whole(network, state, place=f"{path} (judge.pin, {pin.model}, {len(classes)} classes)")
+    eye = Eye(params.data.image_size, params.training.global_crops.size, *colours_of(network))
+    keep_judge(finished, state, Nature(student, eye, classes, real_labels=None))
+
+
+def _about(bench: Bench, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "experiment": "judge",
+        "recipe": bench.record["recipe"],
+        "inputs": dict(bench.inputs),
+        "environment": bench.identity["environment"],
+        "params": bench.identity["params"],
+        "units": [],
+        "runs": runs,
+    }
