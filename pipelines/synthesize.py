@@ -1,4 +1,4 @@
-"""Sample a synthetic image set from the generator at one guidance scale."""
+"""Sample a synthetic image set; its name says generator, guidance scale, prompts and size."""
 
 from synthgap import stage
 from synthgap.artifacts import Artifacts, Log
@@ -9,11 +9,11 @@ def main(
     params: SynthesizeParams,
     artifacts: Artifacts,
     log: Log,  # noqa: ARG001 - every stage is given one; sampling has nothing to tell MLflow
-    guidance_scale: float,
+    image_set: str,
 ) -> None:
     """Make the set."""
-    synthesize(params, artifacts, guidance_scale=guidance_scale)
+    synthesize(params, artifacts, image_set=image_set)
 
 
 if __name__ == "__main__":
-    stage.run(main, shape=SynthesizeParams, coordinates={"guidance_scale": float})
+    stage.run(main, shape=SynthesizeParams, coordinates={"image_set": str}, in_processes=True)

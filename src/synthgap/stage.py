@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from synthgap.artifacts import Artifacts, silent, write_json
 from synthgap.errors import SynthgapError
 from synthgap.params import read_params
+from synthgap.processes.launching import die_with_parent, is_launched, is_main, launch, tell
 from synthgap.tracking.live import open_log
-from synthgap.training.launching import die_with_parent, is_launched, is_main, launch, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +29,13 @@ def run(
     *,
     shape: type,
     coordinates: Mapping[str, Coordinate] | None = None,
+    in_processes: bool = False,
 ) -> None:
     """Call `main(params, artifacts, log, **coordinates)` as the command line asks; never returns.
 
     `shape` is a frozen dataclass whose fields are the sections that the stage reads. What the
-    reader can mend is one line on stderr and exit code 1.
+    reader can mend is one line on stderr and exit code 1. A stage that trains, or one that says
+    `in_processes`, is started in `runtime.processes` of them.
     """
     stage = Path(sys.argv[0]).stem
     given = _parse(stage, coordinates or {})
@@ -44,7 +46,7 @@ def run(
         sections = {field.name: getattr(params, field.name) for field in fields(shape)}
         if is_launched():
             die_with_parent()
-        elif "training" in sections and params.runtime.processes > 1:
+        elif (in_processes or "training" in sections) and params.runtime.processes > 1:
             code = launch(sys.argv, params.runtime)
             _keep_times(artifacts, stage, given)
             sys.exit(code)
@@ -63,7 +65,7 @@ def reported() -> Iterator[None]:
         tell(f"synthgap: {error}\n")
         sys.exit(1)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
             raise
         place = f"{error.filename}: " if error.filename else ""
         tell(

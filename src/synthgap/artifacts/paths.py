@@ -63,6 +63,11 @@ class Artifacts:
         return self.root / ".synthgap" / "work"
 
     @property
+    def image_sets_kept(self) -> Path:
+        """A disposable cache of synthetic sets, a folder a digest of what makes them."""
+        return self.root / ".synthgap" / "sets"
+
+    @property
     def live(self) -> Path:
         """What running stages have to tell MLflow and could not send yet."""
         return self.root / ".synthgap" / "live"

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 from synthgap.artifacts import Artifacts, Log, hold, write_json
 from synthgap.data.image_set import ImageSet
 from synthgap.errors import GeneratorError, ParamsError
-from synthgap.generation.provenance import Provenance, pin, pipeline_digest
+from synthgap.generation.provenance import (
+    MAIN,
+    Provenance,
+    declared_source,
+    pipeline_digest,
+)
 from synthgap.generation.recording import (
     code_digest,
     input_of,
@@ -22,12 +27,13 @@ from synthgap.generation.recording import (
 )
 from synthgap.generation.saving import quiet
 from synthgap.params.reading import section_dict
-from synthgap.params.sections import Data, Generator, Runtime
+from synthgap.params.sections import Data, Generator, Prompts, Runtime
 from synthgap.seeding import derived_seed
 
 if TYPE_CHECKING:
     from synthgap.generation.learning import Course
 
+Captions = dict[str, list[str]]  # of each class, by its folder
 LOCK_TIMEOUT_S = 3600.0
 FINISHED = "finished"
 RUN = "run.json"
@@ -41,6 +47,7 @@ class GeneratorParams:
     runtime: Runtime
     data: Data
     generator: Generator
+    prompts: Prompts
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class _Lesson:
 
     params: GeneratorParams
     corpus: ImageSet
-    captions: dict[str, str]
+    captions: Captions
     folder: Path  # in the work folder
     run: dict[str, Any]
 
@@ -72,8 +79,7 @@ def make_generator(params: GeneratorParams, artifacts: Artifacts, log: Log) -> N
 
 
 def _pin(params: GeneratorParams, artifacts: Artifacts) -> None:
-    assert params.generator.pin is not None
-    provenance = pin(params.generator.pin, root=artifacts.root)
+    provenance = declared_source(params.generator, root=artifacts.root, name=MAIN)
     identity = {"experiment": "generator", "recipe": artifacts.recipe, **provenance.as_json()}
     with hold(
         artifacts.work, identity, artifacts.generator, timeout_s=LOCK_TIMEOUT_S
@@ -92,7 +98,8 @@ def _train(params: GeneratorParams, artifacts: Artifacts, log: Log) -> None:
         raise GeneratorError(
             f"{corpus.root}: no images, expected some to train on; set data.splits.corpus"
         )
-    known = _record(params, artifacts, corpus)
+    captions = _captions(params, artifacts, corpus)
+    known = _record(params, artifacts, corpus, captions)
     identity = {**known, "code": code_digest()}
     with (
         hold(
@@ -102,9 +109,7 @@ def _train(params: GeneratorParams, artifacts: Artifacts, log: Log) -> None:
     ):  # fmt: skip
         if work.finished:
             return
-        lesson = _Lesson(
-            params, corpus, _captions(params, corpus), work.folder, _run(known, corpus)
-        )
+        lesson = _Lesson(params, corpus, captions, work.folder, _run(known, corpus))
         epochs = told(lesson.run, known, _learn(lesson), log)
         finished = work.folder / FINISHED
         _provenance(lesson, finished).write(finished)
@@ -113,13 +118,16 @@ def _train(params: GeneratorParams, artifacts: Artifacts, log: Log) -> None:
         work.publish(finished)
 
 
-def _record(params: GeneratorParams, artifacts: Artifacts, corpus: ImageSet) -> dict[str, Any]:
+def _record(
+    params: GeneratorParams, artifacts: Artifacts, corpus: ImageSet, captions: Captions
+) -> dict[str, Any]:
     """All that determines the pipeline's bytes, as run.json begins."""
     settings = {
         "seed": params.seed,
         "image_size": params.data.image_size,
         "precision": params.runtime.precision,
         "generator": section_dict(params.generator),
+        "captions": captions,
     }
     return record(
         "generator",
@@ -193,11 +201,13 @@ def _course(lesson: _Lesson, name: str) -> Course:
     )
 
 
-def _captions(params: GeneratorParams, corpus: ImageSet) -> dict[str, str]:
-    from synthgap.generation.prompts import fill
+def _captions(params: GeneratorParams, artifacts: Artifacts, corpus: ImageSet) -> Captions:
+    from synthgap.generation.wording import filled, places
+    from synthgap.generation.words import class_words
 
-    template = params.generator.denoiser.caption
-    return {name: fill(template, name) for name in corpus.classes}
+    templates = params.generator.denoiser.captions
+    words = class_words(params.prompts, corpus.classes, artifacts.root, places(templates))
+    return {name: [filled(text, words[name]) for text in templates] for name in corpus.classes}
 
 
 def _provenance(lesson: _Lesson, finished: Path) -> Provenance:
@@ -209,7 +219,7 @@ def _provenance(lesson: _Lesson, finished: Path) -> Provenance:
         classes=lesson.corpus.classes,
         real_labels=len(lesson.corpus),
         training_set=lesson.corpus.digest,
-    )
+    ).declared(lesson.params.generator, MAIN)
 
 
 def _check_size(params: GeneratorParams) -> None:

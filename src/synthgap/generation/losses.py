@@ -6,7 +6,7 @@ the velocity loss of Salimans and Ho 2022 and the caption dropout of Ho and Sali
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -102,8 +102,9 @@ def denoiser_loss(
 ) -> LossAt:
     """Squared error of the velocity that is predicted from noisy latents and their captions.
 
-    `captions` are token ids (num_images + 1, length); the last row is the empty prompt, which
-    stands in for a share of the captions so that guidance has its unconditional branch.
+    `captions` are token ids (num_images + 1, num_captions, length), of which one is drawn anew for
+    each image of a step; the last row is the empty prompt, which stands in for a share of the
+    captions so that guidance has its unconditional branch.
     """
     noising = Noising(latents, build_scheduler())
 
@@ -113,7 +114,8 @@ def denoiser_loss(
         chosen = torch.randint(len(latents.mean), (batch,), generator=draw)
         dropped = torch.rand(batch, generator=draw) < settings.caption_dropout
         noised = noising.noised(chosen, draw)
-        spoken = captions[torch.where(dropped, len(captions) - 1, chosen)]
+        which = torch.randint(captions.shape[1], (batch,), generator=draw)
+        spoken = captions[torch.where(dropped, len(captions) - 1, chosen), which]
         text = parts.text_encoder(spoken.to(noised.latents.device)).last_hidden_state
         predicted = parts.unet(noised.latents, noised.timesteps, text).sample
         return functional.mse_loss(predicted.float(), noised.velocity)
@@ -132,9 +134,14 @@ def encode(autoencoder: AutoencoderModel, pixels: np.ndarray) -> Latents:
     return Latents(torch.cat(means), torch.cat(stds))
 
 
-def caption_tokens(tokenizer: Tokenizer, captions: list[str]) -> Tensor:
-    """Token ids of every caption, and of the empty prompt in the last row."""
-    return tokens(tokenizer, [*captions, ""])
+def caption_tokens(tokenizer: Tokenizer, captions: Sequence[Sequence[str]]) -> Tensor:
+    """Token ids of each image's captions, and of the empty prompt in the last row.
+
+    (num_images + 1, num_captions, length) int64; every image has as many captions.
+    """
+    rows = [*captions, [""] * len(captions[0])]
+    ids = tokens(tokenizer, [text for row in rows for text in row])
+    return ids.reshape(len(rows), len(rows[0]), -1)
 
 
 def inputs(pixels: np.ndarray, chosen: Tensor, device: torch.device) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field
+from typing import TextIO
 
 EVERY_S = 5.0
 
@@ -13,13 +14,14 @@ EVERY_S = 5.0
 class Progress:
     """Tell about `total` things; a terminal sees one line renewed, a log a line every 5 s.
 
-    The rate is that since the last line.
+    The rate is that since the last line. `out` is standard error, if nothing else.
     """
 
     name: str
     total: int
     unit: str
     done: int = 0  # at first: what an earlier process has left
+    out: TextIO | None = None
     _since: float = field(default_factory=time.monotonic)
     _fresh: int = 0
 
@@ -35,17 +37,19 @@ class Progress:
         left = (self.total - self.done) / max(rate, 1e-9)
         line = f"{self.name}: {self.done} of {self.total} {self.unit}{note}, {rate:.1f} "
         line += f"{self.unit}/s, {_clock(left)} left"
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r\033[K{line}" + ("\n" if self.done >= self.total else ""))
+        out = self.out or sys.stderr
+        if out.isatty():
+            out.write(f"\r\033[K{line}" + ("\n" if self.done >= self.total else ""))
         else:
-            sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+            out.write(line + "\n")
+        out.flush()
 
 
-def tell(line: str) -> None:
+def tell(line: str, out: TextIO | None = None) -> None:
     """Write one line where progress is written."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    out = out or sys.stderr
+    out.write(line + "\n")
+    out.flush()
 
 
 def _clock(seconds: float) -> str:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from synthgap.data.image_set import ImageSet
 from synthgap.generation.pictures import Making, Picture, Sampler, assemble, make_missing
 from synthgap.generation.provenance import Provenance, scheduler_name
+from synthgap.generation.requests import Request, Settings
 from synthgap.params.sections import Data, Oracle, Runtime
 from synthgap.seeding import derived_seed
-
-if TYPE_CHECKING:
-    from synthgap.generation.opening import Settings
 
 NAME = "oracle"
 CAVEAT = (
@@ -88,34 +86,34 @@ def sample_prompted(prompted: Prompted, folder: Path) -> Path:
 
 
 def _sampler(prompted: Prompted) -> Sampler:
-    from synthgap.generation.opening import Request, open_pipeline, sample
+    from synthgap.generation.opening import open_sampler
 
-    pipeline = open_pipeline(prompted.pipeline, prompted.runtime, NAME)
-    settings = _settings(prompted)
+    classes = prompted.prompts.classes
+    sampler = open_sampler(
+        prompted.pipeline, _settings(prompted), prompted.runtime, classes=classes, prompts=()
+    )
 
-    def sampler(part: Sequence[Picture]) -> np.ndarray:
+    def pixels_of(part: Sequence[Picture]) -> np.ndarray:
         requests = [
-            Request("", one.seed, np.asarray(prompted.prompts.image(one.source)))
+            Request(one.seed, image=np.asarray(prompted.prompts.image(one.source)))
             for one in part
             if one.source is not None
         ]
-        return sample(pipeline, requests, settings)
+        return sampler(requests).pixels
 
-    return sampler
+    return pixels_of
 
 
 def _settings(prompted: Prompted) -> Settings:
-    from synthgap.generation.opening import Settings
-    from synthgap.generation.unclip import native_size
-
     section = prompted.section
-    width, height = native_size(prompted.pipeline)
     return Settings(
         negative_prompt="",
         guidance_scale=section.guidance_scale,
         steps=section.sampling_steps,
-        width=width,
-        height=height,
-        batch=section.compute_batch,
+        scheduler=None,
+        width=None,
+        height=None,
+        compute_batch=section.compute_batch,
+        decode_batch=section.compute_batch,
         noise_level=section.noise_level,
     )

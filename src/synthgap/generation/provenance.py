@@ -1,42 +1,53 @@
-"""Which pipeline made the images: what was trained or pinned, and the digest of its files."""
+"""What made the images: a pipeline trained or pinned, or a folder of samples, by its digest."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from synthgap.artifacts import Artifacts, read_json, write_json
 from synthgap.artifacts.pinned import KEPT, defining_files, files_digest, found
 from synthgap.errors import GeneratorError
-from synthgap.params.sections import Pin
+from synthgap.params.sections import Generator, Pin, Rival
 
 PROVENANCE = "provenance.json"
+MAIN = "generator"
 INDEX = "model_index.json"
-UNUSED = frozenset({"safety_checker"})  # it would blacken images without a word
-HUB_FILES = (INDEX, *(f"*/*{suffix}" for suffix in sorted(KEPT)))
+CARD = "README.md"
+CHECKER = "safety_checker"
+UNUSED = frozenset({CHECKER})  # it would blacken images without a word
+IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+HUB_FILES = (INDEX, CARD, *(f"*/*{suffix}" for suffix in sorted(KEPT)))
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a model comes from; `real_labels` is None where nobody knows what it has seen."""
+    """Where a model comes from; `real_labels` is None where nobody knows what it has seen.
 
-    kind: str  # train or pin
+    `name` is `generator` or that of a rival. Samples without labels are kept from `min_confidence`
+    on, where that is not None.
+    """
+
+    kind: str  # train, pin or folder
     location: str | None
     revision: str | None
     sha256: str
     classes: tuple[str, ...] | None
     real_labels: int | None
     training_set: str | None
+    name: str | None = None
+    licence: str | None = None
+    min_confidence: float | None = None
 
     @classmethod
-    def read(cls, artifacts: Artifacts, stage: str = "generator") -> Provenance:
-        """Read what stage `generator`, `teacher` or `oracle` wrote.
+    def read(cls, artifacts: Artifacts, stage: str = "generator", *cell: str) -> Provenance:
+        """Read what stage `generator`, `teacher` or `oracle` wrote, or cell `dit` of `rivals`.
 
         Raises:
             GeneratorError: it is not there.
         """
-        path = artifacts.stage(stage) / PROVENANCE
+        path = _kept(artifacts, stage, cell) / PROVENANCE
         if not path.is_file():
             raise GeneratorError(
                 f"{path}: missing, expected the output of stage {stage}; run `dvc repro {stage}`"
@@ -44,6 +55,11 @@ class Provenance:
         kept = read_json(path)
         classes = kept["classes"]
         return cls(**{**kept, "classes": None if classes is None else tuple(classes)})
+
+    def declared(self, source: Generator | Rival, name: str) -> Provenance:
+        """The same with what params.yaml says of it; a licence there comes before the card's."""
+        licence = source.licence or self.licence
+        return replace(self, name=name, licence=licence, min_confidence=source.min_confidence)
 
     def as_json(self) -> dict[str, Any]:
         """As provenance.json holds it."""
@@ -54,8 +70,23 @@ class Provenance:
         write_json(folder / PROVENANCE, self.as_json())
 
 
+def declared_source(source: Generator | Rival, *, root: Path, name: str) -> Provenance:
+    """The pipeline or the samples that section `generator`, or a rival's, declares.
+
+    Raises:
+        GeneratorError: it is missing, holds pickles only, or has another digest.
+    """
+    assert source.pin is not None
+    place = "generator.pin" if name == MAIN else f"rivals.{name}.pin"
+    pinned = pin_samples if source.kind == "folder" else pin
+    known = pinned(source.pin, root=root, place=place)
+    return known.declared(source, name)
+
+
 def pin(declared: Pin, *, root: Path, place: str = "generator.pin") -> Provenance:
     """Find the declared pipeline and hold it to its digest; without one, take what is there.
+
+    Its licence is what its model card says.
 
     Raises:
         GeneratorError: it is missing, holds pickles only, or has another digest.
@@ -63,7 +94,19 @@ def pin(declared: Pin, *, root: Path, place: str = "generator.pin") -> Provenanc
     folder, revision = found(
         declared.location, declared.revision, root=root, patterns=HUB_FILES, place=place
     )
-    return attested(declared, folder, pipeline_digest(folder), revision=revision, place=place)
+    known = attested(declared, folder, pipeline_digest(folder), revision=revision, place=place)
+    return replace(known, licence=known.licence or card_licence(folder))
+
+
+def pin_samples(declared: Pin, *, root: Path, place: str) -> Provenance:
+    """Find a folder of samples and hold it to its digest, as `pin` does with a pipeline.
+
+    Raises:
+        GeneratorError: it is missing or empty, or has another digest.
+    """
+    folder = _samples(declared.location, root=root, place=place)
+    known = attested(declared, folder, samples_digest(folder), revision=None, place=place)
+    return replace(known, kind="folder", licence=known.licence or card_licence(folder))
 
 
 def attested(
@@ -90,31 +133,90 @@ def attested(
         classes=None if known.get("classes") is None else tuple(known["classes"]),
         real_labels=known.get("real_labels"),
         training_set=known.get("training_set"),
+        licence=known.get("licence"),
     )
 
 
-def locate(provenance: Provenance, artifacts: Artifacts, stage: str = "generator") -> Path:
-    """The folder of the pipeline, checked against its digest.
+def locate(
+    provenance: Provenance, artifacts: Artifacts, stage: str = "generator", *cell: str
+) -> Path:
+    """The folder of the pipeline, or of the samples, checked against its digest.
 
     Raises:
         GeneratorError: it is missing, or not what the stage saw.
     """
-    folder = artifacts.stage(stage)
-    if provenance.location is not None:
+    folder, place = _kept(artifacts, stage, cell), ".".join([stage, *cell, "pin"])
+    if provenance.kind == "folder":
+        folder = _samples(str(provenance.location), root=artifacts.root, place=place)
+    elif provenance.location is not None:
         folder, _ = found(
             provenance.location,
             provenance.revision,
             root=artifacts.root,
             patterns=HUB_FILES,
-            place=f"{stage}.pin",
+            place=place,
         )
-    digest = pipeline_digest(folder)
+    of = samples_digest if provenance.kind == "folder" else pipeline_digest
+    digest = of(folder)
     if digest != provenance.sha256:
         raise GeneratorError(
             f"{folder}: digest {digest}, expected {provenance.sha256} as stage {stage} saw it; "
             f"rerun `dvc repro {stage}`"
         )
     return folder
+
+
+def samples_digest(folder: Path) -> str:
+    """Hex sha256 over names and bytes of the images in a folder of samples.
+
+    Raises:
+        GeneratorError: there are none.
+    """
+    return files_digest(folder, sample_files(folder))
+
+
+def sample_files(folder: Path) -> list[Path]:
+    """Images in `folder` and in its folders, sorted; no hidden ones.
+
+    Raises:
+        GeneratorError: there are none.
+    """
+    files = sorted(
+        path
+        for path in [*folder.glob("*"), *folder.glob("*/*")]
+        if path.suffix.casefold() in IMAGES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not files:
+        raise GeneratorError(
+            f"{folder}: no images, expected samples ({', '.join(sorted(IMAGES))}), a folder for "
+            "each class or all in one"
+        )
+    return files
+
+
+def card_licence(folder: Path) -> str | None:
+    """What the front matter of the folder's model card says of the licence, if there is any."""
+    import yaml
+
+    card = folder / CARD
+    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    if not text.startswith("---"):
+        return None
+    try:
+        front = yaml.safe_load(text.split("---", 2)[1])
+    except yaml.YAMLError:
+        return None
+    said = front.get("license") if isinstance(front, dict) else None
+    if said == "other":
+        said = front.get("license_name", said)
+    return None if said is None else str(said)
+
+
+def checker_digest(folder: Path) -> str | None:
+    """Hex sha256 of the safety checker's files, which the pipeline's own digest leaves out."""
+    part = folder / CHECKER
+    return files_digest(folder, defining_files(part)) if part.is_dir() else None
 
 
 def pipeline_digest(folder: Path) -> str:
@@ -150,8 +252,23 @@ def pipeline_class(folder: Path) -> str:
 
 def scheduler_name(folder: Path) -> str:
     """Class name of the pipeline's scheduler, or an empty string if it has none."""
+    if not (folder / INDEX).is_file():
+        return ""
     entry = read_json(folder / INDEX).get("scheduler") or [None, None]
     return entry[1] or ""
+
+
+def _kept(artifacts: Artifacts, stage: str, cell: tuple[str, ...]) -> Path:
+    return artifacts.cell(stage, *cell) if cell else artifacts.stage(stage)
+
+
+def _samples(location: str, *, root: Path, place: str) -> Path:
+    folder = root / Path(location).expanduser()
+    if not folder.is_dir():
+        raise GeneratorError(
+            f"{folder}: no such folder, expected one of samples; correct {place}.location"
+        )
+    return folder
 
 
 def _components(folder: Path) -> list[str]:

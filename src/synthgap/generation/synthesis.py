@@ -1,210 +1,213 @@
-"""Stage `synthesize`: a synthetic image set, image by image, resumed with what is there."""
+"""Stage `synthesize`: a synthetic image set of any size, by any number of processes."""
 
 from __future__ import annotations
 
+import fcntl
+import functools
 import time
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
+from synthgap.artifacts import Artifacts, Work, content_digest, hold, read_json, write_json
+from synthgap.artifacts.keeping import kept
+from synthgap.errors import WorkError
+from synthgap.generation.asking import SynthesizeParams
+from synthgap.generation.assembling import Facts, assemble
+from synthgap.generation.crowd import Crowd, voice
+from synthgap.generation.planning import Plan, planned_set
+from synthgap.generation.progress import tell
+from synthgap.generation.rounds import planned
+from synthgap.generation.selecting import ReopenedError
+from synthgap.processes.launching import is_launched, is_main, own_gpu
+from synthgap.processes.workers import run_all
 
-from synthgap.artifacts import Artifacts, hold, write_json
-from synthgap.data.image_set import ImageSet
-from synthgap.errors import GeneratorError, ParamsError
-from synthgap.generation.foreign import Pipeline
-from synthgap.generation.pictures import Making, Picture, Sampler, assemble, make_missing
-from synthgap.generation.prompts import check_prompts, fill
-from synthgap.generation.provenance import Provenance, locate, scheduler_name
-from synthgap.generation.recording import code_digest, machine_of
-from synthgap.params.reading import section_dict
-from synthgap.params.sections import Data, Runtime, Synthesize
-from synthgap.seeding import derived_seed
-
-if TYPE_CHECKING:
-    from synthgap.generation.opening import Settings
+__all__ = ["SynthesizeParams", "synthesize"]
 
 LOCK_TIMEOUT_S = 3600.0
+ATTEMPTS = 3  # to put a set together
+FOR = "for.json"  # in a work folder: for which set it is
+KEPT = "kept"  # and there: what was made before
 
 
-@dataclass(frozen=True)
-class SynthesizeParams:
-    """What stage `synthesize` reads of params.yaml; of `runtime` only device and precision."""
+def synthesize(params: SynthesizeParams, artifacts: Artifacts, *, image_set: str) -> None:
+    """Sample the set of that name; of several processes the first one puts it together.
 
-    seed: int
-    runtime: Runtime
-    data: Data
-    synthesize: Synthesize
-
-
-@dataclass(frozen=True)
-class _Set:
-    params: SynthesizeParams
-    guidance_scale: float
-    generator: Provenance
-    pipeline: Path
-    classes: tuple[str, ...]
-    pictures: list[Picture]
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """What is true of the whole set."""
-        return {"generator_real_labels": self.generator.real_labels}
-
-    def making(self, folder: Path) -> Making:
-        """The set in the making in `folder`."""
-        sampled = self.params.synthesize
-        return Making(
-            name=f"synthesize g{self.guidance_scale}",
-            folder=folder,
-            pictures=self.pictures,
-            classes=self.classes,
-            data=self.params.data,
-            size_px=(sampled.width, sampled.height),
-        )
-
-
-def synthesize(params: SynthesizeParams, artifacts: Artifacts, *, guidance_scale: float) -> None:
-    """Sample the set of one guidance scale, with the classes and counts of image set `train`.
-
-    Image k depends on the seed and k alone, so a longer set begins with the images of a shorter
-    one, and equal k have equal noise at every guidance scale.
+    Image k depends on the seed and k alone on one kind of machine, so a longer set begins with the
+    images of a shorter one, and equal k have equal noise at every setting. Killed, it goes on
+    behind the last batch that was written.
 
     Raises:
-        GeneratorError: the pipeline is missing or changed, or was not made for these prompts.
-        ParamsError: the size does not suit diffusers.
-        DataError: `train` is missing.
-        WorkError: another process is still making the set.
+        SynthgapError: what is needed is missing or changed, too much is dropped, or another
+            command is still making the set.
     """
-    from synthgap.generation.machine import torch_threads
-
-    _check_size(params.synthesize)
-    train = ImageSet.read(artifacts.image_set("train"))
-    generator = Provenance.read(artifacts)
-    wanted = _Set(
-        params=params,
-        guidance_scale=guidance_scale,
-        generator=generator,
-        pipeline=locate(generator, artifacts),
-        classes=train.classes,
-        pictures=plan(params, train.classes, train.labels),
-    )
-    output = artifacts.image_set(artifacts.synthetic(guidance_scale))
-    with (
-        hold(artifacts.work, _identity(wanted, train), output, timeout_s=LOCK_TIMEOUT_S) as work,
-        torch_threads(params.synthesize.threads),
-    ):
+    plan = planned_set(params, artifacts, image_set)
+    output = artifacts.image_set(image_set)
+    if not is_main():
+        digest = content_digest(plan.identity)
+        _help(plan, Work(artifacts.work / digest, output, digest, plan.identity))
+        return
+    with hold(artifacts.work, plan.identity, output, timeout_s=LOCK_TIMEOUT_S) as work:
         if work.finished:
             return
         started = time.time()
-        making = wanted.making(work.folder)
-        batch = params.synthesize.compute_batch
-        make_missing(making, lambda: _sampler(wanted), batch=batch)
-        finished = assemble(making, _facts(wanted), wanted.about)
-        times = {"name": output.name, "start": started, "end": time.time()}
-        write_json(artifacts.times / "sampling" / f"{artifacts.recipe}-{output.name}.json", times)
-        work.publish(finished)
+        _tell_of_others(plan, work)
+        finished = work.folder / KEPT
+        if kept(artifacts.image_sets_kept / work.digest, finished):
+            work.publish(finished)
+        else:
+            _make(plan, work)
+        times = {"name": image_set, "start": started, "end": time.time()}
+        write_json(artifacts.times / "sampling" / f"{artifacts.recipe}-{image_set}.json", times)
 
 
-def plan(params: SynthesizeParams, classes: Sequence[str], labels: np.ndarray) -> list[Picture]:
-    """Every picture of the set, ordered by k: the i-th of class c is number i x num_classes + c."""
-    section = params.synthesize
-    counts = Counter(labels.tolist())
-    if section.per_class != "as_train":
-        counts = Counter(dict.fromkeys(range(len(classes)), section.per_class))
-    pictures = []
-    for index in range(max(counts.values(), default=0)):
-        for label, name in enumerate(classes):
-            if index < counts[label]:
-                number = index * len(classes) + label
-                pictures.append(
-                    Picture(
-                        label=label,
-                        class_name=name,
-                        prompt=fill(section.prompt, name),
-                        seed=derived_seed(params.seed, "synthesize", number),
-                        path=f"{name}/{index:05d}.png",
-                    )
-                )
-    return pictures
-
-
-def _identity(wanted: _Set, train: ImageSet) -> dict[str, Any]:
-    """All that determines the set's bytes; of `train` only classes and counts."""
-    params, threads = wanted.params, wanted.params.synthesize.threads
-    return {
-        "stage": "synthesize",
-        "generator": wanted.generator.sha256,
-        "classes": list(train.classes),
-        "counts": np.bincount(train.labels, minlength=len(train.classes)).tolist(),
-        "guidance_scale": wanted.guidance_scale,
-        "seed": params.seed,
-        "precision": params.runtime.precision,
-        "stored": [params.data.encoding, *wanted.making(Path()).stored_px],
-        "synthesize": section_dict(params.synthesize),
-        "environment": machine_of(params.runtime, threads),
-        "code": code_digest(),
-    }
-
-
-def _sampler(wanted: _Set) -> Sampler:
-    from synthgap.generation.opening import Request, sample
-
-    pipeline, settings = _opened(wanted), _settings(wanted)
-
-    def sampler(part: Sequence[Picture]) -> np.ndarray:
-        return sample(pipeline, [Request(one.prompt, one.seed) for one in part], settings)
-
-    return sampler
-
-
-def _opened(wanted: _Set) -> Pipeline:
-    from synthgap.generation.opening import open_pipeline
-    from synthgap.generation.progress import tell
-
-    pipeline = open_pipeline(wanted.pipeline, wanted.params.runtime)
-    prompts = list(dict.fromkeys(one.prompt for one in wanted.pictures))
-    place = "params.yaml, synthesize.prompt"
-    cut = check_prompts(pipeline.tokenizer, prompts, place=place)
-    if cut and wanted.generator.classes is not None:
-        raise GeneratorError(
-            f"{place}: {cut[0]!r} has more words than this generator was trained on; expected "
-            f"at most {pipeline.tokenizer.model_max_length - 2}, as in generator.denoiser.caption"
-        )
-    if cut:
-        tell(f"synthesize: the text encoder cuts {len(cut)} long prompts short, first {cut[0]!r}")
-    return pipeline
-
-
-def _settings(wanted: _Set) -> Settings:
-    from synthgap.generation.opening import Settings
-
-    section = wanted.params.synthesize
-    return Settings(
-        negative_prompt=section.negative_prompt,
-        guidance_scale=wanted.guidance_scale,
-        steps=section.steps,
-        width=section.width,
-        height=section.height,
-        batch=section.compute_batch,
+def _make(plan: Plan, work: Work) -> None:
+    """Sample with all workers, then put the set together; again where an image is damaged."""
+    for _ in range(ATTEMPTS):
+        workers = _workers(plan, work.folder)
+        tasks = [functools.partial(_sample, plan, work, leads=n == 0) for n in range(workers)]
+        run_all(tasks, workers=workers)
+        with _among_others(work, alone=True):
+            try:
+                work.publish(assemble(plan.making(work.folder), _facts(plan)))
+            except ReopenedError as damage:
+                name = plan.wanted.name
+                tell(f"synthesize {name}: {damage}; what follows is made again", voice())
+            else:
+                return
+    raise WorkError(
+        f"{work.folder}: images were damaged {ATTEMPTS} times after they were written; expected "
+        "them as they were, check the disk and rerun: sound ones are kept"
     )
 
 
-def _facts(wanted: _Set) -> dict[str, Any]:
+def _help(plan: Plan, work: Work) -> None:
+    """Sample beside the process that holds the work, or that will."""
+    with _among_others(work, alone=False):
+        if work.finished:  # the others were quicker
+            return
+    _sample(plan, work, leads=False)
+
+
+def _sample(plan: Plan, work: Work, *, leads: bool) -> None:
+    from synthgap.generation.machine import torch_threads
+
+    with _among_others(work, alone=False), torch_threads(plan.params.synthesize.threads):
+        work.folder.mkdir(parents=True, exist_ok=True)
+        _take_gpu(plan)
+        Crowd(plan.making(work.folder), plan.tools, leads).work()
+
+
+@contextmanager
+def _among_others(work: Work, *, alone: bool) -> Iterator[None]:
+    """Share the work folder with all who sample; `alone`: when they have left it."""
+    root = work.folder.parent
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / f"{work.digest}.crowd").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+
+
+def _workers(plan: Plan, folder: Path) -> int:
+    """How many processes are forked: on a CPU as many as there is work for, else none."""
+    from synthgap.generation.machine import device_of
+
+    if is_launched() or device_of(plan.params.runtime) != "cpu":
+        return 1
+    making = plan.making(folder)
+    first = planned(making, 0)
+    assert first is not None
+    num_open = sum(not part.closed for part in making.parts(first))
+    workers = max(1, min(plan.params.runtime.workers, num_open))
+    if workers > 1:
+        _import_early(plan)
+    return workers
+
+
+def _import_early(plan: Plan) -> None:
+    """Import before the fork what every child needs: it takes seconds, and nothing computes."""
+    from synthgap.generation.provenance import INDEX, pipeline_class
+
+    if (plan.folder / INDEX).is_file():
+        import diffusers
+
+        getattr(diffusers, pipeline_class(plan.folder), None)
+
+
+def _take_gpu(plan: Plan) -> None:
+    """Compute on a GPU of one's own where processes share a machine."""
+    import torch
+
+    from synthgap.generation.machine import device_of
+
+    if device_of(plan.params.runtime) == "cuda":
+        torch.cuda.set_device(own_gpu(torch.cuda.device_count()))
+
+
+def _tell_of_others(plan: Plan, work: Work) -> None:
+    """Name half-finished work on the same set that this one cannot go on with."""
+    place = plan.artifacts.image_set(plan.wanted.name)
+    mine = {"set": str(place), "generator": plan.generator.sha256}
+    for path in sorted(work.folder.parent.glob(f"*/{FOR}")):
+        other = read_json(path)
+        if other["set"] == mine["set"] and path.parent != work.folder:
+            changed = other["generator"] != mine["generator"]
+            tell(
+                f"synthesize {plan.wanted.name}: {path.parent} holds images of it made by "
+                f"{'another generator' if changed else 'other parameters or code'}; they are left "
+                "there for a rerun with that, delete the folder if there will be none",
+                voice(),
+            )
+    write_json(work.folder / FOR, mine)
+
+
+def _facts(plan: Plan) -> Facts:
+    """What the manifest tells beside the images."""
+    wanted, generator = plan.wanted, plan.generator
+    return Facts(
+        shared={
+            "scheme": plan.scheme,
+            "generator": generator.name,
+            "guidance_scale": wanted.guidance_scale,
+            "steps": wanted.steps,
+            "scheduler": plan.scheduler,
+            "generator_digest": generator.sha256,
+            "licence": generator.licence,
+        },
+        own=plan.own,
+        about=_about(plan),
+    )
+
+
+def _about(plan: Plan) -> dict[str, Any]:
+    wanted, judged = plan.wanted, plan.judged_by
     return {
+        "generator_real_labels": _real_labels(plan),
+        "generator": wanted.rival,
         "guidance_scale": wanted.guidance_scale,
-        "steps": wanted.params.synthesize.steps,
-        "scheduler": scheduler_name(wanted.pipeline),
-        "generator_digest": wanted.generator.sha256,
+        "scheme": plan.scheme,
+        "steps": wanted.steps,
+        "factor": wanted.factor,
+        "count": plan.params.synthesize.count,
+        "seed": plan.params.seed,
+        "made_with": dict(plan.story.shared),
+        "provenance": plan.generator.as_json(),
+        "spoken": {} if plan.writer is None else plan.writer.spoken,
+        "names_class": plan.writer is not None and plan.writer.names_class,
+        "prompts_digest": None if plan.writer is None else plan.writer.digest,
+        "encoding": plan.encoding.as_json(),
+        "filters": judged,
+        "environment": plan.environment,
     }
 
 
-def _check_size(section: Synthesize) -> None:
-    for name in ("width", "height"):
-        if getattr(section, name) % 8:
-            raise ParamsError(
-                f"params.yaml, synthesize.{name}: {getattr(section, name)}, expected a multiple "
-                "of 8 px"
-            )
+def _real_labels(plan: Plan) -> int | None:
+    """Real labels that decided about the images: the generator's or the judge's, if it judged."""
+    known = [plan.generator.real_labels]
+    if plan.judged_by["judge"] is not None:
+        known.append(plan.judged_by["judge_real_labels"])
+    if plan.nature.needs_images:
+        known.append(len(plan.train))
+    numbers = [one for one in known if one is not None]
+    return max(numbers) if len(numbers) == len(known) else None

@@ -11,7 +11,7 @@ from typing import Any
 from synthgap.artifacts import Artifacts, Log, hold, write_json
 from synthgap.data.image_set import ImageSet
 from synthgap.errors import GeneratorError, ParamsError
-from synthgap.generation.prompts import check_prompts, fill
+from synthgap.generation.prompts import check_prompts
 from synthgap.generation.provenance import Provenance, attested, locate
 from synthgap.generation.recording import (
     code_digest,
@@ -22,8 +22,9 @@ from synthgap.generation.recording import (
     told,
 )
 from synthgap.generation.resemblance import pixels_of, some_rows, unit
+from synthgap.generation.words import class_texts
 from synthgap.params.reading import section_dict
-from synthgap.params.sections import Data, Runtime, Teacher
+from synthgap.params.sections import Data, Prompts, Runtime, Teacher
 from synthgap.seeding import derived_seed
 
 LOCK_TIMEOUT_S = 3600.0
@@ -39,6 +40,7 @@ class TeacherParams:
     seed: int
     runtime: Runtime
     data: Data
+    prompts: Prompts
     teacher: Teacher
 
     @property
@@ -95,6 +97,7 @@ class _Lesson:
     ) -> None:
         self.params = params
         self.corpus = ImageSet.read(artifacts.image_set("corpus"))
+        self.texts = _texts(params, artifacts, self.corpus)
         self.pipeline = pipeline
         self.folder = folder
 
@@ -113,7 +116,7 @@ def _learn(lesson: _Lesson) -> Iterator[dict[str, float]]:
     seed = derived_seed(params.seed, "teacher")
     size = params.data.image_size
     tokenizer, text_tower = tower.open_text_tower(lesson.pipeline)
-    texts = _texts(params, lesson.corpus)
+    texts = lesson.texts
     if check_prompts(tokenizer, texts, place=params.place):
         raise GeneratorError(
             f"{params.place}: {settings.prompt!r} has more words than the generator was trained "
@@ -150,15 +153,15 @@ def _agreement(params: TeacherParams, artifacts: Artifacts, folder: Path) -> dic
         images = ImageSet.read(artifacts.image_set(name))
         rows = some_rows(len(images))
         if len(rows):
-            texts = unit(model.embed_texts(_texts(params, images)))
+            texts = unit(model.embed_texts(_texts(params, artifacts, images)))
             seen = model.embed_images(pixels_of(images, rows, params.data.image_size))
             nearest = (seen @ texts.T).argmax(axis=1)
             shares[name] = round(float((nearest == images.labels[rows]).mean()), 4)
     return shares
 
 
-def _texts(params: TeacherParams, images: ImageSet) -> list[str]:
-    return [fill(params.teacher.prompt, name) for name in images.classes]
+def _texts(params: TeacherParams, artifacts: Artifacts, images: ImageSet) -> list[str]:
+    return class_texts(params.teacher.prompt, params.prompts, images.classes, artifacts.root)
 
 
 def _generator(params: TeacherParams, artifacts: Artifacts) -> Provenance:
@@ -191,6 +194,7 @@ def _record(params: TeacherParams, artifacts: Artifacts, source: Provenance) -> 
         "image_size": params.data.image_size,
         "precision": params.runtime.precision,
         "teacher": section_dict(params.teacher),
+        "texts": _texts(params, artifacts, ImageSet.read(artifacts.image_set("train"))),
         "pinned" if params.teacher.pin else "generator": source.sha256,
     }
     return record(

@@ -58,9 +58,7 @@ def class_words(
     return words
 
 
-def class_texts(
-    template: str, prompts: Prompts, classes: Sequence[str], root: Path
-) -> list[str]:
+def class_texts(template: str, prompts: Prompts, classes: Sequence[str], root: Path) -> list[str]:
     """The template filled with each class's words, in the order of `classes`.
 
     Raises:

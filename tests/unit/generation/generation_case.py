@@ -20,8 +20,10 @@ from synthgap.params.sections import (
     Autoencoder,
     Data,
     Denoiser,
+    Filters,
     Generator,
     Oracle,
+    Prompts,
     Runtime,
     Splits,
     Synthesize,
@@ -32,6 +34,7 @@ CLASSES = ("0", "snow_leopard")
 COUNTS = {"corpus": (5, 4), "train": (4, 3)}
 RUNTIME = Runtime(1, 1, 1, False, "cpu", "fp32", False, 1, None)
 DATA = Data("tiny", 8, "png", Splits(4, 4, 1, "rest"))
+PROMPTS = Prompts("a {class}", None, None, None, None, None)
 GENERATOR = GeneratorParams(
     seed=3,
     runtime=RUNTIME,
@@ -39,22 +42,43 @@ GENERATOR = GeneratorParams(
     generator=Generator(
         kind="train",
         pin=None,
+        licence=None,
+        min_confidence=None,
         threads=1,
         checkpoint_every_steps=20,
         autoencoder=Autoencoder((8, 8), 4, 5, 4, 1e-3, 1e-3),
-        denoiser=Denoiser((8, 16), 8, 60, 4, 1e-3, "a {class}", 0.1, 0.9),
+        denoiser=Denoiser((8, 16), 8, 60, 4, 1e-3, ("a {class}",), 0.1, 0.9),
     ),
+    prompts=PROMPTS,
 )
 SYNTHESIZE = SynthesizeParams(
     seed=3,
     runtime=RUNTIME,
     data=DATA,
-    synthesize=Synthesize("a {class}", "", "as_train", 2, 8, 8, 2, 1),
+    prompts=PROMPTS,
+    synthesize=Synthesize(
+        scheme="template",
+        negative_prompt="",
+        count="as_train",
+        steps=2,
+        scheduler=None,
+        width=8,
+        height=8,
+        compute_batch=2,
+        decode_batch=2,
+        format="png",
+        quality=90,
+        shard_above=1000,
+        max_candidates=10.0,
+        filters=Filters(None, None, drop_near_duplicates=False, safety=False),
+        threads=1,
+    ),
 )
 TEACHER = TeacherParams(
     seed=3,
     runtime=RUNTIME,
     data=DATA,
+    prompts=PROMPTS,
     teacher=Teacher(
         kind="train",
         pin=None,
@@ -109,11 +133,13 @@ def train(artifacts: Artifacts, params: GeneratorParams = GENERATOR) -> None:
     make_generator(params, artifacts, silent)
 
 
-def sampled(artifacts: Artifacts, scale: float = 2.0, **changes) -> ImageSet:
-    """The set of one guidance scale, with `changes` to section synthesize."""
+def sampled(artifacts: Artifacts, name: str = "g2.0", **changes) -> ImageSet:
+    """The set of one name, with `changes` to section synthesize; `workers` fork."""
+    runtime = replace(RUNTIME, workers=changes.pop("workers", 1))
     section = replace(SYNTHESIZE.synthesize, **changes)
-    synthesize(replace(SYNTHESIZE, synthesize=section), artifacts, guidance_scale=scale)
-    return ImageSet.read(artifacts.image_set(artifacts.synthetic(scale)))
+    params = replace(SYNTHESIZE, synthesize=section, runtime=runtime)
+    synthesize(params, artifacts, image_set=name)
+    return ImageSet.read(artifacts.image_set(name))
 
 
 def taught(artifacts: Artifacts, log: Log = silent) -> None:

@@ -19,7 +19,7 @@ def loss_with(dropout, change):
         torch.manual_seed(0)
         parts = build_conditioned(settings, tokenizer, latent_channels=4, latent_size=4)
         latents = Latents(torch.randn(6, 4, 4, 4), torch.full((6, 4, 4, 4), 0.1))
-    captions = caption_tokens(tokenizer, ["a 0", "a 1"] * 3)
+    captions = caption_tokens(tokenizer, [["a 0"], ["a 1"]] * 3)
     change(captions)
     with torch.no_grad():
         return denoiser_loss(parts, latents, captions, settings, seed=1)(0).item()

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from generation_case import (
+    CLASSES,
     COUNTS,
     ORACLE,
     RUNTIME,
@@ -16,8 +17,9 @@ from synthgap.artifacts import read_json
 from synthgap.data.image_set import ImageSet
 from synthgap.errors import GeneratorError
 from synthgap.generation import opening
-from synthgap.generation.opening import Request, Settings, open_pipeline, sample
+from synthgap.generation.opening import open_pipeline, open_sampler
 from synthgap.generation.provenance import Provenance, locate
+from synthgap.generation.requests import Request, Settings
 from synthgap.generation.resemblance import resemblance
 from synthgap.models.clip import open_clip_model
 from synthgap.params.sections import Pin
@@ -87,45 +89,51 @@ def test_only_the_unet_learns(made, pipeline):
     assert {name.partition(".")[0] for name in set(learned) - set(old)} == {"class_embedding"}
 
 
-def test_an_image_depends_on_its_own_seed_and_prompt_alone(pipeline):
-    settings = Settings("", 2.0, 2, 8, 8, 4, noise_level=0)
+def sampler_of(made, noise_level):
+    settings = Settings("", 2.0, 2, None, None, None, 4, 4, noise_level=noise_level)
+    return open_sampler(made.stage("oracle"), settings, RUNTIME, classes=CLASSES, prompts=())
+
+
+def test_an_image_depends_on_its_own_seed_and_prompt_alone(made):
+    sampler = sampler_of(made, 0)
     one, other, *_ = shown(2)
-    requests = [Request("", seed, image) for seed in (5, 6) for image in (one, other)]
-    together = sample(pipeline, requests, settings)
-    turned = sample(pipeline, requests[::-1], settings)
-    alone = sample(pipeline, requests[1:2], settings)
+    requests = [Request(seed, image=image) for seed in (5, 6) for image in (one, other)]
+    together, turned, alone = (
+        sampler(several).pixels for several in (requests, requests[::-1], requests[1:2])
+    )
     assert np.array_equal(together, turned[::-1])
     assert np.array_equal(together[1:2], alone)
     assert len(np.unique(together, axis=0)) == 4
 
 
-def test_noise_on_the_embedding_is_the_images_own(pipeline):
-    requests = [Request("", 5, image) for image in shown(2)]
-    clear, noisy = (
-        sample(pipeline, requests, Settings("", 2.0, 2, 8, 8, 4, noise_level=level))
-        for level in (0, 900)
-    )
+def test_noise_on_the_embedding_is_the_images_own(made):
+    requests = [Request(5, image=image) for image in shown(2)]
+    clear, noisy = (sampler_of(made, level)(requests).pixels for level in (0, 900))
     assert not np.array_equal(clear, noisy)
-    settings = Settings("", 2.0, 2, 8, 8, 4, noise_level=900)
-    assert np.array_equal(noisy[1:], sample(pipeline, requests[1:], settings))
+    assert np.array_equal(noisy[1:], sampler_of(made, 900)(requests[1:]).pixels)
 
 
 def test_an_interrupted_run_ends_with_the_same_bytes(made, learned, tmp_path, monkeypatch, capfd):
     artifacts = with_teacher(learned, tmp_path)
-    real, calls = opening.sample, []
+    real, calls = opening.open_sampler, []
 
-    def third_call_fails(*args):
-        calls.append(args)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return real(*args)
+    def third_call_fails(*args, **others):
+        sampler = real(*args, **others)
 
-    monkeypatch.setattr(opening, "sample", third_call_fails)
+        def counted(requests):
+            calls.append(requests)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            return sampler(requests)
+
+        return counted
+
+    monkeypatch.setattr(opening, "open_sampler", third_call_fails)
     with pytest.raises(KeyboardInterrupt):
         prompted(artifacts)
     assert not artifacts.image_set("oracle").exists()
     assert not artifacts.stage("oracle").exists()
-    monkeypatch.setattr(opening, "sample", real)
+    monkeypatch.setattr(opening, "open_sampler", real)
     told = []
     prompted(artifacts, log=lambda digest, event: told.append(event))
     assert "4 of 7 images are there from before" in capfd.readouterr().err

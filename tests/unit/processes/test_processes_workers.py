@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from synthgap.errors import DataError, SynthgapError, TrainingError
-from synthgap.experiments.workers import run_all
+from synthgap.processes.workers import run_all
 
 
 def touch(path):

@@ -1,4 +1,4 @@
-"""Several processes for one training: `accelerate launch` starts the stage again in each."""
+"""Several processes for one stage: `accelerate launch` starts it again in each."""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ from pathlib import Path
 from synthgap.params.sections import Runtime
 
 TOLD = "SYNTHGAP_TOLD"  # names the file for the one line that a failing process leaves
+BY_HAND = "TORCHELASTIC_RUN_ID"  # set by `accelerate launch` and torchrun in what they start
 
 
 def is_launched() -> bool:
-    """Whether this process is one of several that `launch` started."""
-    return TOLD in os.environ
+    """Whether this is one of several processes, started by `launch` or by hand (over nodes)."""
+    return TOLD in os.environ or BY_HAND in os.environ
 
 
 def is_main() -> bool:
     """Whether this process is alone, or the first of several."""
     return not is_launched() or os.environ.get("RANK", "0") == "0"
+
+
+def own_gpu(count: int) -> int:
+    """Which of this machine's `count` GPUs this process computes on."""
+    return int(os.environ.get("LOCAL_RANK", "0")) % count if is_launched() else 0
 
 
 def launch(command: Sequence[str], runtime: Runtime) -> int:
@@ -53,7 +59,7 @@ def launch(command: Sequence[str], runtime: Runtime) -> int:
 
 def tell(line: str) -> None:
     """Say one line on stderr; of several processes the first to fail says it, through `launch`."""
-    if not is_launched():
+    if TOLD not in os.environ:
         sys.stderr.write(line)
         return
     try:

@@ -1,4 +1,4 @@
-"""Make the runs of a cell, several at a time, each in a forked process with its own threads.
+"""Run tasks several at a time, each in a forked process with its own threads.
 
 Forked, because importing torch and timm costs seconds and a fork costs none; the parent computes
 nothing, so that its children start with fresh thread pools.
@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 
 from synthgap.errors import SynthgapError, TrainingError
-from synthgap.training.launching import die_with_parent
+from synthgap.processes.launching import die_with_parent
 
 TOLD, CRASH = 3, 4
 Task = Callable[[], None]
@@ -84,6 +84,6 @@ def _check(process: ForkProcess, ear: Connection) -> None:
         raise ear.recv()
     raise TrainingError(
         f"a run's process {process.pid} ended with {process.exitcode}; expected 0: if it was "
-        "killed for memory, lower runtime.workers or training.batch_size; finished epochs are "
-        "kept, rerun to go on"
+        "killed for memory, lower runtime.workers or the batch size; finished work is kept, rerun "
+        "to go on"
     )
