@@ -2,7 +2,8 @@
 
 from synthgap import stage
 from synthgap.artifacts import Artifacts, Log
-from synthgap.experiments.reduce import ReduceParams, baselines
+from synthgap.experiments.baselines import baselines
+from synthgap.experiments.reduce import ReduceParams
 
 
 def main(params: ReduceParams, artifacts: Artifacts, log: Log, denominator: int) -> None:

@@ -22,6 +22,7 @@ RECORDERS = {
     "experiments/layers.py": "counts the images that the comparison and the probes' scores are of",
     "experiments/cell.py": "writes one row an image of the test set",
     "experiments/running.py": "means and predictions over the last epochs, which the papers report",
+    "experiments/probing.py": "scores finished probes, which val or held-out train images chose",
     "tracking/runs.py": "names the context of a run's image sets",
     "tracking/sweeps.py": "shows each child's score beside its parent, in the order of depths",
     "validation/rules.py": "images only, for the leakage check",

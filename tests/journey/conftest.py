@@ -21,6 +21,7 @@ TINY: dict[str, Any] = {
         "autoencoder": {"steps": 60},
         "denoiser": {"steps": 60},
     },
+    "rivals": {"dit": {"checkpoint_every_steps": 2, "transformer": {"steps": 6, "layers": 1}}},
     "synthesize": {"steps": 3},
     "student": {"options": {"channels": [8, 8, 16, 16], "stem_width": 8}},
     "training": {
@@ -40,6 +41,7 @@ TINY: dict[str, Any] = {
     "stylise": {"steps": 4, "num_pictures": 4},
     "ablate": {"seeds": [0]},
     "layers": {"seeds": [0, 1]},
+    "clone": {"seeds": [0], "curve_sets": ["dit-g2.0"], "curve_shares": [0.5]},
     "summarise": {"resamples": 100},
     "validate": {
         "max_memorised_share": 1.0,
@@ -50,7 +52,8 @@ TINY: dict[str, Any] = {
         "max_channel_std_ratio": 1000.0,
     },
     "grid": {
-        "guidance_scales": [2.0],
+        "synthetic_sets": ["g2.0", "dit-g2.0"],
+        "clones": ["train", "dit-g2.0"],
         "sets": ["train", "corpus", "g2.0"],
         "depths": [2],
         "control_depths": [2],

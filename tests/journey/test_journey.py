@@ -57,7 +57,7 @@ def test_a_second_repro_does_nothing(clone):
 
 def test_a_second_clone_gives_the_same_digests(clone, clone_into, tmp_path):
     second = clone_into(tmp_path)
-    second.dvc("repro", "synthesize@digits-2.0")
+    second.dvc("repro", "synthesize@digits-g2.0")
     shutil.copytree(clone.root / "artifacts/validate", second.root / "artifacts/validate")
     second.dvc("repro", "-s", "train@digits-g2.0")  # alone: what it reads is the same
     theirs = second.locked()
@@ -95,12 +95,14 @@ def test_mirror_restores_a_lost_store_without_doubles(clone):
 
 def test_one_more_depth_fraction_and_scale_run_one_new_thing_each(clone):
     sets = ["train", "corpus", "g2.0", "g4.0"]
-    more = {"depths": [2, 3], "fractions": [1, 4, 8], "guidance_scales": [2.0, 4.0]}
-    clone.set_params({"grid": {**more, "sets": sets}})
+    more = {"depths": [2, 3], "fractions": [1, 4, 8]}
+    synthetic = ["g2.0", "dit-g2.0", "g4.0"]
+    clone.set_params({"grid": {**more, "sets": sets, "synthetic_sets": synthetic}})
     done = clone.dvc("repro")
     depth = {"transfer@digits-3", "register@digits"}
     fraction = {"reduce@digits-8-4", "baselines@digits-8"}
-    scale = {"synthesize@digits-4.0", "validate@digits", "train@digits-g4.0"}
+    judged = {"fidelity@digits", "validate@digits"}
+    scale = {"synthesize@digits-g4.0", *judged, "train@digits-g4.0"}
     assert set(ran(done)) == {*depth, *fraction, *scale, "summarise@digits", "report"}
     assert (clone.root / "artifacts/register/digits/resnet10t-synthetic/n3").is_dir()
 

@@ -15,15 +15,23 @@ CIFAR = {
         "image_size": 16,
         "splits": {"corpus": 12, "train": 12, "val": 4, "test": "official"},
     },
-    "generator": {"denoiser": {"caption": "a photo of a {class}"}},
-    "synthesize": {"prompt": "a photo of a {class}"},
+    "generator": {"denoiser": {"captions": ["a photo of a {class}", "{class}"]}},
+    "prompts": {"templates": None, "classes": None, "backgrounds": None},
+    "synthesize": {"scheme": "name"},
     "teacher": {"prompt": "a photo of a {class}"},
     "validate": {"max_real_copy_share": 0.01},
-    "grid": {"guidance_scales": [2.0], "sets": ["train", "g2.0"], "ablations": ["normalisation"]},
+    "grid": {
+        "synthetic_sets": ["g2.0"],
+        "sets": ["train", "g2.0"],
+        "clones": ["g2.0"],
+        "ablations": ["normalisation"],
+    },
+    "clone": {"curve_sets": ["g2.0"]},
 }
 STAGES = [
-    ("ingest", ""), ("generator", ""), ("synthesize", "-2.0"), ("validate", ""),
-    ("train", "-train"), ("train", "-g2.0"),
+    ("ingest", ""), ("judge", ""), ("generator", ""), ("rivals", "-dit"), ("teacher", ""),
+    ("synthesize", "-g2.0"), ("fidelity", ""), ("validate", ""),
+    ("train", "-train"), ("train", "-g2.0"), ("clone", "-g2.0"),
 ]  # fmt: skip
 
 

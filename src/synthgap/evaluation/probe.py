@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synthgap.errors import DataError
+from synthgap.evaluation.logistic import Logistic, fit_logistic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 STRENGTHS = (1.0, 10.0, 100.0, 1000.0)  # C of features whose mean squared norm is 1
-MAX_ITERATIONS = 5000
 HELD_OUT = 5  # without images to choose by, every fifth image of each class is held out
 
 
@@ -35,7 +35,7 @@ class Probe:
 
     strength: float
     basis: _Basis
-    model: Any
+    model: Logistic
 
     def top1(self, examples: Examples) -> float:
         """Accuracy in percent.
@@ -45,8 +45,11 @@ class Probe:
         """
         if not len(examples.labels):
             raise DataError("a probe was given no images to score; expected at least one")
-        found = self.model.predict(self.basis(examples.features))
-        return 100 * float((found == examples.labels).mean())
+        return 100 * float((self.predict(examples.features) == examples.labels).mean())
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """The likeliest label of each image, (num_images,), from (num_images, num_features)."""
+        return self.model.predict(self.basis(features))
 
 
 def fit_probe(
@@ -92,18 +95,14 @@ class _Basis:
 
 
 def _fitted(learned: Examples, strengths: Sequence[float]) -> list[Probe]:
-    from sklearn.linear_model import LogisticRegression
-
     basis = _Basis.of(learned.features)
     rows = basis(learned.features)
-    return [
-        Probe(
-            strength,
-            basis,
-            LogisticRegression(C=strength, max_iter=MAX_ITERATIONS).fit(rows, learned.labels),
-        )
-        for strength in strengths
-    ]
+    probes: list[Probe] = []
+    for strength in strengths:
+        start = probes[-1].model if probes else None
+        model = fit_logistic(rows, learned.labels, strength=strength, start=start)
+        probes.append(Probe(strength, basis, model))
+    return probes
 
 
 def _every_fifth(labels: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Literal, get_args
 
 from synthgap.artifacts import Artifacts, Log
 from synthgap.errors import ParamsError
@@ -19,18 +18,17 @@ from synthgap.experiments.plan import Donor, Plan, Settings, donor_seed
 from synthgap.experiments.sources import MIXED, ORACLE, REAL, Source, mixed, open_source, stylised
 from synthgap.experiments.subsets import subset
 from synthgap.experiments.views import device_of, donor_view, one_thread
-from synthgap.params.sections import Ablate, Teacher, Training
+from synthgap.params.sections import Ablate, Prompts, Teacher, Training
 from synthgap.params.students import Subset
 from synthgap.seeding import derived_seed
 from synthgap.training.order import Mixture
-
-Policy = Literal["none", "autoaugment", "pytorch", "augmix", "pixmix", "dino"]
 
 
 @dataclass(frozen=True)
 class AblateParams(Settings):
     """The sections that stage `ablate` reads; of `teacher`, how it is asked."""
 
+    prompts: Prompts
     teacher: Teacher
     ablate: Ablate
 
@@ -119,10 +117,15 @@ def _normalisation(table: _Table) -> list[Plan]:
 
 
 def _augmentation(table: _Table) -> list[Plan]:
-    """Table 2: every policy but the one that the cells of stage `train` have."""
-    base = table.params.training
-    others = [name for name in get_args(Policy) if name != base.augmentation]
-    variants = {name: replace(base, augmentation=name) for name in others}
+    """Table 2: the policies asked for, but the one that the cells of stage `train` have."""
+    base, asked = table.params.training, table.params.ablate.policies
+    others = [name for name in asked if name != base.augmentation]
+    if not others:
+        raise ParamsError(
+            f"params.yaml, ablate.policies: {list(asked)}, expected one other than "
+            f"training.augmentation ({base.augmentation})"
+        )
+    variants: dict[str, Training] = {name: replace(base, augmentation=name) for name in others}
     return table.varied([REAL, table.synthetic], variants)
 
 
@@ -140,9 +143,9 @@ def _oracle(table: _Table) -> list[Plan]:
 def _supervision(table: _Table) -> list[Plan]:
     """Table 5: a teacher's embeddings of the synthetic images, alone and beside the labels."""
     base, source = table.params.training, table.open(table.synthetic)
-    teachers = Teachers(
-        table.artifacts, table.params.teacher.prompt, device_of(table.params.runtime)
-    )
+    asked = table.params
+    device = device_of(asked.runtime)
+    teachers = Teachers(table.artifacts, asked.teacher.prompt, asked.prompts, device)
     teaching = teachers.teaching(source)
     variants = {
         "embeddings": replace(base, supervision="embeddings"),
@@ -164,7 +167,7 @@ def _sources(table: _Table) -> list[Plan]:
         for plan in table.plans(both, f"{MIXED} {share}"):
             whole = replace(plan, mixture=_mixture(table, share, real, synthetic, plan.seed))
             plans += [whole, _tail(table, whole)]
-    for kind in get_args(Subset):
+    for kind in table.params.ablate.subsets:
         plans += [_labelled_share(table, kind, plan) for plan in table.plans(real, kind)]
     return plans
 

@@ -24,14 +24,14 @@ from synthgap.data import ImageSet
 from synthgap.experiments.crew import accelerator_of, held
 from synthgap.experiments.pictures import save_samples
 from synthgap.experiments.plan import Plan, Settings
-from synthgap.experiments.running import Bench, lesson_of, make, results
+from synthgap.experiments.running import Bench, Prober, lesson_of, make, results
 from synthgap.experiments.sources import REAL, Source, open_scored
-from synthgap.experiments.workers import run_all
 from synthgap.models.build import build_student
 from synthgap.models.start import start_file
 from synthgap.models.units import num_parameters, units_of
+from synthgap.processes.launching import is_launched, is_main
+from synthgap.processes.workers import run_all
 from synthgap.training.labelled import Labelled, Normalisation
-from synthgap.training.launching import is_launched, is_main
 
 LOCK_TIMEOUT_S = 3600.0
 CODE = ("training", "models", "experiments", "data")
@@ -46,6 +46,7 @@ class Cell:
     section: Mapping[str, Any]  # {name: content} of the stage's own section of params.yaml
     plans: list[Plan]
     keep_weights: bool = False
+    prober: Prober | None = None  # of every finished student
 
 
 def make_cell(cell: Cell, settings: Settings, artifacts: Artifacts, log: Log) -> None:
@@ -97,6 +98,7 @@ def _bench(cell: Cell, settings: Settings, artifacts: Artifacts, log: Log) -> Be
         log=log if is_main() else silent,
         keep_weights=cell.keep_weights,
         real=_real_statistics(cell, settings, artifacts),
+        prober=cell.prober,
     )
 
 
@@ -128,7 +130,15 @@ def _identity(cell: Cell, settings: Settings, recipe: str) -> dict[str, Any]:
             "processes": settings.runtime.processes,
         },
         "code": content_digest({name: _code_digest(name) for name in CODE}),
+        **_probing(cell.prober),
     }
+
+
+def _probing(prober: Prober | None) -> dict[str, Any]:
+    """What a run depends on only where its student is probed."""
+    if prober is None:
+        return {}
+    return {"probe": {**prober.about, "code": _code_digest("evaluation")}}
 
 
 def stored_size(plans: list[Plan]) -> int:
@@ -141,7 +151,8 @@ def _inputs(
 ) -> dict[str, str]:
     """Digest of everything that the runs read, by its path."""
     inputs = {}
-    for source in (*(plan.source for plan in cell.plans), *scored.values()):
+    probed_by = [cell.prober.source] if cell.prober else []
+    for source in (*(plan.source for plan in cell.plans), *scored.values(), *probed_by):
         for part in source.parts:
             path = artifacts.image_set(part.name).relative_to(artifacts.root)
             inputs[path.as_posix()] = part.images.digest
@@ -190,6 +201,7 @@ def _write_predictions(plans: list[Plan], bench: Bench, path: Path) -> None:
     for plan in plans:
         with np.load(bench.run_folder(plan) / "predictions.npz") as kept:
             prediction, confidence, last = kept["prediction"], kept["confidence"], kept["all"]
+            probe = kept.get("probe", [None] * len(test))
         columns = {
             "run": [plan.digest(bench.identity)] * len(test),
             "seed": [plan.seed] * len(test),
@@ -198,6 +210,7 @@ def _write_predictions(plans: list[Plan], bench: Bench, path: Path) -> None:
             "prediction": prediction,
             "confidence": confidence,
             "correct": (last == test.labels).mean(axis=0),
+            "probe": pa.array(probe, pa.int64()),
         }
         tables.append(pa.table(columns))
     pq.write_table(pa.concat_tables(tables), path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from synthgap.artifacts import Work, hold
 from synthgap.errors import ParamsError
 from synthgap.params.sections import Runtime
-from synthgap.training.launching import is_launched, is_main
+from synthgap.processes.launching import is_launched, is_main
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -17,8 +17,9 @@ from synthgap.artifacts import (
 )
 from synthgap.experiments.plan import Teaching
 from synthgap.experiments.sources import Source
-from synthgap.generation.prompts import fill
+from synthgap.generation.words import class_texts
 from synthgap.models.clip import open_clip_model, teacher_folder
+from synthgap.params.sections import Prompts
 
 if TYPE_CHECKING:
     import torch
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
 class Teachers:
     """The teacher that stage `teacher` has kept; it is opened when first asked.
 
-    `prompt` turns a class name into a text, in place of `{class}`.
+    `prompt` turns a class into a text, with its words from `prompts` in their places.
     """
 
     artifacts: Artifacts
     prompt: str
+    prompts: Prompts
     device: torch.device
 
     @cached_property
@@ -54,7 +56,8 @@ class Teachers:
         Raises:
             SynthgapError: the teacher is missing or damaged.
         """
-        texts = [fill(self.prompt, name) for name in source.images.classes]
+        root = self.artifacts.root
+        texts = class_texts(self.prompt, self.prompts, source.images.classes, root)
         return Teaching(
             embeddings=self._embeddings(source),
             anchors=self._model.embed_texts(texts),

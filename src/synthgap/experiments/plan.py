@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 
 from synthgap.artifacts import Artifacts, content_digest
-from synthgap.experiments.sources import Source
+from synthgap.experiments.sources import STYLISED, Source
 from synthgap.models.checkpoint import load_weights
-from synthgap.params.sections import Data, Runtime, Student, Train, Training
+from synthgap.params.sections import Data, Runtime, SetName, Student, Train, Training
 from synthgap.training.order import Mixture
 
 
@@ -77,8 +77,9 @@ def donor_seed(seeds: tuple[int, ...], seed: int) -> int:
 
 
 def scale_of(set_name: str) -> float | None:
-    """The guidance scale in the name of a synthetic set or of one made from it, else None."""
-    return float(set_name[1:].partition("-")[0]) if set_name.startswith("g") else None
+    """The guidance scale in the name of a synthetic set or of one stylised from it, else None."""
+    named = SetName.parse(set_name.removesuffix(STYLISED))
+    return named.guidance_scale if named else None
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Plan:
     direction: str | None = None
     arm: str | None = None
     denominator: int = 1
+    share: float | None = None  # of a synthetic or real set, where that is no 1/denominator
     indices: np.ndarray | None = None  # (num_images,) of the source; None is all of it
     steps_per_epoch: int | None = None
     guidance_scale: float | None = None
@@ -137,8 +139,9 @@ class Plan:
             "ablation": self.ablation,
             "variant": self.variant,
             "depth": self._recorded_depth(),
-            "fraction": 1 / self.denominator,
+            "fraction": 1 / self.denominator if self.share is None else self.share,
             "guidance_scale": self.guidance_scale,
+            **self.source.setting,
             "seed": self.seed,
             "num_images": self.num_images,
             "real_labels": {

@@ -1,4 +1,4 @@
-"""Fewer real labels (MtG Fig. 3): with a frozen synthetic prefix, fine-tuned, and from scratch."""
+"""Fewer real labels over a frozen synthetic prefix (MtG Fig. 3); the other arms: `baselines`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from synthgap.experiments.plan import Donor, Plan, Settings, donor_seed
 from synthgap.experiments.sources import REAL, Source, open_source
 from synthgap.experiments.subsets import subset
 from synthgap.experiments.views import donor_view
-from synthgap.models.build import build_student
-from synthgap.models.units import units_of
 from synthgap.params.sections import Reduce
 from synthgap.seeding import derived_seed
 
@@ -35,28 +33,16 @@ def reduce(
     Raises:
         SynthgapError: a donor is missing, or a training cannot go on.
     """
-    share = _Share.open(params, artifacts, denominator)
+    share = Share.open(params, artifacts, denominator)
     plans = [share.plan("freeze", depth, seed) for seed in params.reduce.seeds]
     cell = Cell("reduce", (denominator, depth), {"reduce": asdict(params.reduce)}, plans)
     make_cell(cell, params, artifacts, log)
 
 
-def baselines(params: ReduceParams, artifacts: Artifacts, log: Log, *, denominator: int) -> None:
-    """Learn everything from 1/denominator of the real labels: from scratch, and fine-tuned.
-
-    Raises:
-        SynthgapError: a donor is missing, or a training cannot go on.
-    """
-    share = _Share.open(params, artifacts, denominator)
-    probe = build_student(params.student.at_random(), len(share.source.images.classes), seed=0)
-    arms: list[tuple[Mode, int]] = [("scratch", 0), ("finetune", len(units_of(probe)))]
-    plans = [share.plan(mode, depth, seed) for mode, depth in arms for seed in params.reduce.seeds]
-    cell = Cell("baselines", (denominator,), {"reduce": asdict(params.reduce)}, plans)
-    make_cell(cell, params, artifacts, log)
-
-
 @dataclass(frozen=True)
-class _Share:
+class Share:
+    """1/denominator of the real labels, and the runs on them."""
+
     params: ReduceParams
     artifacts: Artifacts
     source: Source
@@ -64,6 +50,11 @@ class _Share:
 
     @classmethod
     def open(cls, params: ReduceParams, artifacts: Artifacts, denominator: int) -> Self:
+        """Read the real set.
+
+        Raises:
+            SynthgapError: it is missing, or the gate has no good word for it.
+        """
         source = open_source(artifacts, REAL, params.data.image_size)
         return cls(params, artifacts, source, denominator)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -22,10 +22,10 @@ from synthgap.models.checkpoint import load_weights, save
 from synthgap.models.cut import copy_prefix, graft
 from synthgap.models.taught import TaughtStudent
 from synthgap.params.sections import Training
+from synthgap.processes.launching import is_main
 from synthgap.seeding import derived_seed
 from synthgap.training.augmentation import mixing_pictures
 from synthgap.training.labelled import Labelled, Normalisation
-from synthgap.training.launching import is_main
 from synthgap.training.lesson import Lesson
 from synthgap.training.loop import fit
 from synthgap.training.resume import Epoch, Keeper
@@ -33,6 +33,35 @@ from synthgap.training.resume import Epoch, Keeper
 RESULT = "result.json"
 STATE = "state.pt"
 STUDENT = "student"
+PROBE = "probe/top1"
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What a linear probe of a student's features is right on."""
+
+    strength: float  # C, as chosen
+    top1: float  # percent of the test images
+    predictions: np.ndarray  # (num_test_images,) int64
+
+
+class Prober(Protocol):
+    """Looks at finished students; it learns from real images."""
+
+    @property
+    def source(self) -> Source:
+        """The set of these images."""
+
+    @property
+    def num_labels(self) -> int:
+        """How many real labels it learns from."""
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What determines it, besides the student."""
+
+    def __call__(self, model: nn.Module, lesson: Lesson) -> Probed:
+        """Look at one student that has learned `lesson`."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +77,7 @@ class Bench:
     log: Log
     keep_weights: bool
     real: Normalisation | None = None  # statistics of the real training set, where wanted
+    prober: Prober | None = None
 
     def training_of(self, plan: Plan) -> Training:
         """The run's own settings, or those of params.yaml."""
@@ -72,17 +102,10 @@ def make(plan: Plan, bench: Bench) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     lesson = lesson_of(plan, bench)
     record = _record(plan, bench, lesson)
-    bench.log(
-        record["digest"],
-        {
-            "event": "start",
-            "run": record,
-            "inputs": bench.inputs,
-            "params": bench.identity["params"],
-        },
-    )
+    start = {"run": record, "inputs": bench.inputs, "params": bench.identity["params"]}
+    bench.log(record["digest"], {"event": "start", **start})
     try:
-        model, epochs = _train(plan, bench, lesson, record["digest"])
+        model, epochs, probed = _train(plan, bench, lesson, record["digest"])
     except BaseException:
         bench.log(record["digest"], {"event": "end", "status": "FAILED"})
         raise
@@ -91,11 +114,13 @@ def make(plan: Plan, bench: Bench) -> None:
         return
     if bench.keep_weights:
         _keep_student(folder, model, plan, bench, record)
-    _keep_predictions(folder, epochs, lesson.training.last_epochs)
-    finished = {**record, "epochs": [{"epoch": e.number, **e.metrics} for e in epochs]}
-    finished["last"] = last_epochs(epochs, lesson.training.last_epochs)
-    write_json(folder / RESULT, finished)
-    sys.stdout.write(f"{lesson.name}: {_told(finished['last'])}, {time.time() - started:.1f} s\n")
+    _keep_predictions(folder, epochs, lesson.training.last_epochs, probed)
+    last = last_epochs(epochs, lesson.training.last_epochs)
+    every = [{"epoch": epoch.number, **epoch.metrics} for epoch in epochs]
+    strength = probed.strength if probed else None
+    numbers = {"epochs": every, "last": last, "probe_strength": strength}
+    write_json(folder / RESULT, {**record, **numbers})
+    sys.stdout.write(f"{lesson.name}: {_told(last)}, {time.time() - started:.1f} s\n")
     sys.stdout.flush()
     (folder / STATE).unlink(missing_ok=True)
 
@@ -149,17 +174,24 @@ def student_of(plan: Plan, bench: Bench) -> nn.Module:
 
 
 def last_epochs(epochs: list[Epoch], count: int) -> dict[str, dict[str, float | int | str]]:
-    """Mean and population std of every metric over the last epochs of one run (MtG 2.1)."""
-    last = epochs[-count:]
-    names = [name for name in last[-1].metrics if "/" in name]
+    """Mean and population std of every metric over the last epochs of one run (MtG 2.1).
+
+    What was measured after the last epoch alone, a probe, has no spread.
+    """
+    last = [epoch.metrics for epoch in epochs[-count:]]
+    values = {
+        name: [metrics[name] for metrics in last if name in metrics]
+        for name in last[-1]
+        if "/" in name
+    }
     return {
         name: {
-            "mean": float(np.mean([epoch.metrics[name] for epoch in last])),
-            "std": float(np.std([epoch.metrics[name] for epoch in last])),
-            "n": len(last),
+            "mean": float(np.mean(found)),
+            "std": float(np.std(found)),
+            "n": len(found),
             "over": "epochs",
         }
-        for name in names
+        for name, found in values.items()
     }
 
 
@@ -168,7 +200,10 @@ def results(plans: list[Plan], bench: Bench) -> list[dict[str, Any]]:
     return [cast("dict[str, Any]", read_json(bench.run_folder(plan) / RESULT)) for plan in plans]
 
 
-def _train(plan: Plan, bench: Bench, lesson: Lesson, digest: str) -> tuple[nn.Module, list[Epoch]]:
+def _train(
+    plan: Plan, bench: Bench, lesson: Lesson, digest: str
+) -> tuple[nn.Module, list[Epoch], Probed | None]:
+    """The student, its epochs, and what a probe said of it after the last one."""
     runtime = bench.settings.runtime
     accelerator = accelerator_of(runtime)
     rows = lesson.batch_size // accelerator.num_processes
@@ -178,11 +213,16 @@ def _train(plan: Plan, bench: Bench, lesson: Lesson, digest: str) -> tuple[nn.Mo
         runtime.checkpoint_every_epochs,
         runtime.checkpoint_every_steps,
     )
-    epochs = []
+    epochs: list[Epoch] = []
+    probed = None
     for epoch in fit(model, lesson, accelerator, keeper):
         epochs.append(epoch)
-        bench.log(digest, {"event": "epoch", "metrics": {"epoch": epoch.number, **epoch.metrics}})
-    return model, epochs
+        if bench.prober is not None and epoch.number == lesson.training.epochs and is_main():
+            probed = bench.prober(model, lesson)
+            epochs[-1] = replace(epoch, metrics={**epoch.metrics, PROBE: probed.top1})
+        metrics = {"epoch": epoch.number, **epochs[-1].metrics}
+        bench.log(digest, {"event": "epoch", "metrics": metrics})
+    return model, epochs, probed
 
 
 def _record(plan: Plan, bench: Bench, lesson: Lesson) -> dict[str, Any]:
@@ -192,6 +232,7 @@ def _record(plan: Plan, bench: Bench, lesson: Lesson) -> dict[str, Any]:
         **plan.coordinates(),
         "num_steps": lesson.num_steps * lesson.training.epochs,
         "peak_lr": lesson.schedule.peak_lr,
+        "probe_labels": bench.prober.num_labels if bench.prober else None,
     }
 
 
@@ -212,16 +253,20 @@ def _keep_student(
 
 
 def _told(last: Mapping[str, Mapping[str, Any]]) -> str:
-    shown = [name for name in ("train/top1", "val/top1", "test/top1") if name in last]
+    shown = [name for name in ("train/top1", "val/top1", "test/top1", PROBE) if name in last]
     return ", ".join(f"{name} {last[name]['mean']:.1f}" for name in shown)
 
 
-def _keep_predictions(folder: Path, epochs: list[Epoch], count: int) -> None:
+def _keep_predictions(folder: Path, epochs: list[Epoch], count: int, probed: Probed | None) -> None:
+    if "test" not in epochs[-1].scores:  # a judge is scored on `val` alone
+        return
     test = [epoch.scores["test"] for epoch in epochs[-count:]]
+    kept = {
+        "prediction": test[-1].predictions,
+        "confidence": test[-1].confidences,
+        "all": np.stack([scores.predictions for scores in test]),
+    }
+    if probed is not None:
+        kept["probe"] = probed.predictions
     with (folder / "predictions.npz").open("wb") as file:
-        np.savez(
-            file,
-            prediction=test[-1].predictions,
-            confidence=test[-1].confidences,
-            all=np.stack([scores.predictions for scores in test]),
-        )
+        np.savez(file, allow_pickle=False, **kept)

@@ -9,10 +9,13 @@ import numpy as np
 from synthgap.artifacts import Artifacts, read_json
 from synthgap.data import ImageSet
 from synthgap.errors import DataError, GateError
+from synthgap.params.set_names import SetName
 from synthgap.training.labelled import Labelled
 
 REAL, CORPUS, ORACLE = "train", "corpus", "oracle"
 MIXED = "mixed"
+STYLISED = "-stylised"
+MAIN = "main"  # the recipe's own generator, beside its rivals
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,26 @@ class Source:
             most = max(most, int(count or 0) if part.kind == "synthetic" else 0)
         return most
 
+    @property
+    def setting(self) -> dict[str, str | int | None]:
+        """Which generator made its images from which prompts in how many steps.
+
+        As the set says of itself, else as its name says; all None where no setting made them.
+        """
+        named = SetName.parse(self.name.removesuffix(STYLISED))
+        if named is None:
+            return dict.fromkeys(("generator", "scheme", "steps"))
+        about = self.images.about
+        return {
+            "generator": named.rival or MAIN,
+            "scheme": about.get("scheme", named.scheme),
+            "steps": about.get("steps", named.steps),
+        }
+
 
 def stylised(name: str) -> str:
     """Name of the set made from set `name` in the style of other pictures."""
-    return f"{name}-stylised"
+    return f"{name}{STYLISED}"
 
 
 def open_source(artifacts: Artifacts, name: str, size_px: int) -> Source:

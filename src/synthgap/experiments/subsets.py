@@ -31,7 +31,7 @@ def subset(
     return coreset(look().features, denominator)
 
 
-def stratified(labels: np.ndarray, denominator: int, *, seed: int) -> np.ndarray:
+def stratified(labels: np.ndarray, denominator: float, *, seed: int) -> np.ndarray:
     """Indices of 1/denominator of every class, at least one image each.
 
     labels: (num_images,) int64.
@@ -42,6 +42,15 @@ def stratified(labels: np.ndarray, denominator: int, *, seed: int) -> np.ndarray
         order = stream(seed, "subset", int(label)).permutation(members)
         kept.append(order[: num_kept(len(members), denominator)])
     return np.sort(np.concatenate(kept))
+
+
+def prefix(labels: np.ndarray, share: float) -> np.ndarray:
+    """Indices of the first images of every class: `share` of it, at least one.
+
+    labels: (num_images,) int64, of a set whose order tells nothing, such as a synthetic one's.
+    """
+    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    return np.sort(np.concatenate([each[: num_kept(len(each), 1 / share)] for each in members]))
 
 
 def random(num_images: int, denominator: int, *, seed: int) -> np.ndarray:
@@ -90,7 +99,7 @@ def balanced(labels: np.ndarray, num_images: int, *, seed: int) -> np.ndarray:
     return np.sort(np.concatenate([order[:each] for order in orders]))
 
 
-def num_kept(num_images: int, denominator: int) -> int:
+def num_kept(num_images: int, denominator: float) -> int:
     """How many images 1/denominator of them are: rounded, at least one."""
     return max(1, round(num_images / denominator))
 

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from synthgap.artifacts import Artifacts, Log
 from synthgap.experiments.cell import Cell, make_cell
 from synthgap.experiments.plan import Plan, Settings, scale_of
+from synthgap.experiments.probing import open_probe
 from synthgap.experiments.sources import open_source
 
 
 def train(params: Settings, artifacts: Artifacts, log: Log, *, image_set: str) -> None:
-    """Train one student a seed on `image_set` and keep its weights.
+    """Train one student a seed on `image_set`, keep its weights and probe its features.
 
     Raises:
         SynthgapError: the set did not pass the gate, or a training cannot go on.
@@ -26,5 +27,12 @@ def train(params: Settings, artifacts: Artifacts, log: Log, *, image_set: str) -
         )
         for seed in params.train.seeds
     ]
-    cell = Cell("train", (image_set,), {"train": asdict(params.train)}, plans, keep_weights=True)
+    cell = Cell(
+        "train",
+        (image_set,),
+        {"train": asdict(params.train)},
+        plans,
+        keep_weights=True,
+        prober=open_probe(params, artifacts),
+    )
     make_cell(cell, params, artifacts, log)

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from synthgap.reporting.formats import signed
+from synthgap.reporting.formats import resolved
 from synthgap.reporting.labels import row_name, variant_name
 from synthgap.reporting.lookup import Record, one, select
 from synthgap.reporting.published import published
 from synthgap.reporting.summary import Summary
 
 SIDES = ("real", "synthetic")
-MAX_SAID = 3
 SET_BY = {
     "normalisation": "normalise",
     "augmentation": "augmentation",
@@ -128,21 +127,7 @@ def sources(summary: Summary) -> list[tuple[Record, Record | None]]:
 
 def said(summary: Summary, key: str) -> str | None:
     """Which of an ablation's differences are resolved from zero, largest first."""
-    rows = [
-        row
-        for row in select(summary.comparisons, kind="ablation", ablation=key)
-        if row["verdict"] != "not run"
-    ]
-    if not rows:
-        return None
-    clear = [row for row in rows if row["verdict"] in {"holds", "reversed"}]
-    counts = f"Differences resolved from zero: {len(clear) or 'none'} of {len(rows)}"
-    if not clear:
-        return f"{counts}."
-    clear.sort(key=lambda row: -abs(float(row["difference_pp"])))
-    shown = [f"{row['left']} {signed(row)}" for row in clear[:MAX_SAID]]
-    largest = "the largest, in points" if len(clear) > MAX_SAID else "in points"
-    return f"{counts}; {largest}: {'; '.join(shown)}."
+    return resolved(select(summary.comparisons, kind="ablation", ablation=key))
 
 
 @dataclass(frozen=True)

@@ -5,22 +5,23 @@ Nothing here is asserted: each comparison states its difference, its interval an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from synthgap.reporting.labels import CONTROL_OF, row_name
-from synthgap.reporting.records import DIGITS, Panel
-from synthgap.reporting.series import Series
+from synthgap.reporting.records import DIGITS, Difference, Panel
+from synthgap.reporting.series import PROBE, TOP1, Series
+from synthgap.reporting.settings import base_of, is_plain, whole
 
-Kind = Literal["ordering", "control", "prefix", "ablation"]
+Kind = Literal["ordering", "control", "prefix", "ablation", "setting"]
 Verdict = Literal["holds", "reversed", "not resolved", "not run"]
 GUIDANCE_ORDER = (2.0, 7.5)  # FITYMI, Table 1: 2.0 above 7.5 for every prompt
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """`left` - `right` in points of test top-1, paired over test images.
+    """`left` - `right` in points of `metric`, paired over test images.
 
     It holds where the interval lies above 0 and no seed contradicts it; the interval alone does
     not know how much seeds differ.
@@ -41,11 +42,13 @@ class Comparison:
     seeds_agree: bool | None = None
     ablation: str | None = None
     variant: str | None = None
+    metric: str = TOP1
 
 
 def comparisons(panel: Panel) -> list[dict[str, Any]]:
     """Every comparison of a recipe, orderings first."""
     found = [*_orderings(panel), *_controls(panel), *_prefixes(panel), *_ablations(panel)]
+    found += _settings(panel)
     return [asdict(one) for one in found]
 
 
@@ -53,7 +56,9 @@ def _orderings(panel: Panel) -> Iterator[Comparison]:
     scales = sorted(
         one.at.guidance_scale
         for one in panel.series
-        if one.at.experiment == "train" and one.at.guidance_scale is not None
+        if one.at.experiment == "train"
+        and one.at.guidance_scale is not None
+        and is_plain(one.at.set)
     )
     if not scales:
         yield _compare(panel, "ordering", "real above synthetic", panel.real, None)
@@ -102,6 +107,29 @@ def _ablations(panel: Panel) -> Iterator[Comparison]:
                 yield _compare(panel, "ablation", statement, one, base)
 
 
+def _settings(panel: Panel) -> Iterator[Comparison]:
+    """Each setting of the generator against the set that the other experiments use."""
+    students = {row["set"]: row for row in whole([asdict(one.at) for one in panel.series])}
+    base = base_of([asdict(one.at) for one in panel.series])
+    if base is None:
+        return
+    right = panel.find(**_place(base))
+    for row in students.values():
+        left = panel.find(**_place(row))
+        if left is None or right is None or left is right:
+            continue
+        statement = "what the setting does, against the recipe's own"
+        found = _compare(panel, "setting", statement, left, right)
+        yield found
+        if left.probed is not None and right.probed is not None:
+            probes = panel.difference(left, right, PROBE)
+            yield _resolved(replace(found, metric=PROBE), probes)
+
+
+def _place(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("experiment", "set", "fraction")}
+
+
 def _base(panel: Panel, changed: Series) -> Series | None:
     """The student that an ablation's row differs from by its change alone."""
     at = changed.at
@@ -123,29 +151,27 @@ def _compare(
     right: Series | None,
 ) -> Comparison:
     ours, theirs = (row_name(asdict(one.at)) if one else "not run" for one in (left, right))
-    changed = (left.at.ablation, left.at.variant) if left else (None, None)
+    found = Comparison(kind, statement, ours, theirs, "not run")
+    if left is not None:
+        found = replace(found, ablation=left.at.ablation, variant=left.at.variant)
     if left is None or right is None:
-        return Comparison(
-            kind, statement, ours, theirs, "not run", ablation=changed[0], variant=changed[1]
-        )
-    found = panel.difference(left, right)
+        return found
+    placed = replace(found, depth=left.at.depth, fraction=left.at.fraction)
+    return _resolved(placed, panel.difference(left, right))
+
+
+def _resolved(comparison: Comparison, found: Difference) -> Comparison:
+    """Say by how much the two differ, and what follows."""
     verdict: Verdict = "not resolved"
     if found.interval.excludes_zero and found.seeds_agree:
         verdict = "holds" if found.interval.low > 0 else "reversed"
-    return Comparison(
-        kind,
-        statement,
-        ours,
-        theirs,
-        verdict,
-        depth=left.at.depth,
-        fraction=left.at.fraction,
+    return replace(
+        comparison,
+        verdict=verdict,
         difference_pp=round(found.estimate.mean, DIGITS),
         std=round(found.estimate.std, DIGITS),
         n=found.estimate.n,
         low=round(found.interval.low, DIGITS),
         high=round(found.interval.high, DIGITS),
         seeds_agree=found.seeds_agree,
-        ablation=changed[0],
-        variant=changed[1],
     )

@@ -9,6 +9,7 @@ from synthgap.evaluation import Estimate
 from synthgap.reporting.lookup import Record
 
 NONE = "\N{EM DASH}"
+MAX_SAID = 3  # comparisons that a sentence names
 
 
 def number(value: float, digits: int, sign: str = "") -> str:
@@ -66,3 +67,18 @@ def real_labels(row: Record) -> str:
 def plus_minus(numbers: Sequence[float]) -> str:
     """`87.8 ± 0.1` of a published mean and std."""
     return f"{numbers[0]:.1f} \N{PLUS-MINUS SIGN} {numbers[1]:.1f}"
+
+
+def resolved(rows: Sequence[Record]) -> str | None:
+    """Which of some comparisons are resolved from zero, largest first; nothing where none ran."""
+    ran = [row for row in rows if row["verdict"] != "not run"]
+    if not ran:
+        return None
+    clear = [row for row in ran if row["verdict"] in {"holds", "reversed"}]
+    counts = f"Differences resolved from zero: {len(clear) or 'none'} of {len(ran)}"
+    if not clear:
+        return f"{counts}."
+    clear.sort(key=lambda row: -abs(float(row["difference_pp"])))
+    shown = [f"{row['left']} {signed(row)}" for row in clear[:MAX_SAID]]
+    largest = "the largest, in points" if len(clear) > MAX_SAID else "in points"
+    return f"{counts}; {largest}: {'; '.join(shown)}."

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from synthgap.params.set_names import SetName
 
 DIRECTIONS = ("synthetic->real", "real->synthetic", "real->real", "synthetic->synthetic")
 CONTROL_OF = {
@@ -42,6 +44,18 @@ VARIANTS = {
 }
 
 
+SCHEME_NAMES = {
+    "template": "class name in a sentence",
+    "name": "class name",
+    "hypernym": "class name, hypernym",
+    "definition": "class name, definition",
+    "background": "class name, hypernym inside a scene",
+    "templates": "many sentences",
+    "captions": "captions",
+}
+STYLISED = "-stylised"
+
+
 def arrow(direction: str) -> str:
     """`synthetic->real` with a real arrow."""
     return direction.replace("->", " \N{RIGHTWARDS ARROW} ")
@@ -51,12 +65,35 @@ def set_name(name: str) -> str:
     """What an image set's name means: `train`, `corpus`, `g2.0`, `g2.0-stylised`, `train+g2.0`."""
     if "+" in name:
         return " and ".join(set_name(part) for part in name.split("+"))
-    base, _, made = name.partition("-")
-    if base.startswith("g") and base[1:].replace(".", "", 1).isdigit():
-        known = f"synthetic, guidance {float(base[1:]):g}"
-    else:
-        known = SETS.get(base, base)
-    return f"{known}, {made}" if made else known
+    base = name.removesuffix(STYLISED)
+    made = "" if base == name else f", {STYLISED[1:]}"
+    named = SetName.parse(base)
+    if base in SETS or named is None:
+        return f"{SETS.get(base, base)}{made}"
+    return f"synthetic, {', '.join(_setting(named))}{made}"
+
+
+def _setting(named: SetName) -> Iterator[str]:
+    if named.rival is not None:
+        yield f"by {named.rival}"
+    if named.guidance_scale is not None:
+        yield f"guidance {named.guidance_scale:g}"
+    if named.scheme is not None:
+        yield f"prompts: {scheme_name(named.scheme)}"
+    if named.steps is not None:
+        yield f"{named.steps} steps"
+    if named.factor is not None:
+        yield f"{named.factor:g} times as many"
+
+
+def generator_name(generator: str) -> str:
+    """The recipe's own generator, or a rival by its name."""
+    return "own" if generator == "main" else generator
+
+
+def scheme_name(scheme: str) -> str:
+    """What a prompt scheme says; one without a name of its own is shown as it is."""
+    return SCHEME_NAMES.get(scheme, scheme)
 
 
 def variant_name(variant: str) -> str:
@@ -80,6 +117,10 @@ def row_name(row: Mapping[str, Any]) -> str:
         return _ablation_name(row)
     if row["experiment"] == "train":
         return f"trained on {set_name(row['set'])}"
+    if row["experiment"] == "clone":
+        if row["fraction"] != 1:
+            return f"trained on {row['num_images']:,} images of {set_name(row['set'])}"
+        return f"trained on {set_name(row['set'])} (clone)"
     if row["experiment"] in {"transfer", "control"}:
         return f"{arrow(row['direction'])}, first {row['depth']} frozen"
     return _arm_name(row)

@@ -9,7 +9,9 @@ from typing import Any
 
 from synthgap.artifacts import whole_file
 from synthgap.reporting.labels import DIRECTIONS, fraction_name
-from synthgap.reporting.lookup import select, top1
+from synthgap.reporting.lookup import companion, select, top1
+from synthgap.reporting.series import PROBE
+from synthgap.reporting.settings import is_plain, whole
 
 NUMBERS = ("accuracy", "std", "n", "low", "high")
 ARMS = ("scratch", "finetune", "prefix")
@@ -23,6 +25,9 @@ def metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for key in _path(row):
             branch = branch.setdefault(key, {})
         branch.update(_numbers(row))
+        probe = companion(records, row, PROBE)
+        if probe is not None:
+            branch["probe"] = _numbers(probe)
     real = select(top1(records), experiment="train", set="train")
     for row in select(records, experiment="train", metric="gap_pp"):
         if real and row["set"] != "train":
@@ -32,7 +37,7 @@ def metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def write_rows(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
-    """Write transfer.csv, reduce.csv and guidance.csv into `folder`, and a file a curve.
+    """Write transfer.csv, reduce.csv, guidance.csv and settings.csv into `folder`, a file a curve.
 
     `dvc plots` draws one line a file: transfer/<direction>.csv and reduce/<arm>.csv are there for
     every direction and arm, with a header alone where nothing was run.
@@ -54,10 +59,17 @@ def write_rows(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
     guided = [
         {"guidance_scale": row["guidance_scale"], **_numbers(row)}
         for row in select(rows, experiment="train", source="synthetic")
+        if is_plain(row["set"])
+    ]
+    parts = [row for row in select(rows, experiment="clone") if row["fraction"] != 1]
+    settings = [
+        {"set": row["set"], "num_images": row["num_images"], **_numbers(row)}
+        for row in [*whole(rows), *parts]
     ]
     _write(folder / "transfer.csv", ("depth", "direction"), moved)
     _write(folder / "reduce.csv", ("real_labels", "fraction", "arm"), reduced)
     _write(folder / "guidance.csv", ("guidance_scale",), guided)
+    _write(folder / "settings.csv", ("set", "num_images"), settings)
     for name in DIRECTIONS:
         path = folder / "transfer" / f"{name.replace('->', '_to_')}.csv"
         _write(path, ("depth", "direction"), [row for row in moved if row["direction"] == name])
@@ -69,6 +81,8 @@ def write_rows(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
 def _path(row: Mapping[str, Any]) -> list[str]:
     if row["experiment"] == "train":
         return [row["set"]]
+    if row["experiment"] == "clone":
+        return [row["set"], f"images_{row['num_images']}"]
     if row["experiment"] == "ablate":
         return [row["ablation"], row["variant"], *_ablated(row)]
     if row["direction"] is not None and row["arm"] is None:

@@ -57,6 +57,26 @@ def published_guidance() -> Folded:
     return _published("FITYMI, Table 1 (ResNet-50)", Table(headers, rows, num_names=2), [])
 
 
+def published_settings() -> Folded:
+    """FITYMI: top-1 against the size of the set, and linear probes of its students."""
+    first = published()["guidance"][0]
+    by_size = first["top1_by_size"]
+    rows = [
+        [f"{first['dataset']}, synthetic, {by_size['prompt']}",
+         f"{by_size['guidance_scale']:g}", f"{times} times the real set", "top-1", f"{top1:.1f}"]
+        for times, top1 in by_size["rows"]
+    ]  # fmt: skip
+    for table in published()["probes"]:
+        rows += [
+            [name, NONE if scale is None else f"{scale:g}", NONE,
+             f"linear probe, {table['probed_on']}", f"{top1:.1f}"]
+            for name, scale, top1 in table["rows"]
+        ]  # fmt: skip
+    headers = ("trained on", "guidance", "size", "what", "%")
+    title = "FITYMI, Tables 1 and 2 (ResNet-50)"
+    return _published(title, Table(headers, rows, num_names=4), [])
+
+
 def published_ablations() -> Folded:
     """MtG, Tables 1 to 5, with the names that they print."""
     tables = published()["ablations"]

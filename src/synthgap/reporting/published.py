@@ -10,6 +10,7 @@ from importlib.resources import files
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from synthgap.params.set_names import SetName
 from synthgap.reporting.drawing import (
     INK,
     REAL,
@@ -35,6 +36,10 @@ MOVES = {
     "real->synthetic": Look(arrow("real->synthetic"), TO_SYNTHETIC, "s"),
 }
 SHARE = "% of own real baseline"
+PROMPTS = {  # schemes as FITYMI writes them; a sentence around the class name is none of its own
+    "template": "c", "name": "c", "hypernym": "c, h_c", "definition": "c, d_c",
+    "background": "c, h_c inside b",
+}  # fmt: skip
 GUIDED = {"ImageNet-100": (INK, "s"), "ImageNet-1K": (SOFT, "D")}
 
 
@@ -43,6 +48,22 @@ def published() -> dict[str, Any]:
     """Every published number that the report shows, with paper, table and known printing slips."""
     text = files("synthgap.reporting").joinpath("published.json").read_text(encoding="utf-8")
     return dict(json.loads(text))
+
+
+def published_setting(row: Record) -> float | None:
+    """FITYMI's top-1 on ImageNet-100 of a row's prompts and guidance, or of its real baseline."""
+    table = published()["guidance"][0]
+    if row["source"] == "real":
+        return float(table["real"])
+    if row["generator"] != "main" or (named := SetName.parse(row["set"])) is None:
+        return None
+    if named.steps is not None or named.factor is not None:
+        return None
+    wanted = (row["guidance_scale"], PROMPTS.get(row["scheme"]))
+    for scale, prompt, top1 in table["top1_by_scale_and_prompt"]:
+        if (scale, prompt) == wanted:
+            return float(top1)
+    return None
 
 
 def published_figure(summary: Summary) -> Drawing | None:

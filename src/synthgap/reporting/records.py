@@ -18,10 +18,9 @@ from synthgap.evaluation import (
     interval,
     replicates,
 )
-from synthgap.reporting.series import Coordinates, Series
+from synthgap.reporting.series import PROBE, TOP1, Coordinates, Series
 
 DIGITS = 4  # of a record's numbers: a ten-thousandth of a point
-TOP1 = "test/top1"
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ class Panel:
         self._drawn: dict[Coordinates, np.ndarray] = {
             one.at: row for one, row in zip(series, drawn, strict=True)
         }
+        self._probed = _probed(series, how)
         self.real = self.find(experiment="train", set="train")
         self.curve = self._scratch_curve()
 
@@ -69,28 +69,33 @@ class Panel:
         return None
 
     def synthetic(self, scale: float | None) -> Series | None:
-        """Return the student trained on the synthetic set of a guidance scale."""
+        """Return the student trained on the recipe's own synthetic set of a guidance scale."""
         if scale is None:
             return None
-        return self.find(experiment="train", source="synthetic", guidance_scale=scale)
+        return self.find(experiment="train", set=f"g{float(scale)}")
 
     def drawn(self, series: Series) -> np.ndarray:
         """Replicates of test top-1, (resamples,), percent."""
         return self._drawn[series.at]
 
+    def drawn_probes(self, series: Series) -> np.ndarray | None:
+        """Replicates of the linear probes' top-1 on the same images, where students were probed."""
+        return self._probed.get(series.at)
+
     def interval(self, values: np.ndarray) -> Interval:
         """Percentile interval at the panel's confidence."""
         return interval(values, confidence=self.confidence)
 
-    def difference(self, left: Series, right: Series) -> Difference:
-        """Return left - right in points."""
-        ours, theirs = left.by_seed(), right.by_seed()
+    def difference(self, left: Series, right: Series, metric: str = TOP1) -> Difference:
+        """Return left - right in points of test top-1, or of the probes' top-1 where both have."""
+        ours, theirs = left.by_seed(metric), right.by_seed(metric)
         both = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
-        mean = left.over_seeds(TOP1).mean - right.over_seeds(TOP1).mean
+        mean = left.over_seeds(metric).mean - right.over_seeds(metric).mean
         spread = estimate(both, over="seeds") if both else Estimate(mean, 0.0, 0, "seeds")
+        drawn = self._drawn if metric == TOP1 else self._probed
         return Difference(
             Estimate(mean, spread.std, spread.n, "seeds"),
-            self.interval(self.drawn(left) - self.drawn(right)),
+            self.interval(drawn[left.at] - drawn[right.at]),
             all(each * mean > 0 for each in both),
         )
 
@@ -109,14 +114,22 @@ class Panel:
         return ScratchCurve(labels, means), np.stack([self.drawn(one) for one in ordered])
 
 
+def _probed(series: list[Series], how: Resampling) -> dict[Coordinates, np.ndarray]:
+    shares = {one.at: one.probe_shares for one in series}
+    there = {at: values for at, values in shares.items() if values is not None}
+    if not there:
+        return {}
+    drawn = replicates(np.stack(list(there.values())), resamples=how.resamples, seed=how.seed)
+    return dict(zip(there, 100 * drawn, strict=True))
+
+
 def records(panel: Panel) -> list[dict[str, Any]]:
     """Every record of a recipe: estimates over seeds, each run's over epochs, derived numbers."""
     found = []
     for series in panel.series:
         for metric in series.metrics:
-            extra: dict[str, Any] = {}
-            if metric == TOP1:
-                extra = asdict(panel.interval(panel.drawn(series)))
+            drawn = {TOP1: panel.drawn(series), PROBE: panel.drawn_probes(series)}.get(metric)
+            extra = {} if drawn is None else asdict(panel.interval(drawn))
             found.append(_record(series, metric, asdict(series.over_seeds(metric)) | extra))
         for run in series.runs:
             one = asdict(series.of_run(run, TOP1)) | {"seed": run["seed"]}
@@ -134,7 +147,7 @@ def _record(series: Series, metric: str, values: Mapping[str, Any]) -> dict[str,
     return {
         **asdict(series.at),
         "metric": metric,
-        "real_labels": series.real_labels,
+        "real_labels": series.labels_behind(metric),
         **numbers,
     }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from synthgap.artifacts import Artifacts, discard, hold, whole_file, write_json
-from synthgap.reporting.blocks import Photo, Picture, Section
+from synthgap.reporting.blocks import Block, Folded, Photo, Picture, Section
 from synthgap.reporting.page import html_page, markdown_page
 from synthgap.reporting.sections import sections
 from synthgap.reporting.summary import read_summaries
@@ -46,7 +47,7 @@ def report(artifacts: Artifacts) -> None:
 
 
 def _write_figures(folder: Path, parts: list[Section]) -> None:
-    for block in chain.from_iterable(section.blocks for section in parts):
+    for block in chain.from_iterable(_shown(section.blocks) for section in parts):
         content: bytes | None = None
         if isinstance(block, Picture) and block.drawing is not None:
             content = block.drawing.png
@@ -55,3 +56,11 @@ def _write_figures(folder: Path, parts: list[Section]) -> None:
         if content is not None and isinstance(block, Picture | Photo):
             with whole_file(folder / block.path) as partial:
                 partial.write_bytes(content)
+
+
+def _shown(blocks: Sequence[Block]) -> Iterator[Block]:
+    """Every block, those behind a click too."""
+    for block in blocks:
+        yield block
+        if isinstance(block, Folded):
+            yield from _shown(block.blocks)

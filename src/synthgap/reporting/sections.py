@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from synthgap.reporting.ablation_tables import ablations_section
 from synthgap.reporting.blocks import Block, Folded, Photo, Picture, Points, Section, Table, Text
+from synthgap.reporting.clone import clone_section
+from synthgap.reporting.fidelity_section import fidelity_section
 from synthgap.reporting.figures import guidance_figure, reduce_figure, transfer_figure
 from synthgap.reporting.headline import headline
 from synthgap.reporting.heatmap import heatmap_figure
@@ -26,7 +28,9 @@ def sections(summary: Summary) -> list[Section]:
     return [
         Section("summary", "What the data say", [Points(headline(summary), "headline")]),
         Section("images", "The images", [_contact(summary)]),
+        fidelity_section(summary),
         _guidance(summary),
+        clone_section(summary),
         _orderings(summary),
         _transfer(summary),
         layers_section(summary),

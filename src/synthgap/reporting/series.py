@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,9 +14,13 @@ from synthgap.artifacts import read_json
 from synthgap.errors import DataError
 from synthgap.evaluation import Estimate, over_seeds
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 RUN_FILE = "run.json"
 PREDICTIONS_FILE = "predictions.parquet"
 AGREEMENT_PP = 0.05
+TOP1, PROBE = "test/top1", "probe/top1"
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,10 @@ class Coordinates:
     guidance_scale: float | None
     ablation: str | None
     variant: str | None
+    generator: str | None  # `main`, or a rival's name
+    scheme: str | None  # of the prompts
+    steps: int | None  # of sampling
+    num_images: int
 
 
 @dataclass(frozen=True)
@@ -45,11 +53,17 @@ class Series:
     at: Coordinates
     runs: tuple[Mapping[str, Any], ...]
     correct: np.ndarray  # (num_seeds, num_images), share of the last epochs that were right, 0..1
+    probed: np.ndarray | None = None  # (num_seeds, num_images), where a linear probe was right
 
     @property
     def real_labels(self) -> dict[str, int | None]:
         """Real labels that the generator, the donor and the student each used."""
         return dict(self.runs[0]["real_labels"])
+
+    def labels_behind(self, metric: str) -> dict[str, int | None]:
+        """Real labels that a number needed: a probe's own ones beside the student's."""
+        probe = {"probe": self.runs[0]["probe_labels"]} if metric == PROBE else {}
+        return {**self.real_labels, **probe}
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -70,14 +84,27 @@ class Series:
         """Mean and std of the runs' own means."""
         return over_seeds([self.of_run(run, metric) for run in self.runs])
 
-    def by_seed(self) -> dict[int, float]:
-        """Test top-1 of each seed, percent."""
-        return {run["seed"]: float(run["last"]["test/top1"]["mean"]) for run in self.runs}
+    def by_seed(self, metric: str = TOP1) -> dict[int, float]:
+        """A metric of each seed, percent."""
+        return {run["seed"]: float(run["last"][metric]["mean"]) for run in self.runs}
 
     @cached_property
     def shares(self) -> np.ndarray:
         """(num_images,): share of right answers of each test image over epochs and seeds."""
         return np.asarray(self.correct.mean(axis=0))
+
+    @cached_property
+    def probe_shares(self) -> np.ndarray | None:
+        """(num_images,): share of right answers of linear probes over seeds, where they ran."""
+        return None if self.probed is None else np.asarray(self.probed.mean(axis=0))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What runs, by digest, got right of each test image, in the order of image paths."""
+
+    right: Mapping[str, np.ndarray]  # shares of the last epochs, 0..1
+    probed: Mapping[str, np.ndarray]  # whether a linear probe was, of those that were probed
 
 
 @dataclass(frozen=True)
@@ -93,7 +120,7 @@ class Cell:
         Raises:
             DataError: predictions are missing, of other images, or disagree with run.json.
         """
-        right = _right_answers(self.folder / PREDICTIONS_FILE)
+        answers = _answers(self.folder / PREDICTIONS_FILE)
         groups: dict[Coordinates, list[Mapping[str, Any]]] = {}
         for run in self.about["runs"]:
             place = Coordinates(**{name: run[name] for name in Coordinates.__dataclass_fields__})
@@ -101,21 +128,32 @@ class Cell:
         for place, runs in groups.items():
             runs.sort(key=lambda run: int(run["seed"]))
             for run in runs:
-                self._check(run, right)
-            yield Series(place, tuple(runs), np.stack([right[run["digest"]] for run in runs]))
+                self._check(run, answers)
+            digests = [run["digest"] for run in runs]
+            probed = [answers.probed.get(digest) for digest in digests]
+            there = [right for right in probed if right is not None]
+            yield Series(
+                place,
+                tuple(runs),
+                np.stack([answers.right[digest] for digest in digests]),
+                np.stack(there) if len(there) == len(runs) else None,
+            )
 
-    def _check(self, run: Mapping[str, Any], right: Mapping[str, np.ndarray]) -> None:
-        if run["digest"] not in right:
+    def _check(self, run: Mapping[str, Any], answers: Answers) -> None:
+        if run["digest"] not in answers.right:
             raise DataError(
                 f"{self.folder / PREDICTIONS_FILE}: no rows of run {run['name']!r}; rerun the stage"
             )
-        told = run["last"]["test/top1"]["mean"]
-        found = 100 * float(right[run["digest"]].mean())
-        if abs(told - found) > AGREEMENT_PP:
-            raise DataError(
-                f"{self.folder / RUN_FILE}: run {run['name']!r} says test/top1 {told:.2f}, its "
-                f"predictions give {found:.2f}; expected equal; rerun the stage that wrote it"
-            )
+        for metric, right in ((TOP1, answers.right), (PROBE, answers.probed)):
+            if run["digest"] not in right:
+                continue
+            told = run["last"][metric]["mean"]
+            found = 100 * float(right[run["digest"]].mean())
+            if abs(told - found) > AGREEMENT_PP:
+                raise DataError(
+                    f"{self.folder / RUN_FILE}: run {run['name']!r} says {metric} {told:.2f}, its "
+                    f"predictions give {found:.2f}; expected equal; rerun the stage that wrote it"
+                )
 
 
 def read_cells(folders: Iterable[Path]) -> tuple[list[Cell], list[Path]]:
@@ -150,14 +188,21 @@ def read_series(cells: Iterable[Cell]) -> list[Series]:
     return list(found.values())
 
 
-def _right_answers(path: Path) -> dict[str, np.ndarray]:
-    """Per run, the share of right last epochs of every test image, in the order of image paths."""
+def _answers(path: Path) -> Answers:
     if not path.is_file():
         raise DataError(f"{path}: missing, expected one row a run and test image; rerun the stage")
     import pandas as pd
 
-    rows = pd.read_parquet(path, columns=["run", "image", "correct"])
-    table = rows.pivot_table(index="run", columns="image", values="correct", aggfunc="first")
+    rows = pd.read_parquet(path, columns=["run", "image", "correct", "label", "probe"])
+    rows["probed"] = (rows["probe"] == rows["label"]).where(rows["probe"].notna())
+    return Answers(
+        _table(rows, "correct", path), _table(rows.dropna(subset="probe"), "probed", path)
+    )
+
+
+def _table(rows: pd.DataFrame, column: str, path: Path) -> dict[str, np.ndarray]:
+    """Values of a column by run, each in the order of image paths."""
+    table = rows.pivot_table(index="run", columns="image", values=column, aggfunc="first")
     values = table.to_numpy(dtype=np.float64)
     if np.isnan(values).any() or len(rows) != values.size:
         raise DataError(

@@ -21,6 +21,7 @@ from synthgap.errors import DataError
 from synthgap.params.sections import Grid, Summarise
 from synthgap.reporting.comparisons import comparisons
 from synthgap.reporting.contact import contact_sheet
+from synthgap.reporting.fidelity import keep_fidelity
 from synthgap.reporting.labels import set_name
 from synthgap.reporting.plots import metrics, write_rows
 from synthgap.reporting.records import Panel, Resampling, records
@@ -66,6 +67,7 @@ def summarise(params: SummariseParams, artifacts: Artifacts) -> None:
         write_rows(work.folder, rows)
         shown = _contact_sheet(work.folder / "contact.png", params.grid.sets, artifacts)
         missing += _gather(work.folder, params.grid, artifacts)
+        missing += keep_fidelity(work.folder, panel.series, cells[0].folder, artifacts)
         about = _about(panel, cells[0], how) | {
             "recipe": artifacts.recipe,
             "classes_shown": shown,
@@ -89,6 +91,8 @@ def _folders(grid: Grid, artifacts: Artifacts) -> Iterator[Path]:
         yield artifacts.cell("baselines", denominator)
     for name in grid.ablations:
         yield artifacts.cell("ablate", name)
+    for name in grid.clones:
+        yield artifacts.cell("clone", name)
 
 
 def _gather(summary: Path, grid: Grid, artifacts: Artifacts) -> list[Path]:

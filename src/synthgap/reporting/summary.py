@@ -9,8 +9,10 @@ from typing import Any
 
 from synthgap.artifacts import read_json
 from synthgap.errors import DataError
+from synthgap.reporting.fidelity import SHEET, Fidelity
 from synthgap.reporting.layers import Layers
 from synthgap.reporting.lookup import PLACE, Record, one, select, top1
+from synthgap.reporting.settings import is_plain
 
 PARTS = ("records.json", "comparisons.json", "about.json", "environment.json")
 PHOTOS = ("contact", "stylised", "oracle")
@@ -25,8 +27,9 @@ class Summary:
     comparisons: list[Record]
     about: Mapping[str, Any]
     environment: Mapping[str, Any]
-    photos: Mapping[str, bytes]  # PNGs, of those in PHOTOS that there are
+    photos: Mapping[str, bytes]  # PNGs, of those in PHOTOS that there are, and fidelity's sheets
     layers: Layers | None
+    fidelity: Fidelity | None
     stylise: Mapping[str, Any] | None  # texture and shape of sets before and after, by set
 
     @property
@@ -56,14 +59,15 @@ class Summary:
 
     @property
     def synthetic(self) -> list[Record]:
-        """Students trained on synthetic sets, by rising guidance scale."""
+        """Students trained on the recipe's own synthetic sets, by rising guidance scale."""
         rows = select(self.top1, experiment="train", source="synthetic")
+        rows = [row for row in rows if is_plain(row["set"])]
         return sorted(rows, key=lambda row: float(row["guidance_scale"]))
 
     @property
     def donor(self) -> Record | None:
         """The synthetic-trained student whose prefixes are transferred."""
-        moved = [row for row in self.top1 if row["experiment"] not in {"train", "ablate"}]
+        moved = [row for row in self.top1 if row["experiment"] not in {"train", "ablate", "clone"}]
         scales = [row["guidance_scale"] for row in moved]
         used = [scale for scale in scales if scale is not None]
         return one(self.synthetic, guidance_scale=used[0]) if used else None
@@ -123,7 +127,9 @@ def _read(folder: Path) -> Summary:
             )
     records, comparisons, about, environment = (read_json(folder / name) for name in PARTS)
     pictures = {name: folder / f"{name}.png" for name in PHOTOS}
-    layers, stylise = (_optional(folder / name) for name in ("layers.json", "stylise.json"))
+    pictures |= {path.stem: path for path in sorted(folder.glob(f"{SHEET}*.png"))}
+    names = ("layers.json", "fidelity.json", "stylise.json")
+    layers, fidelity, stylise = (_optional(folder / name) for name in names)
     return Summary(
         recipe=folder.name,
         records=records,
@@ -132,6 +138,7 @@ def _read(folder: Path) -> Summary:
         environment=environment,
         photos={name: path.read_bytes() for name, path in pictures.items() if path.is_file()},
         layers=Layers.of(layers) if layers else None,
+        fidelity=Fidelity.of(fidelity) if fidelity else None,
         stylise=stylise,
     )
 

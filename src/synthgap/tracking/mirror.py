@@ -234,8 +234,8 @@ def _complete(store: Store, cell: Cell, run: Run, run_id: str) -> None:
         path = Path(folder) / "run.json"
         write_json(path, cell.content(run))
         store.client.log_artifact(run_id, str(path))
-    samples = cell.folder / "samples.png"
-    if samples.is_file():
-        store.client.log_artifact(run_id, str(samples))
+    for name in run.get("pictures", ["samples.png"]):
+        if (cell.folder / name).is_file():
+            store.client.log_artifact(run_id, str(cell.folder / name))
     store.client.set_terminated(run_id, "FINISHED", end_time=round(times.end * 1000))
     store.write(run_id, tags={CONTENT: digest_of(cell, run)})

@@ -22,14 +22,22 @@ DIGEST, CONTENT, EPOCHS = "synthgap.digest", "synthgap.content", "synthgap.epoch
 INPUTS = "synthgap.inputs"  # every path that went in, with its whole digest
 COORDINATES = (
     *("student", "source", "set", "donor_set", "direction", "arm", "depth", "fraction"),
-    *("ablation", "variant", "guidance_scale", "seed", "num_images", "num_steps", "peak_lr"),
+    *("ablation", "variant", "generator", "scheme", "guidance_scale", "steps", "seed"),
+    *("num_images", "num_steps", "peak_lr", "probe_labels"),
 )
 SECTIONS = ("student", "training")
 TAGGED = (
     *("experiment", "recipe", "ablation", "variant", "direction", "arm", "depth", "fraction"),
-    *("seed", "source", "set"),
+    *("seed", "source", "set", "generator", "scheme"),
 )
-MADE_FROM_CORPUS = ("generator", "teacher", "oracle", "stylise")  # whose runs are no students
+MADE_FROM_CORPUS = (
+    "generator",
+    "rivals",
+    "judge",
+    "teacher",
+    "oracle",
+    "stylise",
+)  # whose runs are no students
 
 
 @dataclass(frozen=True)
@@ -145,6 +153,8 @@ def _context(run: Run, path: str) -> str | None:
         return None
     if parts[-1] in ("val", "test"):
         return "evaluation"
+    if run["experiment"] == "fidelity":  # nothing learns there
+        return "evaluation" if parts[-1] in (run["set"], "train") else None
     learned = str(run.get("set")).split("+")  # a mixed source is two sets
     if parts[-1] in learned or (run["experiment"] in MADE_FROM_CORPUS and parts[-1] == "corpus"):
         return "training"

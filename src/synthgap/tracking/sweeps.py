@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from synthgap.artifacts import content_digest
+from synthgap.params.set_names import SetName
 from synthgap.tracking.runs import CONTENT, Run
 from synthgap.tracking.store import NOTE_TAG, Point, Store
 
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 SWEEP, SUPERSEDED = "synthgap.sweep", "synthgap.superseded"
-SCORE, SELECTION_SCORE = "test/top1", "val/top1"
+CHARTS = {"accuracy": "test/top1", "val_accuracy": "val/top1", "probe": "probe/top1"}
 NOTES = {
     "train": "Students from scratch, one child a source and seed. `accuracy/<set>` compares the "
-    "sources: `train` is real, `corpus` is what the generator has seen, `g<scale>` is synthetic.",
+    "sources: `train` is real, `corpus` is what the generator has seen, `g<scale>` is synthetic. "
+    "`probe/<set>` is what linear probes of their frozen features get right.",
     "transfer": "Freeze the first N units of a donor, relearn the rest on the other source. Look "
     "at the model metrics: `accuracy/synthetic_to_real` and `accuracy/real_to_synthetic` against "
     "the step, which is the depth N.",
@@ -32,6 +34,17 @@ NOTES = {
     "ablate": "One change at a time beside the students of `train`. `accuracy/<ablation>/<variant>_"
     "<set>` compares the changes; of mixed sources and chosen subsets the step is the depth or "
     "1/fraction.",
+    "clone": "Does the generator's setting matter? A child a synthetic set, share of it and seed. "
+    "`accuracy/<set>` and `probe/<set>` (linear probes of the frozen features, learned from real "
+    "images) against the step, which is the number of training images. Whole sets that `train` has "
+    "are there.",
+    "fidelity": "How close each synthetic set is to real images, before any student: a child a set "
+    "and one of real images for reference. `fidelity/<metric>` is the set's, `class/<metric>` "
+    "each class's against the step, which is its label. Contact sheets are among the artifacts.",
+    "judge": "The classifier that labels, filters and judges synthetic images; its child's losses "
+    "against the step.",
+    "rivals": "Training of generators beside the recipe's own; a child each, its losses against "
+    "the step.",
     "generator": "The text-to-image pipeline's training; its child's losses against the step.",
     "teacher": "The CLIP teacher's training; its child's losses against the step.",
     "stylise": "The style networks' training; its child's losses against the step.",
@@ -58,11 +71,12 @@ def sweep_of(run: Run, params: Mapping[str, Any]) -> Sweep:
 def curve(runs: Sequence[Run]) -> dict[tuple[str, int], float]:
     """Mean over seeds of the last epochs' top-1 in percent, by (metric name, step).
 
-    The step is the depth where units are frozen, 1/fraction where labels are reduced, 0 else.
+    The step is the depth where units are frozen, 1/fraction where labels are reduced, the number
+    of images of a clone, 0 else. `probe/<line>` is what linear probes of the students get right.
     """
     scores: dict[tuple[str, int], list[float]] = defaultdict(list)
     for run in runs:
-        for kind, score in (("accuracy", SCORE), ("val_accuracy", SELECTION_SCORE)):
+        for kind, score in CHARTS.items():
             if score in run.get("last", {}):
                 line, step = _place(run)
                 scores[f"{kind}/{line}", step].append(float(run["last"][score]["mean"]))
@@ -111,7 +125,8 @@ def finish_sweep(store: Store, run_id: str, points: Mapping[tuple[str, int], flo
 
 def shown_points(store: Store, run: MlflowRun) -> dict[tuple[str, int], float]:
     """What the parent's charts show now."""
-    names = [name for name in run.data.metrics if name.startswith(("accuracy/", "val_accuracy/"))]
+    kinds = tuple(f"{kind}/" for kind in CHARTS)
+    names = [name for name in run.data.metrics if name.startswith(kinds)]
     return {
         (name, metric.step): metric.value
         for name in names
@@ -169,4 +184,12 @@ def _line(run: Run) -> tuple[str, int]:
         return f"{run['arm']}{depth}", round(1 / run["fraction"])
     if run.get("direction"):
         return str(run["direction"]).replace("->", "_to_"), int(run["depth"])
+    if run["experiment"] == "clone":
+        return _without_size(str(run["set"])), int(run["num_images"])
     return str(run["set"]), 0
+
+
+def _without_size(name: str) -> str:
+    """Name a set without the factor of its size, which is the step of its line."""
+    named = SetName.parse(name)
+    return name.rpartition("-x")[0] if named is not None and named.factor is not None else name

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from synthgap.artifacts import Artifacts, hold, publish, write_json
+from synthgap.data.neighbours import Lens, near_threshold
 from synthgap.params.sections import Data, Grid, Validate
 from synthgap.validation.docs import readable_offline
 from synthgap.validation.expecting import Question, expect
+from synthgap.validation.fidelity import Measured
 from synthgap.validation.frames import Gated, compare_classes, compared_size, look
 from synthgap.validation.leakage import add_copies
-from synthgap.validation.neighbours import Lens, near_threshold
 from synthgap.validation.rules import ORACLE, Standard, rules
 from synthgap.validation.verdicts import failure, summary, verdict
 
@@ -33,17 +34,18 @@ class ValidateParams:
 def validate(params: ValidateParams, artifacts: Artifacts) -> None:
     """Hold the real sets and the synthetic ones to every expectation.
 
-    Synthetic are the set of each guidance scale and, where its ablation is run, `oracle`.
+    Synthetic are those of `grid.synthetic_sets` and, where its ablation is run, `oracle`. Limits
+    of fidelity are judged by what stage `fidelity` found of exactly these sets.
 
     Writes `validation.json` and one `<set>.json` a set, whose bytes depend on that set and the real
     ones alone, and Great Expectations' Data Docs outside the DVC outputs.
 
     Raises:
-        DataError: a set has no manifest.
+        DataError: a set has no manifest, or a limit of fidelity has no fidelity of the set.
         GateError: an expectation failed; Data Docs and `failure.json` beside them tell the rest,
             and no verdict is written.
     """
-    names = [*REAL, *(artifacts.synthetic(scale) for scale in params.grid.guidance_scales)]
+    names = [*REAL, *params.grid.synthetic_sets]
     names += [name for name in params.grid.ablations if name == ORACLE]  # it is called as its set
     identity = {"stage": "validate", "recipe": artifacts.recipe, "sets": names}
     output = artifacts.stage("validate")
@@ -77,7 +79,9 @@ def _judge(
         for name in names
     }
     threshold = _compare(sets, limits)
-    standard = Standard(limits, params.data, sets["train"], threshold)
+    synthetic = {name: sets[name] for name in names if name not in REAL}
+    measured = Measured.read(artifacts, limits, synthetic)
+    standard = Standard(limits, params.data, sets["train"], threshold, measured)
     questions = [
         Question(name, gated.frame, rules(gated, standard, apart_from=_apart_from(name)))
         for name, gated in sets.items()

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from synthgap.params.sections import Data, Validate
+from synthgap.params.sections import Data, SetName, Validate
+from synthgap.validation.fidelity import Measured
 from synthgap.validation.frames import CHANNELS, NEEDED, Gated
 from synthgap.validation.leakage import WITHIN
 
@@ -38,16 +39,21 @@ class Rule:
     share: float = 0.0  # of the images that may break it
     partner: str | None = None  # the column that names what an offending image is a copy of
     other: str | None = None  # and the set in which that lies
+    examples: tuple[str, ...] | None = None  # named where it breaks; None: the offending images
 
 
 @dataclass(frozen=True)
 class Standard:
-    """What sets are compared with: limits, stored size, the train set, the near-copy distance."""
+    """What sets are compared with: limits, stored size, the train set, the near-copy distance.
+
+    `measured` is what stage `fidelity` found, None where nothing of it is limited.
+    """
 
     limits: Validate
     data: Data
     train: Gated
     threshold: float
+    measured: Measured | None
 
 
 def rules(gated: Gated, standard: Standard, *, apart_from: Sequence[str]) -> list[Rule]:
@@ -56,7 +62,7 @@ def rules(gated: Gated, standard: Standard, *, apart_from: Sequence[str]) -> lis
     A set without a needed column is only held to its columns: the rest could not be looked at.
     """
     synthetic = gated.kind == "synthetic"
-    types = TYPES | (SYNTHETIC_TYPES if synthetic else {})
+    types = TYPES | (_types_of(gated) if synthetic else {})
     found = list(_columns(types))
     if not all(column in gated.frame for column in NEEDED):
         return found
@@ -67,7 +73,7 @@ def rules(gated: Gated, standard: Standard, *, apart_from: Sequence[str]) -> lis
     found += [*_types(gated, types), *_files(gated, standard.data)]
     found += [*_labels(gated, standard), *_pixels(gated, standard)]
     if synthetic:
-        found += _origin(gated)
+        found += [*_origin(gated), *_said(gated), *_fidelity(gated, standard)]
     return [*found, *_copies(gated, standard, apart_from)]
 
 
@@ -135,24 +141,55 @@ def _pixels(gated: Gated, standard: Standard) -> Iterator[Rule]:
         yield Rule(text, "mean", f"{channel}_std", _span(std / ratio, std * ratio))
 
 
+def _types_of(gated: Gated) -> dict[str, str]:
+    """Columns of a synthetic set: without a prompt, guidance or steps, nothing is told of them."""
+    name = SetName.parse(gated.name)
+    absent = set() if gated.prompted else {"prompt"}
+    if name is not None and name.guidance_scale is None:
+        absent |= {"guidance_scale", "steps"}
+    return {column: kind for column, kind in SYNTHETIC_TYPES.items() if column not in absent}
+
+
 def _origin(gated: Gated) -> Iterator[Rule]:
     frame = gated.frame
-    if "prompt" in frame:
+    if "prompt" in frame and gated.prompted:
         yield Rule("prompts are not blank", "between", "prompt_words", {"min_value": 1})
-        yield Rule("prompts name the class", "in_set", "prompt_names_class", _TRUE)
+        if gated.names_class:
+            yield Rule("prompts name the class", "in_set", "prompt_names_class", _TRUE)
     if "seed" in frame:
         yield Rule("seeds are unique", "unique", "seed")
-    if "guidance_scale" in frame:
-        told = gated.name != ORACLE
-        scale = float(gated.name.removeprefix("g") if told else frame["guidance_scale"].iloc[0])
-        text = f"the guidance scale is {scale:g}"
-        yield Rule(text, "in_set", "guidance_scale", {"value_set": [scale]})
     for column in ("steps", "generator_digest"):
         if column in frame and frame[column].notna().any():
             common = frame[column].mode().iloc[0]
             common = common if isinstance(common, str) else int(common)
             text = f"`{column}` is the same for every image"
             yield Rule(text, "in_set", column, {"value_set": [common]})
+
+
+def _said(gated: Gated) -> Iterator[Rule]:
+    """The set is what its name says."""
+    name, frame = SetName.parse(gated.name), gated.frame
+    if name is None:  # an oracle: one scale, whichever
+        scale = frame["guidance_scale"].iloc[0] if "guidance_scale" in frame else None
+        said: dict[str, float | str | None] = {"guidance_scale": scale}
+    else:
+        said = {"guidance_scale": name.guidance_scale, "scheme": name.scheme, "steps": name.steps}
+        said |= {"generator": name.rival}
+    for column, value in said.items():
+        if value is None or column not in frame:
+            continue
+        plain = value if isinstance(value, str) else float(value)
+        shown = plain if isinstance(plain, str) else f"{plain:g}"
+        called = "the guidance scale" if column == "guidance_scale" else f"`{column}`"
+        text = f"{called} is {shown}"
+        yield Rule(text, "in_set", column, {"value_set": [plain]})
+
+
+def _fidelity(gated: Gated, standard: Standard) -> Iterator[Rule]:
+    """Limits of the whole set: a column that holds its number in every row."""
+    if standard.measured is not None:
+        for limit in standard.measured.expected_of(gated):
+            yield Rule(limit.text, "mean", limit.column, limit.options, examples=limit.worst)
 
 
 def _copies(gated: Gated, standard: Standard, apart_from: Sequence[str]) -> Iterator[Rule]:

@@ -124,6 +124,8 @@ def _labels(gated: Gated, labels: Sequence[Any] | None) -> list[str]:
 
 def _examples(gated: Gated, outcome: Outcome) -> list[str]:
     rule = outcome.rule
+    if rule.examples is not None:
+        return list(rule.examples)
     if rule.kind == "mean":
         return _farthest(gated, outcome)
     rows = outcome.result.get("partial_unexpected_index_list") or []

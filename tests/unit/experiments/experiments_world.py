@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from synthgap.models.build import build_student
 from synthgap.models.checkpoint import save
 from synthgap.params import read_params
 from synthgap.params.sections import Params
+from synthgap.params.students import Policy, Subset
 from synthgap.training.labelled import Normalisation
 
 CLASSES = ("bright", "dark", "mid")
@@ -96,7 +97,13 @@ def _small(params: Params) -> Params:
         training=training,
         student=student,
         train=replace(params.train, seeds=(0, 1)),
-        ablate=replace(params.ablate, seeds=(0,), subset_denominator=4),
+        ablate=replace(
+            params.ablate,
+            seeds=(0,),
+            subset_denominator=4,
+            policies=get_args(Policy),
+            subsets=get_args(Subset),
+        ),
         layers=replace(params.layers, seeds=(0, 1), max_images=12),
         runtime=replace(params.runtime, workers=1, device="cpu"),
     )

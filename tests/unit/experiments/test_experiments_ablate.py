@@ -51,6 +51,15 @@ def test_augmentation_leaves_out_what_the_base_row_already_is(plans, shelf):
     assert {plan.variant for plan in plans("augmentation", other)} == policies - {"pytorch"}
 
 
+def test_rows_are_those_that_params_ask_for(plans, shelf):
+    few = shelf.changed("ablate", policies=("dino", "augmix"), subsets=("random", "coreset"))
+    assert {plan.variant for plan in plans("augmentation", few)} == {"augmix"}
+    chosen = {plan.variant for plan in plans("sources", few) if plan.arm == "prefix"}
+    assert chosen == {"random", "coreset"}
+    with pytest.raises(ParamsError, match=r"policies: \['dino'\], expected one other than"):
+        plans("augmentation", shelf.changed("ablate", policies=("dino",)))
+
+
 def test_a_guidance_scale_is_said_where_images_are_generated(plans):
     scales = {plan.source.name: plan.guidance_scale for plan in plans("stylised")}
     assert scales == {"train-stylised": None, "g2.0-stylised": 2.0}

@@ -12,8 +12,10 @@ from synthgap.experiments.embedding import Teachers
 from synthgap.experiments.sources import open_source
 from synthgap.generation.prompts import make_tokenizer
 from synthgap.models.clip import PROVENANCE, clip_digest
+from synthgap.params.sections import Prompts
 
 PROMPT = "a {class} picture"
+NO_PROMPTS = Prompts(PROMPT, None, None, None, None, None)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def world(tmp_path_factory, checkout):
 
 @pytest.fixture
 def teachers(world):
-    return Teachers(world.artifacts, PROMPT, torch.device("cpu"))
+    return Teachers(world.artifacts, PROMPT, NO_PROMPTS, torch.device("cpu"))
 
 
 def test_every_image_and_every_class_has_an_embedding(teachers, world):
@@ -62,7 +64,7 @@ def test_a_set_is_looked_at_once_a_teacher(teachers, world):
     taught = teachers.teaching(source)
     kept = world.artifacts.root / ".synthgap" / "embeddings"
     before = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
-    again = Teachers(world.artifacts, PROMPT, torch.device("cpu")).teaching(source)
+    again = Teachers(world.artifacts, PROMPT, NO_PROMPTS, torch.device("cpu")).teaching(source)
     assert {path: path.stat().st_mtime_ns for path in kept.iterdir()} == before
     assert np.array_equal(again.embeddings, taught.embeddings)
     for path in kept.iterdir():
@@ -77,7 +79,7 @@ def test_another_prompt_is_another_teaching(teachers, world):
 
 
 def test_table_5_learns_from_the_teacher_alone_and_beside_the_labels(world):
-    changed = world.changed("teacher", prompt=PROMPT)
+    changed = world.changed("teacher", prompt=PROMPT).changed("prompts", classes=None)
     alone, both = plans_of(changed.sections(AblateParams), world.artifacts, "supervision")
     assert [alone.variant, both.variant] == ["embeddings", "both"]
     assert (alone.training.supervision, both.training.supervision) == ("embeddings", "both")
@@ -85,5 +87,6 @@ def test_table_5_learns_from_the_teacher_alone_and_beside_the_labels(world):
 
 
 def test_a_missing_teacher_is_named(shelf):
+    asked = shelf.changed("prompts", classes=None).sections(AblateParams)
     with pytest.raises(GeneratorError, match="run `dvc repro teacher` first"):
-        plans_of(shelf.sections(AblateParams), shelf.artifacts, "supervision")
+        plans_of(asked, shelf.artifacts, "supervision")

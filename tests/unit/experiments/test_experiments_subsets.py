@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from synthgap.experiments.subsets import balanced, coreset, subset, uncertainty
+from synthgap.experiments.subsets import balanced, coreset, prefix, subset, uncertainty
 from synthgap.experiments.views import View
 
 LABELS = np.repeat(np.arange(5), 20)
@@ -22,6 +22,14 @@ def test_smaller_subsets_lie_in_larger_ones(kind):
     assert len(sets[0]) == 100
     for larger, smaller in itertools.pairwise(sets):
         assert smaller < larger
+
+
+def test_prefixes_are_the_first_of_every_class_and_nest():
+    labels = np.array([1, 0, 1, 0, 0, 1, 0])
+    assert prefix(labels, 0.5).tolist() == [0, 1, 2, 3]
+    assert set(prefix(labels, 0.25)) <= set(prefix(labels, 0.5))
+    assert prefix(labels, 0.01).tolist() == [0, 1]
+    assert prefix(labels, 1.0).tolist() == list(range(7))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -116,7 +116,7 @@ def test_a_key_given_twice_is_refused(text):
         (
             "grid.synthetic_sets",
             "[g1.0, g2.0, g7.5, g2]",
-            "grid.synthetic_sets: 'g2', expected a rival of grid.rivals (['dit'])",
+            "grid.synthetic_sets: 'g2', expected [<rival>-]g<guidance scale>[-<prompt scheme>]",
         ),
         (
             "transfer.guidance_scale",

@@ -1,5 +1,6 @@
 import pytest
 from made_up_cells import Plan, write_cells, write_image_set
+from made_up_fidelity import write_fidelity
 from made_up_layers import write_layers, write_stylise
 
 from synthgap.params.sections import Summarise
@@ -29,13 +30,14 @@ def plan():
 
 @pytest.fixture(scope="session")
 def write_all(plan):
-    """Write every cell of the default plan, four image sets, layers and a stylised set's facts."""
+    """Write every cell of the default plan, four image sets and what other stages leave."""
 
     def write(root):
         artifacts = write_cells(root, plan)
         for name in ("train", "g1.0", "g2.0", "oracle"):
             write_image_set(artifacts.image_set(name), kind="real")
         write_layers(artifacts, plan)
+        write_fidelity(artifacts, plan)
         write_stylise(artifacts)
         return artifacts
 

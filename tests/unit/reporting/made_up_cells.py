@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from made_up_runs import EPOCHS, LAST, made_up_run
 
 from synthgap.artifacts import Artifacts, write_json
 from synthgap.data import write_manifest, write_png
 from synthgap.params.sections import Grid
 
 UNITS = ("stem", "layer1.0", "layer2.0", "layer3.0", "layer4.0", "fc")
-EPOCHS = 4
-LAST = 2
 TRAINING = {
     "epochs": EPOCHS,
     "last_epochs": LAST,
@@ -55,7 +53,8 @@ class Plan:
     student: str = "resnet10t"
     grid: Grid = field(
         default_factory=lambda: Grid(
-            guidance_scales=(1.0, 2.0, 7.5),
+            rivals=("dit",),
+            synthetic_sets=("g1.0", "g2.0", "g7.5", "g2.0-definition", "dit-g2.0"),
             sets=("train", "corpus", "g1.0", "g2.0", "g7.5"),
             depths=(1, 2, 3, 4, 5),
             control_depths=(2, 4),
@@ -64,11 +63,13 @@ class Plan:
             ablations=(
                 *("normalisation", "augmentation", "stylised", "oracle", "supervision", "sources"),
             ),
+            clones=("g2.0", "g2.0-definition", "dit-g2.0"),
         )
     )
     sets: dict[str, float] = field(
         default_factory=lambda: {
-            "train": 98.0, "corpus": 97.0, "g1.0": 93.0, "g2.0": 92.0, "g7.5": 80.0
+            "train": 98.0, "corpus": 97.0, "g1.0": 93.0, "g2.0": 92.0, "g7.5": 80.0,
+            "g2.0-definition": 94.0, "dit-g2.0": 70.0,
         }
     )  # fmt: skip
 
@@ -89,6 +90,8 @@ def write_cells(root: Path, plan: Plan) -> Artifacts:
         writer.baselines(denominator)
     for name in plan.grid.ablations:
         writer.ablate(name)
+    for name in plan.grid.clones:
+        writer.clone(name)
     return artifacts
 
 
@@ -123,6 +126,23 @@ class _Writer:
             "real_labels": _labels(*labels.get(name, (700, 0, 0))),
         }
         self._cell("train", (name,), [(place, self.plan.sets[name])])
+
+    def clone(self, name: str) -> None:
+        """The whole set, but of g2.0, which `train` has, two parts."""
+        place = {
+            "set": name,
+            "source": "synthetic",
+            "guidance_scale": 2.0,
+            "real_labels": _labels(700, 0, 0),
+        }
+        shares = (0.0625, 0.25) if name == "g2.0" else (1.0,)
+        num_train, score = self.plan.num_train, self.plan.sets[name]
+        runs = [
+            ({**place, "fraction": share, "num_images": round(share * num_train)},
+             score + 4 * np.log2(share))
+            for share in shares
+        ]  # fmt: skip
+        self._cell("clone", (name,), runs)
 
     def transfer(self, experiment: str, depth: int, directions: tuple[str, ...]) -> None:
         real, synthetic = self.plan.sets["train"], self.plan.sets["g2.0"]
@@ -206,17 +226,24 @@ class _Writer:
             "depth": 0,
             "fraction": 1 / denominator,
             "guidance_scale": None if scratch else 2.0,
+            "num_images": round(self.plan.num_train / denominator),
             "real_labels": _labels(
                 0 if scratch else 700, 0, round(self.plan.num_train / denominator)
             ),
         }
+
+    def _about(self, experiment: str) -> dict:
+        names = {"recipe": self.plan.recipe, "student": self.plan.student}
+        return {"experiment": experiment, **names}
 
     def _cell(self, experiment: str, coordinates: tuple, runs: list) -> None:
         folder = self.artifacts.cell(experiment, *coordinates)
         written, tables = [], []
         for place, top1 in runs:
             for seed in self.plan.seeds:
-                run, rows = self._run(experiment, place | {"seed": seed}, top1)
+                run, rows = made_up_run(
+                    self._about(experiment) | place | {"seed": seed}, top1, self.difficulty
+                )
                 written.append(run)
                 tables.append(rows)
         about = {
@@ -231,50 +258,6 @@ class _Writer:
         }
         pd.concat(tables).to_parquet(_made(folder) / "predictions.parquet", index=False)
         write_json(folder / "run.json", about)
-
-    def _run(self, experiment: str, place: dict, top1: float) -> tuple[dict, pd.DataFrame]:
-        empty = dict.fromkeys(
-            ("donor_set", "direction", "arm", "depth", "guidance_scale", "ablation", "variant")
-        )
-        run = {
-            **empty, "fraction": 1.0, **place,
-            "experiment": experiment, "recipe": self.plan.recipe, "student": self.plan.student,
-            "num_images": 600, "num_steps": 9, "peak_lr": 0.02,
-        }  # fmt: skip
-        run["name"] = " ".join(
-            str(run[key]) for key in ("direction", "set", "depth", "variant", "seed")
-        )
-        run["digest"] = sha256(repr(sorted(run.items())).encode()).hexdigest()
-        rng = np.random.default_rng(int(run["digest"][:8], 16))
-        noise = rng.normal(0, self.plan.num_images / 30, (LAST, self.plan.num_images))
-        wanted = np.clip(top1 + rng.normal(0, 0.3, (LAST, 1)), 0, 100) / 100
-        hard = np.argsort(np.argsort(self.difficulty + noise, axis=1), axis=1)
-        right = hard < wanted * self.plan.num_images
-        epochs = [
-            {"epoch": EPOCHS - LAST + 1 + index, "test/top1": 100 * float(row.mean())}
-            for index, row in enumerate(right)
-        ]
-        values = np.asarray([epoch["test/top1"] for epoch in epochs])
-        run["epochs"] = epochs
-        run["last"] = {
-            metric: {
-                "mean": float(f(values).mean()), "std": float(f(values).std()),
-                "n": LAST, "over": "epochs",
-            }
-            for metric, f in {
-                "test/top1": lambda v: v, "val/top1": lambda v: v - 0.5,
-                "test/balanced": lambda v: v - 0.1, "test/top5": lambda v: np.minimum(v + 9, 100),
-                "test/loss": lambda v: (100 - v) / 25,
-            }.items()
-        }  # fmt: skip
-        rows = pd.DataFrame(
-            {
-                "run": run["digest"], "seed": place["seed"],
-                "image": [f"{index % 3}/{index:04d}.png" for index in range(len(right[0]))],
-                "label": 0, "prediction": 0, "confidence": 0.5, "correct": right.mean(axis=0),
-            }
-        )  # fmt: skip
-        return run, rows
 
 
 def without(plan: Plan, **grid: tuple) -> Plan:

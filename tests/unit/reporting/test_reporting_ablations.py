@@ -168,7 +168,12 @@ def test_without_ablations_the_section_says_not_run(summary):
         ("train-stylised", "real, stylised"),
         ("g7.5-stylised", "synthetic, guidance 7.5, stylised"),
         ("train+g2.0", "real and synthetic, guidance 2"),
-        ("great", "great"),
+        (
+            "g2.0-definition-s10-x4",
+            "synthetic, guidance 2, prompts: class name, definition, 10 steps, 4 times as many",
+        ),
+        ("dit-g2.0", "synthetic, by dit, guidance 2"),
+        ("biggan", "synthetic, by biggan"),
     ],
 )
 def test_set_names_are_read_to_the_reader(name, text):

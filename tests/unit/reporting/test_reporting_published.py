@@ -54,3 +54,15 @@ def test_numbers_are_the_papers():
             for row in rows
             if row["relative_size"] == "1x"
         ]
+    sizes = published()["guidance"][0]["top1_by_size"]
+    ours = {(row[0], row[1]) for row in sizes["rows"]}
+    assert ours <= {
+        (float(row["relative_size"].rstrip("x")), row["values"][0])
+        for row in theirs["fitymi", "1"]
+        if row["guidance_scale"] == sizes["guidance_scale"]
+    }
+    averages = {row["values"][-1] for row in theirs["fitymi", "2"]}
+    assert {row[-1] for row in published()["probes"][0]["rows"]} <= averages
+    assert (
+        published()["probes"][1]["rows"][0][-1] == theirs["fitymi", "text"][0]["values"][0]["mean"]
+    )

@@ -10,7 +10,8 @@ from synthgap.reporting.records import Panel, Resampling, records
 FIELDS = {
     "recipe", "experiment", "student", "source", "direction", "depth", "fraction",
     "guidance_scale", "metric", "mean", "std", "n", "over", "low", "high", "real_labels", "arm",
-    "set", "donor_set", "seed", "note", "ablation", "variant",
+    "set", "donor_set", "seed", "note", "ablation", "variant", "generator", "scheme", "steps",
+    "num_images",
 }  # fmt: skip
 HOW = Resampling(resamples=300, confidence=0.95, seed=1)
 
@@ -27,7 +28,9 @@ def rows(panel):
 
 def test_every_record_has_every_field_and_its_real_labels(rows):
     assert all(set(row) == FIELDS for row in rows)
-    assert all(set(row["real_labels"]) == {"generator", "donor", "student"} for row in rows)
+    for row in rows:
+        own = {"probe"} if row["metric"] == "probe/top1" else set()
+        assert set(row["real_labels"]) == {"generator", "donor", "student"} | own
 
 
 def test_every_series_has_one_top1_over_seeds_and_one_of_each_run(rows, series):

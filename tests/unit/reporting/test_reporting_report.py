@@ -43,7 +43,7 @@ def test_every_inner_link_leads_somewhere_and_no_id_is_used_twice(page):
 def test_every_row_of_a_results_table_says_its_real_labels(page):
     tables = re.findall(r"<table>.*?</table>", page, flags=re.DOTALL)
     results = [table for table in tables if "gap_pp" in table]
-    assert len(results) == 3 + len(QUESTIONS)
+    assert len(results) == 4 + len(QUESTIONS)
     for table in results:
         for row in re.findall(r"<tr>(<td.*?)</tr>", table):
             assert re.search(r">\d+ / \d+ / \d+<", row), row
@@ -64,9 +64,14 @@ def test_files_stand_beside_the_page(reported):
     }
     kinds = (
         *("ablations", "contact", "guidance", "heatmap", "layers", "oracle", "published"),
-        *("reduce", "similarity", "stylised", "transfer"),
+        *("reduce", "settings", "similarity", "stylised", "transfer"),
     )
-    assert names == {f"figures/digits/{kind}.png" for kind in kinds}
+    sheets = [
+        f"fidelity-{kind}-{name}"
+        for kind in ("neighbours", "worst")
+        for name in ("g1.0", "g2.0", "g7.5")
+    ]
+    assert names == {f"figures/digits/{kind}.png" for kind in (*kinds, *sheets)}
     text = (reported.report / "report.md").read_text(encoding="utf-8")
     assert set(re.findall(r"\]\((figures/[^)]+)\)", text)) == names
     assert "| synthetic → real, first 3 frozen | 700 / 0 / 600 | 3 |" in text

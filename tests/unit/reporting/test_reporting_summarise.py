@@ -31,7 +31,11 @@ def test_nothing_is_left_in_the_work_folder(reported):
 
 def test_metrics_are_nested_numbers(reported):
     tree = _read(reported, "metrics.json")
-    assert set(tree) == {"train", "transfer", "control", "reduce", "baselines", "ablate"}
+    stages = {"train", "transfer", "control", "reduce", "baselines", "ablate", "clone"}
+    assert set(tree) == stages
+    assert tree["clone"]["g2.0"]["images_150"]["accuracy"] < 92
+    assert tree["clone"]["g2.0"]["images_150"]["probe"]["n"] == 3
+    assert "probe" not in tree["transfer"]["synthetic_to_real"]["n3"]
     assert tree["ablate"]["augmentation"]["none"]["g2.0"]["accuracy"] < 92
     mixed = tree["ablate"]["sources"]["mixed 0.5"]
     assert mixed["train+g2.0"]["n"] == mixed["synthetic_to_mixed"]["n4"]["n"] == 3
@@ -57,6 +61,10 @@ def test_plot_rows_cover_every_cell(reported, plan):
     assert len(rows("transfer.csv")) == 2 * (len(grid.depths) + len(grid.control_depths))
     assert len(rows("reduce.csv")) == 3 * len(grid.fractions)
     assert [row["guidance_scale"] for row in rows("guidance.csv")] == ["1.0", "2.0", "7.5"]
+    assert [(row["set"], row["num_images"]) for row in rows("settings.csv")] == [
+        *(("g1.0", "600"), ("g2.0", "600"), ("g7.5", "600"), ("g2.0-definition", "600")),
+        *(("dit-g2.0", "600"), ("g2.0", "38"), ("g2.0", "150")),
+    ]
     assert len(rows("transfer/real_to_synthetic.csv")) == len(grid.depths)
     assert len(rows("reduce/scratch.csv")) == len(grid.fractions)
     assert {row["arm"] for row in rows("reduce.csv")} == {"prefix n4", "scratch", "finetune"}
@@ -82,7 +90,7 @@ def test_a_cell_of_the_grid_that_is_absent_is_named(tmp_path, run_summary):
     run_summary(artifacts, without(plan, depths=(*plan.grid.depths, 6), ablations=("stylised",)))
     assert _read(artifacts, "about.json")["missing"] == [
         *("artifacts/transfer/digits/6", "artifacts/ablate/digits/stylised"),
-        *("artifacts/layers/digits", "artifacts/stylise/digits"),
+        *("artifacts/layers/digits", "artifacts/stylise/digits", "artifacts/fidelity/digits"),
     ]
 
 

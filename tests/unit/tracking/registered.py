@@ -13,7 +13,11 @@ NAME = "digits-resnet10t-synthetic"
 
 
 def run_register(root: Path, depths: tuple[int, ...]) -> None:
-    grid = Grid((2.0,), ("train", "g2.0"), depths, (2,), (1,), (4,), ("oracle",))
+    lists = {"control_depths": (2,), "fractions": (1,), "reduce_depths": (4,)}
+    grid = Grid(
+        rivals=(), synthetic_sets=("g2.0",), sets=("train", "g2.0"), depths=depths,
+        ablations=("oracle",), clones=("g2.0",), **lists,
+    )  # fmt: skip
     params = RegisterParams(student_of({"student": STUDENT}), Register(2.0, 0), grid)
     register(params, Artifacts(root, RECIPE), silent)
 

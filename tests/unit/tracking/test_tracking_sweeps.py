@@ -45,6 +45,25 @@ def test_every_change_has_a_chart_of_its_own_that_mlflow_takes():
     assert all(TAKEN_BY_MLFLOW.match(name) for name, _ in places)
 
 
+def test_clones_are_lines_against_the_number_of_images_with_their_probes():
+    runs = [
+        record("clone", f"{name} s0", set=name, source="synthetic", num_images=count, accuracy=top1)
+        for name, count, top1 in (
+            *(("g2.0-definition", 150, 80.0), ("g2.0-definition", 600, 88.0)),
+            ("g2.0-definition-x10", 6000, 92.0),
+        )
+    ]
+    for run in runs:
+        run["last"]["probe/top1"] = {"mean": 95.0, "std": 0.0, "n": 1, "over": "epochs"}
+    found = curve(runs)
+    line = {
+        step: top1 for (name, step), top1 in found.items() if name == "accuracy/g2.0-definition"
+    }
+    assert line == {150: 80.0, 600: 88.0, 6000: 92.0}
+    assert found["probe/g2.0-definition", 600] == 95.0
+    assert all(TAKEN_BY_MLFLOW.match(name) for name, _ in found)
+
+
 @pytest.mark.parametrize(
     ("run", "name"),
     [

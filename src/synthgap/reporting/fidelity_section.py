@@ -1,0 +1,224 @@
+"""The section on fidelity and diseases: sets, classes and contact sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from synthgap.reporting.blocks import Block, Folded, Heading, Photo, Points, Section, Table, Text
+from synthgap.reporting.fidelity import SHEET, Fidelity, Row, sentences
+from synthgap.reporting.formats import NONE, number
+from synthgap.reporting.labels import set_name
+from synthgap.reporting.summary import Summary
+
+KEY, TITLE = "fidelity", "Fidelity and diseases of the synthetic images"
+WORST, LONGEST = 10, 70  # classes told first, characters of a prompt
+DOWN, UP = "\N{DOWNWARDS ARROW}", "\N{UPWARDS ARROW}"
+SET_HEADERS = (
+    "image set", "images", f"FID {DOWN}", f"KID \N{MULTIPLICATION SIGN} 1000 {DOWN}",
+    f"precision {UP}", f"recall {UP}", f"density {UP}", f"coverage {UP}", f"Vendi {UP}",
+)  # fmt: skip
+DISEASE_HEADERS = (
+    "image set", f"agreement % {UP}", f"separability % {DOWN}", f"diversity {UP}",
+    f"authenticity % {UP}", f"CLIP score (real) {UP}",
+)  # fmt: skip
+CLASS_HEADERS = (
+    "class", "taken for", "agreement % (real)", "separability % (real)", "diversity",
+    "Vendi (real)", "accuracy gap, points", "prompt",
+)  # fmt: skip
+READING = (
+    "FID, KID: distance between the distributions of features (Heusel et al. 2017, Binkowski et "
+    "al. 2018). Precision, recall: shares of synthetic images near real ones, and the reverse "
+    "(Kynkaanniemi et al. 2019); density, coverage: likewise, less moved by outliers (Naeem et al. "
+    "2020). Vendi: effective number of different images (Friedman and Dieng 2023).",
+    "Agreement: share of the images that the judge takes for their class; the rest has wrong "
+    "semantics. Separability: share of a class's images that a logistic regression, "
+    "cross-validated, rightly calls real or synthetic; 50 is chance, more is domain drift. "
+    "Diversity: mean distance between images of a class over that of real ones.",
+    "Authenticity: share of images that lie farther from corpus, which the generator has seen, "
+    "than corpus from itself (Alaa et al. 2022); far below the real images' share is memory. CLIP "
+    "score: mean cosine of images and their prompts; in brackets, of real images of the same "
+    "classes and those prompts.",
+)
+
+
+def fidelity_section(summary: Summary) -> Section:
+    """Tables of sets and of classes, worst first, with what was looked at."""
+    found = summary.fidelity
+    if found is None:
+        return Section(KEY, TITLE, [Table((), [])])
+    blocks: list[Block] = [
+        Points(sentences(found)),
+        set_table(found),
+        disease_table(found),
+        Text(_provenance(found), quiet=True),
+        Folded("What the numbers are", [Points(READING)]),
+        Heading("The worst classes of all sets"),
+        class_table(found.worst(WORST), with_set=True),
+        Text(_gaps(summary), quiet=True),
+        Folded("Every class of every set, worst first", list(_every(found))),
+        Heading("Synthetic images beside their nearest real ones"),
+        *_sheets(summary, found),
+    ]
+    return Section(KEY, TITLE, blocks)
+
+
+def set_table(found: Fidelity) -> Table:
+    """How close each whole set is, under what real images score."""
+    rows = [_set_row(*one) for one in _all(found)]
+    caption = f"Against the real training images, in the features of {found.network}."
+    return Table(SET_HEADERS, rows, caption=caption)
+
+
+def disease_table(found: Fidelity) -> Table:
+    """What is wrong with each set, over all classes."""
+    rows = [_disease_row(name, metrics) for name, _, metrics in _all(found)]
+    caption = (
+        "Agreement of the judge over all images; separability and diversity are means over "
+        "classes, in the same features."
+    )
+    return Table(DISEASE_HEADERS, rows, caption=caption)
+
+
+def class_table(rows: list[Row], *, with_set: bool) -> Table:
+    """Diseases of classes; a prompt is told where the class is among its set's worst."""
+    told = [[*([row.set] if with_set else []), *_class_row(row)] for row in rows]
+    headers = (*(("set",) if with_set else ()), *CLASS_HEADERS)
+    return Table(headers, told, num_names=3 if with_set else 2)
+
+
+def _all(found: Fidelity) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+    """Name, images and metrics of the reference, then of every set."""
+    real = found.real
+    yield f"real: {real['what']}", real["num_images"], real["metrics"]
+    for name, entry in found.sets.items():
+        yield set_name(name), entry["num_seen"], entry["metrics"]
+
+
+def _set_row(name: str, count: int, metrics: Mapping[str, Any]) -> list[str]:
+    kid = _shown(metrics, "kid", 1, 1000)
+    if metrics.get("kid") is not None:
+        kid += f" \N{PLUS-MINUS SIGN} {number(1000 * metrics['kid_std'], 1)}"
+    shares = ("precision", "recall", "density", "coverage")
+    return [
+        name,
+        f"{count:,}",
+        _shown(metrics, "fid", 2),
+        kid,
+        *(_shown(metrics, key, 2) for key in shares),
+        _shown(metrics, "vendi", 1),
+    ]
+
+
+def _disease_row(name: str, metrics: Mapping[str, Any]) -> list[str]:
+    clip, same = _shown(metrics, "clip_score", 3), _shown(metrics, "clip_score_real", 3)
+    return [
+        name,
+        _shown(metrics, "agreement", 1, 100),
+        _shown(metrics, "separability", 1),
+        _shown(metrics, "diversity", 2),
+        _shown(metrics, "authenticity", 1, 100),
+        clip if clip == NONE else _beside(clip, same),
+    ]
+
+
+def _class_row(row: Row) -> list[str]:
+    numbers, real = row.numbers, row.real
+    taken = ", ".join(f"{name} ({100 * share:.0f} %)" for name, share in numbers["taken_for"])
+    prompt = row.prompts[0] if row.prompts else NONE
+    return [
+        row.class_name,
+        taken or NONE,
+        _beside(_shown(numbers, "agreement", 0, 100), _shown(real, "agreement", 0, 100)),
+        _beside(_shown(numbers, "separability", 0), _shown(real, "separability", 0)),
+        _shown(numbers, "diversity", 2),
+        _beside(_shown(numbers, "vendi", 1), _shown(numbers, "vendi_real", 1)),
+        NONE if row.gap_pp is None else number(row.gap_pp, 1, "+"),
+        prompt if len(prompt) <= LONGEST else f"{prompt[:LONGEST]}\N{HORIZONTAL ELLIPSIS}",
+    ]
+
+
+def _beside(own: str, real: str) -> str:
+    return f"{own} ({real})"
+
+
+def _shown(numbers: Mapping[str, Any], key: str, digits: int, scale: float = 1.0) -> str:
+    value = numbers.get(key)
+    return NONE if value is None else number(scale * float(value), digits)
+
+
+def _provenance(found: Fidelity) -> str:
+    real = found.real
+    text = f"Features: {found.network}. The judge {_learned(found)}. "
+    if found.content["feature_network"]["kind"] == "judge":
+        text += (
+            "It is an in-domain network: numbers compare these sets with each other, and not with "
+            "those of other papers, which use Inception's features. "
+        )
+    text += (
+        f"The first row is what real images score: {real['what']}, {real['num_images']:,} against "
+        f"{real['num_against']:,} images"
+    )
+    if real["agreement_of"] is not None:
+        text += f"; agreement there is that of {real['agreement_of']}"
+    return f"{text}. FID falls and Vendi rises with the number of images: compare equal numbers."
+
+
+def _learned(found: Fidelity) -> str:
+    judge = found.content["judge"]
+    if judge["learned_from"] is None:
+        return "was made elsewhere"
+    count = "" if judge["real_labels"] is None else f" ({judge['real_labels']:,} real labels)"
+    return f"learned from {judge['learned_from']}{count}"
+
+
+def _gaps(summary: Summary) -> str:
+    return (
+        "In brackets: real images. Accuracy gap: points that students of the set lie below "
+        "real-trained ones on this class's real test images "
+        f"({summary.about['num_test_images']:,} of all classes), mean over seeds; students came "
+        "after everything else here. A dash: no student was trained on the set."
+    )
+
+
+def _every(found: Fidelity) -> Iterator[Block]:
+    for name in found.sets:
+        yield Heading(set_name(name))
+        yield class_table(found.rows(name), with_set=False)
+
+
+def _sheets(summary: Summary, found: Fidelity) -> Iterator[Block]:
+    """The contact sheets of each set, all but the one that the experiments use folded."""
+    used = summary.donor["set"] if summary.donor is not None else next(iter(found.sets), None)
+    for name, entry in found.sets.items():
+        photos: list[Block] = [
+            _photo(summary, entry["sheets"]["neighbours"], _neighbours_caption(name, found)),
+            _photo(summary, entry["sheets"]["worst"], _worst_caption(name, found)),
+        ]
+        yield from photos if name == used else [Folded(set_name(name), photos)]
+
+
+def _photo(summary: Summary, sheet: str, caption: str) -> Photo:
+    key = f"{SHEET}{sheet.removesuffix('.png')}"
+    alt = f"{summary.recipe}: {caption.partition(':')[0]}"
+    return Photo(summary.photos.get(key), alt, caption, f"figures/{summary.recipe}/{key}.png")
+
+
+def _neighbours_caption(name: str, found: Fidelity) -> str:
+    return (
+        f"{_titled(name)}: each image left of its nearest real one of corpus and train, by the "
+        f"features of {found.network}. First images of each class as they come, not chosen; right, "
+        "the pairs of the class that are nearest of all."
+    )
+
+
+def _worst_caption(name: str, found: Fidelity) -> str:
+    return (
+        f"{_titled(name)}, worst classes: under each image what the judge takes it for, least "
+        "certain of the class first, with the class's first prompt. The judge "
+        f"{_learned(found)}."
+    )
+
+
+def _titled(name: str) -> str:
+    return set_name(name).capitalize()
