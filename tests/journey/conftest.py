@@ -50,6 +50,10 @@ TINY: dict[str, Any] = {
         "min_pixel_std": 0.0,
         "max_channel_mean_shift": 255.0,
         "max_channel_std_ratio": 1000.0,
+        "max_fid": None,
+        "min_coverage": None,
+        "min_agreement": None,
+        "min_authenticity": None,
     },
     "grid": {
         "synthetic_sets": ["g2.0", "dit-g2.0"],

@@ -18,7 +18,7 @@ _NAME = re.compile(
     rf"(?:(?P<rival>{_RIVAL})-)?g(?P<scale>\d+\.\d+)(?:-(?P<scheme>{'|'.join(SCHEMES)}))?"
     r"(?:-s(?P<steps>[1-9]\d*))?(?:-x(?P<factor>\d+(?:\.\d+)?))?"
 )
-_UNGUIDED = re.compile(rf"(?P<rival>{_RIVAL})(?:-x(?P<factor>\d+(?:\.\d+)?))?")
+_UNGUIDED = re.compile(rf"(?!g\d)(?P<rival>{_RIVAL})(?:-x(?P<factor>\d+(?:\.\d+)?))?")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+Policy = Literal["none", "pytorch", "autoaugment", "augmix", "pixmix", "dino"]
 Subset = Literal["stratified", "random", "uncertainty", "coreset"]
 
 
@@ -81,6 +82,8 @@ class Ablate:
 
     guidance_scale: float
     seeds: tuple[int, ...]
+    policies: tuple[Policy, ...]
+    subsets: tuple[Subset, ...]
     depth: int
     real_shares: tuple[float, ...]
     mixing: Literal["epoch", "fixed"]
@@ -94,6 +97,12 @@ class Ablate:
             yield f"real_shares: {list(self.real_shares)}, expected 0 to 1"
         if self.subset_denominator < 1:
             yield f"subset_denominator: {self.subset_denominator}, expected at least 1"
+        for name in ("policies", "subsets"):
+            rows = getattr(self, name)
+            if not rows or len(set(rows)) < len(rows):
+                yield f"{name}: {list(rows)}, expected at least one, without repeats"
+        if "random" not in self.subsets:
+            yield f"subsets: {list(self.subsets)}, expected `random`, which the others are held to"
 
 
 @dataclass(frozen=True)
