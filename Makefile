@@ -37,7 +37,7 @@ repro: venv
 	@echo "Every run:  make ui"
 
 test: lint
-	"$(BIN)/python" -m pytest
+	"$(BIN)/python" -m pytest -n 2 --dist loadfile
 
 lint: venv
 	"$(BIN)/ruff" check .

@@ -10,6 +10,7 @@ from synthgap.errors import ParamsError
 from synthgap.generation.listed import text_of
 from synthgap.generation.wording import Words, filled, no_class, places, some, spoken
 from synthgap.generation.wordnet import WNID, is_synset, synset_words
+from synthgap.params.reading import yaml_tree
 from synthgap.params.wording import unknown
 
 if TYPE_CHECKING:
@@ -107,18 +108,7 @@ def _given(prompts: Prompts, classes: Sequence[str], root: Path) -> dict[str, di
 
 
 def _read(text: str, place: str) -> dict[str, dict[str, str]]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    try:
-        node = YAML(typ="safe", pure=True).compose(text)
-    except MarkedYAMLError as error:
-        line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
-        problem = " ".join((error.problem or "unreadable").split())
-        raise ParamsError(f"{place}:{line} no valid YAML ({problem}); mend that line") from error
-    except YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise ParamsError(f"{place}: no valid YAML ({problem}); mend it") from error
+    node = yaml_tree(text, place)
     if node is None:
         return {}
     return {name: _words_of(part, name, place) for name, part in _pairs(node, place, "class")}

@@ -75,13 +75,17 @@ def _plain(value: object) -> object:
     return value
 
 
-def _root(text: str, place: str) -> MappingNode:
+def yaml_tree(text: str, place: str) -> Node | None:
+    """The root node of YAML text that `place` names in messages; None where it is empty.
+
+    Raises:
+        ParamsError: it is no YAML.
+    """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
-    from ruamel.yaml.nodes import MappingNode
 
     try:
-        node = YAML(typ="safe", pure=True).compose(text)
+        node: Node | None = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
         line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
         problem = " ".join((error.problem or "unreadable").split())
@@ -89,6 +93,13 @@ def _root(text: str, place: str) -> MappingNode:
     except YAMLError as error:
         problem = " ".join(str(error).split())
         raise ParamsError(f"{place}: no valid YAML ({problem}); mend it") from error
+    return node
+
+
+def _root(text: str, place: str) -> MappingNode:
+    from ruamel.yaml.nodes import MappingNode
+
+    node = yaml_tree(text, place)
     if not isinstance(node, MappingNode):
         raise ParamsError(
             f"{place}: expected sections such as `training:`; "

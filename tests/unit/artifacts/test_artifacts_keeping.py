@@ -22,7 +22,7 @@ def test_what_is_kept_comes_back_without_a_copy(finished, tmp_path):
     assert kept(place, tmp_path / "again")
     image = tmp_path / "again" / "zero" / "1.png"
     assert image.read_bytes() == b"one"
-    assert os.path.samefile(image, finished / "zero" / "1.png")
+    assert image.samefile(finished / "zero" / "1.png")
 
 
 def test_nothing_kept_is_nothing_made(tmp_path):

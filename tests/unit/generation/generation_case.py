@@ -9,24 +9,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from synthesis_case import PARAMS
 
 from synthgap.artifacts import Artifacts, Log, silent
 from synthgap.data.image_set import ImageSet, write_manifest, write_png
 from synthgap.generation.generator import GeneratorParams, make_generator
 from synthgap.generation.oracle import OracleParams, make_oracle
-from synthgap.generation.synthesis import SynthesizeParams, synthesize
+from synthgap.generation.synthesis import synthesize
 from synthgap.generation.teacher import TeacherParams, make_teacher
 from synthgap.params.sections import (
     Autoencoder,
     Data,
     Denoiser,
-    Filters,
     Generator,
     Oracle,
     Prompts,
     Runtime,
     Splits,
-    Synthesize,
     Teacher,
 )
 
@@ -51,29 +50,7 @@ GENERATOR = GeneratorParams(
     ),
     prompts=PROMPTS,
 )
-SYNTHESIZE = SynthesizeParams(
-    seed=3,
-    runtime=RUNTIME,
-    data=DATA,
-    prompts=PROMPTS,
-    synthesize=Synthesize(
-        scheme="template",
-        negative_prompt="",
-        count="as_train",
-        steps=2,
-        scheduler=None,
-        width=8,
-        height=8,
-        compute_batch=2,
-        decode_batch=2,
-        format="png",
-        quality=90,
-        shard_above=1000,
-        max_candidates=10.0,
-        filters=Filters(None, None, drop_near_duplicates=False, safety=False),
-        threads=1,
-    ),
-)
+SYNTHESIZE = replace(PARAMS, data=DATA, prompts=PROMPTS)
 TEACHER = TeacherParams(
     seed=3,
     runtime=RUNTIME,

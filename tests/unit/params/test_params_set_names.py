@@ -23,7 +23,17 @@ def test_a_name_says_what_differs(name, said):
 
 @pytest.mark.parametrize(
     "name",
-    ["train", "corpus", "oracle", "g2.0-stylised", "g2.0-s0", "g2.0-x2-definition", "g2", "2.0", ""],
+    [
+        "train",
+        "corpus",
+        "oracle",
+        "g2.0-stylised",
+        "g2.0-s0",
+        "g2.0-x2-definition",
+        "g2",
+        "2.0",
+        "",
+    ],
 )
 def test_other_names_are_no_synthetic_sets(name):
     assert SetName.parse(name) is None
