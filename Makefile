@@ -11,7 +11,7 @@ VENV ?= .venv
 PYTHON ?=
 PORT ?= 5000
 BIN := $(VENV)/bin
-BENCHMARKS := input_pipeline step_throughput depth_cost plain_training gpu_throughput wall_time
+BENCHMARKS := input_pipeline step_throughput depth_cost plain_training synthesis resume dvc_sets gpu_throughput wall_time
 
 # Stage commands say `python`: they find this environment's.
 export PATH := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))/bin:$(PATH)
