@@ -45,11 +45,11 @@ VARIANTS = {
 
 
 SCHEME_NAMES = {
-    "template": "class name in a sentence",
-    "name": "class name",
-    "hypernym": "class name, hypernym",
-    "definition": "class name, definition",
-    "background": "class name, hypernym inside a scene",
+    "template": "name in a sentence",
+    "name": "name",
+    "hypernym": "name, hypernym",
+    "definition": "name, definition",
+    "background": "name, hypernym inside a scene",
     "templates": "many sentences",
     "captions": "captions",
 }

@@ -170,7 +170,7 @@ def test_without_ablations_the_section_says_not_run(summary):
         ("train+g2.0", "real and synthetic, guidance 2"),
         (
             "g2.0-definition-s10-x4",
-            "synthetic, guidance 2, prompts: class name, definition, 10 steps, 4 times as many",
+            "synthetic, guidance 2, prompts: name, definition, 10 steps, 4 times as many",
         ),
         ("dit-g2.0", "synthetic, by dit, guidance 2"),
         ("biggan", "synthetic, by biggan"),

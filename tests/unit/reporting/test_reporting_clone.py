@@ -26,8 +26,8 @@ def test_a_row_is_a_generator_and_prompts_and_a_column_a_guidance_scale(summary)
     table = tables(summary)[0]
     assert table.headers[4:] == ["guidance 1", "guidance 2", "guidance 7.5"]
     assert [row[:4] for row in table.rows] == [
-        ["own", "class name in a sentence", "25", "600"],
-        ["own", "class name, definition", "25", "600"],
+        ["own", "name in a sentence", "25", "600"],
+        ["own", "name, definition", "25", "600"],
         ["dit", "\N{EM DASH}", "25", "600"],
     ]
     probe = one(summary.records, set="g2.0-definition", metric="probe/top1", over="seeds")
@@ -114,7 +114,7 @@ def test_the_introduction_says_what_probes_cost(summary):
 def test_without_clones_students_of_train_still_fill_the_tables(summary):
     bare = without(summary, "clone")
     assert settings_figure(bare) is None
-    assert [row[1] for row in tables(bare)[0].rows] == ["class name in a sentence"]
+    assert [row[1] for row in tables(bare)[0].rows] == ["name in a sentence"]
 
 
 def test_with_nothing_run_the_section_says_so(summary):
