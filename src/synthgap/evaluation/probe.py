@@ -64,8 +64,15 @@ def fit_probe(
     Raises:
         DataError: there are fewer than two classes to learn.
     """
+    from threadpoolctl import threadpool_limits
+
     if len(np.unique(learned.labels)) < 2:
         raise DataError("a probe was given images of fewer than two classes; expected two or more")
+    with threadpool_limits(1, user_api="blas"):  # forked neighbours would wait for each other
+        return _chosen(learned, chosen_by, strengths)
+
+
+def _chosen(learned: Examples, chosen_by: Examples | None, strengths: Sequence[float]) -> Probe:
     if chosen_by is not None and len(chosen_by.labels):
         return max(_fitted(learned, strengths), key=lambda probe: probe.top1(chosen_by))
     away = _every_fifth(learned.labels)
