@@ -16,8 +16,8 @@ from typing import Any
 
 from synthgap.artifacts import environment, read_json, write_json
 
-MAKING = {"generator", "synthesize", "teacher", "oracle", "stylise"}
-LEARNING = {"train", "transfer", "control", "reduce", "baselines", "ablate"}
+MAKING = {"judge", "generator", "rivals", "synthesize", "teacher", "oracle", "stylise"}
+LEARNING = {"train", "transfer", "control", "reduce", "baselines", "ablate", "clone"}
 OWN_WORK = MAKING | LEARNING
 Interval = tuple[float, float]
 
