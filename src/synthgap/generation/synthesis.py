@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import functools
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from synthgap.artifacts import Artifacts, Work, content_digest, hold, read_json, write_json
-from synthgap.artifacts.keeping import kept
-from synthgap.errors import WorkError
+from synthgap.artifacts.keeping import keep, kept
+from synthgap.data.image_set import ImageSet
+from synthgap.errors import DataError, WorkError
 from synthgap.generation.asking import SynthesizeParams
 from synthgap.generation.assembling import Facts, assemble
 from synthgap.generation.crowd import Crowd, voice
@@ -54,12 +56,28 @@ def synthesize(params: SynthesizeParams, artifacts: Artifacts, *, image_set: str
         started = time.time()
         _tell_of_others(plan, work)
         finished = work.folder / KEPT
-        if kept(artifacts.image_sets_kept / work.digest, finished):
+        if _kept_whole(artifacts.image_sets_kept / work.digest, finished):
             work.publish(finished)
         else:
             _make(plan, work)
         times = {"name": image_set, "start": started, "end": time.time()}
         write_json(artifacts.times / "sampling" / f"{artifacts.recipe}-{image_set}.json", times)
+
+
+def _kept_whole(place: Path, finished: Path) -> bool:
+    """Take the set from the cache; a damaged one is thrown away, since its files are links."""
+    if not kept(place, finished):
+        return False
+    try:
+        images = ImageSet.read(finished)
+        for row in range(len(images)):
+            images.content(row)
+    except DataError as damage:
+        tell(f"synthesize: {damage}; it was kept from before, and is made again")
+        for folder in (place, finished):
+            shutil.rmtree(folder)
+        return False
+    return True
 
 
 def _make(plan: Plan, work: Work) -> None:
@@ -70,7 +88,9 @@ def _make(plan: Plan, work: Work) -> None:
         run_all(tasks, workers=workers)
         with _among_others(work, alone=True):
             try:
-                work.publish(assemble(plan.making(work.folder), _facts(plan)))
+                finished = assemble(plan.making(work.folder), _facts(plan))
+                keep(finished, plan.artifacts.image_sets_kept / work.digest)
+                work.publish(finished)
             except ReopenedError as damage:
                 name = plan.wanted.name
                 tell(f"synthesize {name}: {damage}; what follows is made again", voice())

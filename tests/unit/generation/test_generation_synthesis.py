@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import time
 from collections import Counter
 from dataclasses import replace
@@ -259,3 +260,17 @@ def _wait_for_workers(root, timeout_s=10.0):
         time.sleep(0.1)
         if _told(root) == before:
             return
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_set_made_before_is_not_sampled_again_unless_it_is_damaged(tmp_path, damaged, capfd):
+    artifacts, told = world(tmp_path), tmp_path / "told"
+    use(Dice(told=told))
+    first = made(artifacts)
+    content, sampled = files(first.root), numbers_told(told)
+    if damaged:  # the cache holds links, so it is damaged with the set
+        (first.root / first.paths[0]).write_bytes(b"torn")
+    shutil.rmtree(first.root)  # as DVC does before it runs a stage
+    assert files(made(artifacts).root) == content
+    assert len(numbers_told(told)) == len(sampled) * (2 if damaged else 1)
+    assert ("made again" in capfd.readouterr().err) == damaged
