@@ -2,7 +2,7 @@
 
 from synthgap import stage
 from synthgap.artifacts import Artifacts, Log
-from synthgap.experiments.plan import Settings
+from synthgap.runs.plan import Settings
 from synthgap.experiments.train import train
 
 

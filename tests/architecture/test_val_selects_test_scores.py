@@ -13,15 +13,24 @@ DECIDING = re.compile(
     r"(^|_)(select\w*|stop\w*|prun\w*|rank\w*|promot\w*|best|choos\w*|tun(e|ed|ing)|pick\w*|earl\w*"
     r"|objective|search\w*|improv\w*|patien\w*)(_|$)"
 )
-PACKAGES = ("training", "experiments", "tracking", "models", "generation", "validation")
+PACKAGES = (
+    "training",
+    "experiments",
+    "runs",
+    "guidance",
+    "tracking",
+    "models",
+    "generation",
+    "validation",
+)
 
 # Who may say "test", and to what end. A new line here needs a reason that is not a decision.
 RECORDERS = {
-    "experiments/sources.py": "opens the sets that every epoch is scored on",
+    "runs/sources.py": "opens the sets that every epoch is scored on",
     "experiments/anatomy.py": "compares students on images that were held out, and scores probes",
     "experiments/layers.py": "counts the images that the comparison and the probes' scores are of",
-    "experiments/cell.py": "writes one row an image of the test set",
-    "experiments/running.py": "means and predictions over the last epochs, which the papers report",
+    "runs/cell.py": "writes one row an image of the test set",
+    "runs/running.py": "means and predictions over the last epochs, which the papers report",
     "experiments/probing.py": "scores finished probes, which val or held-out train images chose",
     "tracking/runs.py": "names the context of a run's image sets",
     "tracking/sweeps.py": "shows each child's score beside its parent, in the order of depths",

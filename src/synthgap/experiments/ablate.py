@@ -12,14 +12,14 @@ from functools import partial
 
 from synthgap.artifacts import Artifacts, Log
 from synthgap.errors import ParamsError
-from synthgap.experiments.cell import Cell, make_cell
 from synthgap.experiments.embedding import Teachers
-from synthgap.experiments.plan import Donor, Plan, Settings, donor_seed
-from synthgap.experiments.sources import MIXED, ORACLE, REAL, Source, mixed, open_source, stylised
-from synthgap.experiments.subsets import subset
-from synthgap.experiments.views import device_of, donor_view, one_thread
 from synthgap.params.sections import Ablate, Prompts, Teacher, Training
 from synthgap.params.students import Subset
+from synthgap.runs.cell import Cell, make_cell
+from synthgap.runs.plan import Donor, Plan, Settings, donor_seed
+from synthgap.runs.sources import MIXED, ORACLE, REAL, Source, mixed, open_source, stylised
+from synthgap.runs.subsets import subset
+from synthgap.runs.views import device_of, donor_view, one_thread
 from synthgap.seeding import derived_seed
 from synthgap.training.order import Mixture
 

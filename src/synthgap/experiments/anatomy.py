@@ -12,9 +12,9 @@ from torch.nn import functional
 
 from synthgap.evaluation.cka import centred_gram
 from synthgap.evaluation.probe import Examples, fit_probe
-from synthgap.experiments.sources import REAL
-from synthgap.experiments.views import Trained
 from synthgap.models.units import units_of
+from synthgap.runs.sources import REAL
+from synthgap.runs.views import Trained
 from synthgap.training.labelled import Labelled
 
 MAX_FEATURES = 16384  # of one unit; larger maps are averaged over neighbouring places, for memory

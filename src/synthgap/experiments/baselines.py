@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from synthgap.artifacts import Artifacts, Log
-from synthgap.experiments.cell import Cell, make_cell
 from synthgap.experiments.probing import open_probe
 from synthgap.experiments.reduce import Mode, ReduceParams, Share
 from synthgap.models.build import build_student
 from synthgap.models.units import units_of
+from synthgap.runs.cell import Cell, make_cell
 
 
 def baselines(params: ReduceParams, artifacts: Artifacts, log: Log, *, denominator: int) -> None:

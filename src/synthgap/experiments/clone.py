@@ -12,12 +12,12 @@ from functools import partial
 import numpy as np
 
 from synthgap.artifacts import Artifacts, Log
-from synthgap.experiments.cell import Cell, make_cell
-from synthgap.experiments.plan import Plan, Settings, scale_of
 from synthgap.experiments.probing import open_probe
-from synthgap.experiments.sources import Source, open_source
-from synthgap.experiments.subsets import prefix, stratified
 from synthgap.params.sections import Clone
+from synthgap.runs.cell import Cell, make_cell
+from synthgap.runs.plan import Plan, Settings, scale_of
+from synthgap.runs.sources import Source, open_source
+from synthgap.runs.subsets import prefix, stratified
 from synthgap.seeding import derived_seed
 
 WHOLE = (1.0,)

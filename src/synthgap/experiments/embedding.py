@@ -15,11 +15,11 @@ from synthgap.artifacts import (
     environment,
     whole_file,
 )
-from synthgap.experiments.plan import Teaching
-from synthgap.experiments.sources import Source
 from synthgap.generation.words import class_texts
 from synthgap.models.clip import open_clip_model, teacher_folder
 from synthgap.params.sections import Prompts
+from synthgap.runs.plan import Teaching
+from synthgap.runs.sources import Source
 
 if TYPE_CHECKING:
     import torch

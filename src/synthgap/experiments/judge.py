@@ -23,24 +23,24 @@ from synthgap.artifacts import (
 )
 from synthgap.data import ImageSet
 from synthgap.errors import DataError, ParamsError
-from synthgap.experiments.crew import accelerator_of, held
-from synthgap.experiments.pictures import save_samples
-from synthgap.experiments.plan import Plan, Settings
-from synthgap.experiments.running import STUDENT, Bench, lesson_of, make, results
-from synthgap.experiments.sources import Source
-from synthgap.experiments.views import device_of
 from synthgap.models.build import build_student
 from synthgap.models.checkpoint import load_weights
 from synthgap.models.judge import Eye, Nature, colours_of, keep_judge, load_whole, read_state
 from synthgap.models.start import start_file
 from synthgap.params.sections import Data, Judge, Runtime, Student, Train, Training
 from synthgap.processes.launching import is_launched, is_main
+from synthgap.runs.crew import accelerator_of, held
+from synthgap.runs.pictures import save_samples
+from synthgap.runs.plan import Plan, Settings
+from synthgap.runs.running import STUDENT, Bench, lesson_of, make, results
+from synthgap.runs.sources import Source
+from synthgap.runs.views import device_of
 from synthgap.seeding import derived_seed
 from synthgap.training.labelled import Labelled
 
 LOCK_TIMEOUT_S = 3600.0
 SELECTS = "val"
-CODE = ("training", "models", "experiments", "data")
+CODE = ("training", "models", "experiments", "runs", "data")
 FINISHED, RUN = "finished", "run.json"
 
 

@@ -17,11 +17,11 @@ import torch
 from synthgap.artifacts import Artifacts, environment, hold, write_json
 from synthgap.evaluation.cka import cka_matrix
 from synthgap.experiments.anatomy import Anatomy, dissect
-from synthgap.experiments.plan import Donor, donor_seed
-from synthgap.experiments.sources import REAL, Source, open_scored, open_source
-from synthgap.experiments.subsets import balanced
-from synthgap.experiments.views import Trained, device_of
 from synthgap.params.sections import Data, Layers, Runtime, Student
+from synthgap.runs.plan import Donor, donor_seed
+from synthgap.runs.sources import REAL, Source, open_scored, open_source
+from synthgap.runs.subsets import balanced
+from synthgap.runs.views import Trained, device_of
 from synthgap.training.labelled import Labelled
 
 TIMEOUT_S = 600.0

@@ -15,11 +15,11 @@ from torch import nn
 
 from synthgap.artifacts import Artifacts
 from synthgap.evaluation.probe import Examples, fit_probe
-from synthgap.experiments.plan import Settings
-from synthgap.experiments.running import Probed
-from synthgap.experiments.sources import REAL, Source, open_source
-from synthgap.experiments.subsets import balanced
-from synthgap.experiments.views import Trained
+from synthgap.runs.plan import Settings
+from synthgap.runs.running import Probed
+from synthgap.runs.sources import REAL, Source, open_source
+from synthgap.runs.subsets import balanced
+from synthgap.runs.views import Trained
 from synthgap.training.labelled import Labelled
 from synthgap.training.lesson import Lesson
 

@@ -7,12 +7,12 @@ from functools import partial
 from typing import Literal, Self
 
 from synthgap.artifacts import Artifacts, Log
-from synthgap.experiments.cell import Cell, make_cell
-from synthgap.experiments.plan import Donor, Plan, Settings, donor_seed
-from synthgap.experiments.sources import REAL, Source, open_source
-from synthgap.experiments.subsets import subset
-from synthgap.experiments.views import donor_view
 from synthgap.params.sections import Reduce
+from synthgap.runs.cell import Cell, make_cell
+from synthgap.runs.plan import Donor, Plan, Settings, donor_seed
+from synthgap.runs.sources import REAL, Source, open_source
+from synthgap.runs.subsets import subset
+from synthgap.runs.views import donor_view
 from synthgap.seeding import derived_seed
 
 Mode = Literal["scratch", "freeze", "finetune"]

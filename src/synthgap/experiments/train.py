@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from synthgap.artifacts import Artifacts, Log
-from synthgap.experiments.cell import Cell, make_cell
-from synthgap.experiments.plan import Plan, Settings, scale_of
 from synthgap.experiments.probing import open_probe
-from synthgap.experiments.sources import open_source
+from synthgap.runs.cell import Cell, make_cell
+from synthgap.runs.plan import Plan, Settings, scale_of
+from synthgap.runs.sources import open_source
 
 
 def train(params: Settings, artifacts: Artifacts, log: Log, *, image_set: str) -> None:

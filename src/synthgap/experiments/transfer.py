@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from synthgap.artifacts import Artifacts, Log
-from synthgap.experiments.cell import Cell, make_cell
-from synthgap.experiments.plan import Donor, Plan, Settings, donor_seed
-from synthgap.experiments.sources import REAL, Source, open_source
 from synthgap.params.sections import Control, Transfer
+from synthgap.runs.cell import Cell, make_cell
+from synthgap.runs.plan import Donor, Plan, Settings, donor_seed
+from synthgap.runs.sources import REAL, Source, open_source
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from experiments_world import make_world
 from synthgap.artifacts import read_json, silent
 from synthgap.errors import GateError
 from synthgap.experiments.clone import CloneParams, clone, plans_of
-from synthgap.experiments.plan import Settings
 from synthgap.experiments.probing import open_probe
-from synthgap.experiments.running import last_epochs
-from synthgap.experiments.sources import open_source
 from synthgap.experiments.train import train
+from synthgap.runs.plan import Settings
+from synthgap.runs.running import last_epochs
+from synthgap.runs.sources import open_source
 from synthgap.training.resume import Epoch
 
 LAST = "test/top1", "probe/top1"

@@ -14,15 +14,15 @@ import torch
 from torch import nn
 
 from synthgap.artifacts import Log, read_json, write_json
-from synthgap.experiments.crew import accelerator_of, split_batch_norm
-from synthgap.experiments.plan import Plan, Settings
-from synthgap.experiments.sources import Source
 from synthgap.models.build import build_student
 from synthgap.models.checkpoint import load_weights, save
 from synthgap.models.cut import copy_prefix, graft
 from synthgap.models.taught import TaughtStudent
 from synthgap.params.sections import Training
 from synthgap.processes.launching import is_main
+from synthgap.runs.crew import accelerator_of, split_batch_norm
+from synthgap.runs.plan import Plan, Settings
+from synthgap.runs.sources import Source
 from synthgap.seeding import derived_seed
 from synthgap.training.augmentation import mixing_pictures
 from synthgap.training.labelled import Labelled, Normalisation

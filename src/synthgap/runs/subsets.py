@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from synthgap.experiments.views import View
 from synthgap.params.students import Subset
+from synthgap.runs.views import View
 from synthgap.seeding import stream
 
 

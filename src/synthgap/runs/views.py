@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthgap.experiments.plan import Donor, Settings
 from synthgap.models.build import build_student
 from synthgap.models.checkpoint import load_weights
 from synthgap.models.cut import copy_prefix
 from synthgap.models.taps import penultimate, unit_activations
 from synthgap.models.units import units_of
 from synthgap.params.sections import Runtime, Student
+from synthgap.runs.plan import Donor, Settings
 from synthgap.training.augmentation import centre
 from synthgap.training.labelled import Labelled, Normalisation
 

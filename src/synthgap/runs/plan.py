@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 
 from synthgap.artifacts import Artifacts, content_digest
-from synthgap.experiments.sources import STYLISED, Source
 from synthgap.models.checkpoint import load_weights
 from synthgap.params.sections import Data, Runtime, SetName, Student, Train, Training
+from synthgap.runs.sources import STYLISED, Source
 from synthgap.training.order import Mixture
 
 

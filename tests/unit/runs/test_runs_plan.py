@@ -1,4 +1,4 @@
-from synthgap.experiments.plan import donor_seed, scale_of
+from synthgap.runs.plan import donor_seed, scale_of
 
 
 def test_a_donor_never_starts_where_its_student_starts():

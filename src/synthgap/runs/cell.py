@@ -21,20 +21,20 @@ from synthgap.artifacts import (
     write_json,
 )
 from synthgap.data import ImageSet
-from synthgap.experiments.crew import accelerator_of, held
-from synthgap.experiments.pictures import save_samples
-from synthgap.experiments.plan import Plan, Settings
-from synthgap.experiments.running import Bench, Prober, lesson_of, make, results
-from synthgap.experiments.sources import REAL, Source, open_scored
 from synthgap.models.build import build_student
 from synthgap.models.start import start_file
 from synthgap.models.units import num_parameters, units_of
 from synthgap.processes.launching import is_launched, is_main
 from synthgap.processes.workers import run_all
+from synthgap.runs.crew import accelerator_of, held
+from synthgap.runs.pictures import save_samples
+from synthgap.runs.plan import Plan, Settings
+from synthgap.runs.running import Bench, Prober, lesson_of, make, results
+from synthgap.runs.sources import REAL, Source, open_scored
 from synthgap.training.labelled import Labelled, Normalisation
 
 LOCK_TIMEOUT_S = 3600.0
-CODE = ("training", "models", "experiments", "data")
+CODE = ("training", "models", "runs", "data")
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from synthgap.experiments.subsets import balanced, coreset, prefix, subset, uncertainty
-from synthgap.experiments.views import View
+from synthgap.runs.subsets import balanced, coreset, prefix, subset, uncertainty
+from synthgap.runs.views import View
 
 LABELS = np.repeat(np.arange(5), 20)
 DRAW = np.random.default_rng(2)

@@ -4,7 +4,7 @@ from experiments_world import CLASSES, make_world, write_set, write_verdict
 
 from synthgap.data import write_manifest
 from synthgap.errors import DataError, GateError
-from synthgap.experiments.sources import mixed, open_scored, open_source
+from synthgap.runs.sources import mixed, open_scored, open_source
 from synthgap.training.order import Mixture
 
 
