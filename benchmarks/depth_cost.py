@@ -114,8 +114,9 @@ def measure(depths: list[int], *, steps: int, rounds: int) -> Times:
     sides: dict[str, Callable[[], object]] = {}
     for depth in depths:
         whole = learner_at(depth, images, steps)
-        fed = changed(whole, server=SameBatch.like(whole.server))
-        sides[f"bound {depth}"] = by_hand(depth, fed.server.batch, steps)
+        same = SameBatch.like(whole.rule.server)
+        fed = changed(whole, rule=changed(whole.rule, server=same))
+        sides[f"bound {depth}"] = by_hand(depth, same.batch, steps)
         sides[f"step {depth}"] = lambda fed=fed: fed.epoch(1, Progress(), None)
         sides[f"whole {depth}"] = lambda whole=whole: whole.epoch(1, Progress(), None)
     return in_turns(sides, rounds)

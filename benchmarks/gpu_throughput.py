@@ -78,11 +78,11 @@ def measure(size: Size, images: int, batch_size: int, rounds: int) -> Times:
         )
         for _ in range(2)
     )
-    _, (batch,) = next(iter(alone.server.steps(1, after=0)))
+    _, (batch,) = next(iter(alone.rule.server.steps(1, after=0)))
     sides = {
         "whole": lambda: whole.epoch(1, Progress(), None),
         "model": model_alone(alone, batch, steps=size.steps),
-        "input": lambda: list(whole.server.steps(1, after=0)),
+        "input": lambda: list(whole.rule.server.steps(1, after=0)),
     }
     return in_turns({name: finished(work) for name, work in sides.items()}, rounds)
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from synthgap.artifacts import Artifacts
 from synthgap.data.image_set import ImageSet, write_manifest, write_png
-from synthgap.generation import planning
-from synthgap.generation.filters import open_filters
-from synthgap.generation.making import Tools
-from synthgap.generation.nature import Nature
-from synthgap.generation.provenance import Provenance, samples_digest
-from synthgap.generation.requests import Request, Sampled
-from synthgap.generation.synthesis import SynthesizeParams, synthesize
+from synthgap.generation.checkpoints.provenance import Provenance, samples_digest
+from synthgap.generation.filtering.filters import open_filters
+from synthgap.generation.samplers.requests import Request, Sampled
+from synthgap.generation.sets import planning
+from synthgap.generation.sets.making import Tools
+from synthgap.generation.sets.nature import Nature
+from synthgap.generation.sets.synthesis import SynthesizeParams, synthesize
 from synthgap.params import read_params
 
 NUM_CLASSES, SIDE_PX = 100, 16

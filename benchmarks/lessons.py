@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from synthgap.models.build import build_student
 from synthgap.params.sections import AugMix, Crops, PixMix, Student, Training
+from synthgap.training.descent import Descent, descent
 from synthgap.training.labelled import Labelled
 from synthgap.training.learner import Learner
 from synthgap.training.lesson import Lesson
@@ -71,24 +72,27 @@ def noise(num_images: int, size_px: int, *, num_classes: int) -> Labelled:
 def learner_of(
     model: nn.Module, images: Labelled, training: Training, accelerator: Accelerator, *, steps: int
 ) -> Learner:
-    """A learner whose epoch has so many steps."""
-    return Learner.of(model, Lesson("bench", images, training, 0, {}, steps), accelerator)
+    """A learner by plain descent, whose epoch has so many steps."""
+    lesson = Lesson("bench", images, training, 0, {}, steps)
+    return Learner(lesson, descent(model, lesson, accelerator))
 
 
 def model_alone(learner: Learner, batch: Batch, *, steps: int) -> Callable[[], None]:
     """The plainest loop that trains the learner's student, on one batch again and again."""
-    accelerator = learner.learning.accelerator
+    rule = learner.rule
+    assert isinstance(rule, Descent)
+    accelerator = rule.learning.accelerator
     labels = batch.answer.tiled(sum(len(crops) for crops in batch.crops)).labels
-    for group in learner.learning.optimizer.param_groups:
+    for group in rule.learning.optimizer.param_groups:
         group["lr"] = 0.01
 
     def run() -> None:
-        learner.passes.train()
+        rule.passes.train()
         for _ in range(steps):
             with accelerator.autocast():
-                logits, _ = learner.passes(batch.crops)
+                logits, _ = rule.passes(batch.crops)
             accelerator.backward(functional.cross_entropy(logits.float(), labels))
-            learner.moving.step()
-            learner.moving.zero_grad()
+            rule.moving.step()
+            rule.moving.zero_grad()
 
     return run

@@ -24,7 +24,7 @@ from turns import arguments, keep, spread
 
 from synthgap.artifacts import Artifacts
 from synthgap.data.image_set import ImageSet, write_manifest
-from synthgap.generation.journal import num_done
+from synthgap.generation.sets.journal import num_done
 
 TARGET_S, ROWS = 10.0, 1_000_000
 LOOK_S = 0.1

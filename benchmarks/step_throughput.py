@@ -26,12 +26,12 @@ def measure(steps: int, rounds: int) -> Times:
         learner_of(student("resnet18", 10, seed=0), images, TRAINING, accelerator, steps=steps)
         for _ in range(2)
     )
-    _, (batch,) = next(iter(alone.server.steps(1, after=0)))
+    _, (batch,) = next(iter(alone.rule.server.steps(1, after=0)))
     return in_turns(
         {
             "whole": lambda: whole.epoch(1, Progress(), None),
             "model": model_alone(alone, batch, steps=steps),
-            "input": lambda: list(whole.server.steps(1, after=0)),
+            "input": lambda: list(whole.rule.server.steps(1, after=0)),
         },
         rounds,
     )

@@ -14,11 +14,11 @@ import torch
 
 from synthgap.artifacts import Artifacts
 from synthgap.data.image_set import write_manifest, write_png
-from synthgap.generation import networks
-from synthgap.generation.machine import seeded_weights
-from synthgap.generation.prompts import make_tokenizer
-from synthgap.generation.provenance import MAIN, Provenance, pipeline_digest
-from synthgap.generation.saving import quiet
+from synthgap.generation.checkpoints.provenance import MAIN, Provenance, pipeline_digest
+from synthgap.generation.checkpoints.saving import quiet
+from synthgap.generation.diffusion import networks
+from synthgap.generation.jobs.machine import seeded_weights
+from synthgap.generation.vocabulary.tokenizer import make_tokenizer
 from synthgap.params.sections import Generator
 
 TEMPLATE = "a photo of a {class}"

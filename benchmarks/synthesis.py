@@ -62,7 +62,7 @@ def ours(root: Path, workers: int) -> float:
     import diffusers
 
     from synthgap.artifacts import Artifacts
-    from synthgap.generation.synthesis import SynthesizeParams, synthesize
+    from synthgap.generation.sets.synthesis import SynthesizeParams, synthesize
 
     assert diffusers.StableDiffusionPipeline
     given = params_of()
@@ -173,7 +173,7 @@ def on_gpu(given: argparse.Namespace) -> None:
     import stock
     import torch
 
-    from synthgap.generation.opening import DTYPES
+    from synthgap.generation.samplers.opening import DTYPES
 
     cuda = torch.cuda.is_available()
     classes = stock.class_names(8)
@@ -230,8 +230,8 @@ def _our_images(
 ) -> Callable[[], None]:
     import stock
 
-    from synthgap.generation.opening import open_sampler
-    from synthgap.generation.requests import Request, Settings
+    from synthgap.generation.samplers.opening import open_sampler
+    from synthgap.generation.samplers.requests import Request, Settings
     from synthgap.params.sections import Runtime
 
     classes = stock.class_names(8)

@@ -17,7 +17,7 @@ from typing import Any
 from synthgap.artifacts import environment, read_json, write_json
 
 MAKING = {"judge", "generator", "rivals", "synthesize", "teacher", "oracle", "stylise"}
-LEARNING = {"train", "transfer", "control", "reduce", "baselines", "ablate", "clone"}
+LEARNING = {"train", "transfer", "control", "reduce", "ablate", "clone"}
 OWN_WORK = MAKING | LEARNING
 Interval = tuple[float, float]
 

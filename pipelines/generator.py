@@ -2,7 +2,7 @@
 
 from synthgap import stage
 from synthgap.artifacts import Artifacts, Log
-from synthgap.generation.generator import GeneratorParams, make_generator
+from synthgap.generation.generators.generator import GeneratorParams, make_generator
 
 
 def main(params: GeneratorParams, artifacts: Artifacts, log: Log) -> None:

@@ -2,7 +2,7 @@
 
 from synthgap import stage
 from synthgap.artifacts import Artifacts, Log
-from synthgap.generation.oracle import OracleParams, make_oracle
+from synthgap.generation.image_prompts.oracle import OracleParams, make_oracle
 
 
 def main(params: OracleParams, artifacts: Artifacts, log: Log) -> None:

@@ -1,16 +1,14 @@
-"""Learn from a fraction of the real labels over a frozen synthetic prefix."""
+"""Learn from a fraction of the real labels: from scratch, fine-tuned, over frozen prefixes."""
 
 from synthgap import stage
 from synthgap.artifacts import Artifacts, Log
 from synthgap.experiments.reduce import ReduceParams, reduce
 
 
-def main(
-    params: ReduceParams, artifacts: Artifacts, log: Log, denominator: int, depth: int
-) -> None:
-    """Train on 1/denominator of the real labels over a prefix of `depth` units."""
-    reduce(params, artifacts, log, denominator=denominator, depth=depth)
+def main(params: ReduceParams, artifacts: Artifacts, log: Log, denominator: int) -> None:
+    """Train on 1/denominator of the real labels, with and without a synthetic donor."""
+    reduce(params, artifacts, log, denominator=denominator)
 
 
 if __name__ == "__main__":
-    stage.run(main, shape=ReduceParams, coordinates={"denominator": int, "depth": int})
+    stage.run(main, shape=ReduceParams, coordinates={"denominator": int})

@@ -2,7 +2,7 @@
 
 from synthgap import stage
 from synthgap.artifacts import Artifacts, Log
-from synthgap.generation.rivals import RivalsParams, make_rival
+from synthgap.generation.generators.rivals import RivalsParams, make_rival
 
 
 def main(params: RivalsParams, artifacts: Artifacts, log: Log, rival: str) -> None:

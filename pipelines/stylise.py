@@ -2,7 +2,7 @@
 
 from synthgap import stage
 from synthgap.artifacts import Artifacts, Log
-from synthgap.generation.stylising import StyliseParams, stylise
+from synthgap.generation.style.stylising import StyliseParams, stylise
 
 
 def main(params: StyliseParams, artifacts: Artifacts, log: Log) -> None:

@@ -2,7 +2,7 @@
 
 from synthgap import stage
 from synthgap.artifacts import Artifacts, Log
-from synthgap.generation.synthesis import SynthesizeParams, synthesize
+from synthgap.generation.sets.synthesis import SynthesizeParams, synthesize
 
 
 def main(

@@ -2,7 +2,7 @@
 
 from synthgap import stage
 from synthgap.artifacts import Artifacts, Log
-from synthgap.generation.teacher import TeacherParams, make_teacher
+from synthgap.generation.clip.teacher import TeacherParams, make_teacher
 
 
 def main(params: TeacherParams, artifacts: Artifacts, log: Log) -> None:

@@ -2,8 +2,8 @@
 
 from synthgap import stage
 from synthgap.artifacts import Artifacts, Log
-from synthgap.runs.plan import Settings
 from synthgap.experiments.train import train
+from synthgap.runs.plan import Settings
 
 
 def main(params: Settings, artifacts: Artifacts, log: Log, image_set: str) -> None:

@@ -11,11 +11,11 @@ from tiny_pipelines import CLASSES, SIZE_PX
 
 from synthgap.artifacts import Artifacts
 from synthgap.data.image_set import ImageSet, write_manifest, write_png
-from synthgap.generation.asking import wanted_set
-from synthgap.generation.opening import open_sampler
-from synthgap.generation.provenance import Provenance, pipeline_digest, samples_digest
-from synthgap.generation.requests import Request
-from synthgap.generation.synthesis import SynthesizeParams, synthesize
+from synthgap.generation.checkpoints.provenance import Provenance, pipeline_digest, samples_digest
+from synthgap.generation.samplers.opening import open_sampler
+from synthgap.generation.samplers.requests import Request
+from synthgap.generation.sets.asking import wanted_set
+from synthgap.generation.sets.synthesis import SynthesizeParams, synthesize
 from synthgap.models.build import build_student, classifier_name
 from synthgap.models.judge import Eye, Nature, keep_judge
 from synthgap.models.taps import penultimate

@@ -8,11 +8,11 @@ import torch
 from tiny_pipelines import BY_IMAGE, CLASSES, LABELLED, PROMPTS, SIZE_PX, UNLABELLED
 
 from synthgap.errors import GeneratorError, ParamsError
-from synthgap.generation.class_conditional import class_numbers
-from synthgap.generation.opening import FAMILIES, open_pipeline, open_sampler
-from synthgap.generation.provenance import pipeline_class
-from synthgap.generation.requests import Request, Settings
-from synthgap.generation.schedulers import odd_arrays
+from synthgap.generation.checkpoints.provenance import pipeline_class
+from synthgap.generation.samplers.class_conditional import class_numbers
+from synthgap.generation.samplers.opening import FAMILIES, open_pipeline, open_sampler
+from synthgap.generation.samplers.requests import Request, Settings
+from synthgap.generation.samplers.schedulers import odd_arrays
 from synthgap.params.sections import Runtime
 
 RUNTIME = Runtime(1, 1, 1, False, "cpu", "fp32", False, 1, None)

@@ -41,9 +41,9 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from synthgap.generation.machine import seeded_weights
-from synthgap.generation.prompts import make_tokenizer
-from synthgap.generation.saving import quiet
+from synthgap.generation.checkpoints.saving import quiet
+from synthgap.generation.jobs.machine import seeded_weights
+from synthgap.generation.vocabulary.tokenizer import make_tokenizer
 
 CLASSES = ("cat", "snow_leopard")
 PROMPTS = ("a cat", "a snow leopard")

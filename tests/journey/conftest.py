@@ -41,6 +41,13 @@ TINY: dict[str, Any] = {
     "stylise": {"steps": 4, "num_pictures": 4},
     "ablate": {"seeds": [0]},
     "layers": {"seeds": [0, 1]},
+    "references": {name: {"pretext": {"epochs": 1}} for name in ("tutor", "twin")},
+    "guide": {"seeds": [0, 1], "epochs": 2},
+    "protocols": {
+        "zero-shot": {"compared": ["synthetic"], "methods": ["csg"]},
+        "low-shot": {"real_per_class": 2, "compared": ["pooled", "rg-pg"], "methods": ["adda"]},
+    },
+    "gap": {"sets": ["train", "g2.0"], "seeds": [0, 1]},
     "clone": {"seeds": [0], "curve_sets": ["dit-g2.0"], "curve_shares": [0.5]},
     "summarise": {"resamples": 100},
     "validate": {
@@ -62,7 +69,6 @@ TINY: dict[str, Any] = {
         "depths": [2],
         "control_depths": [2],
         "fractions": [1, 4],
-        "reduce_depths": [4],
         "ablations": ["oracle", "supervision", "sources"],
     },
 }

@@ -104,7 +104,7 @@ def test_one_more_depth_fraction_and_scale_run_one_new_thing_each(clone):
     clone.set_params({"grid": {**more, "sets": sets, "synthetic_sets": synthetic}})
     done = clone.dvc("repro")
     depth = {"transfer@digits-3", "register@digits"}
-    fraction = {"reduce@digits-8-4", "baselines@digits-8"}
+    fraction = {"reduce@digits-8"}
     judged = {"fidelity@digits", "validate@digits"}
     scale = {"synthesize@digits-g4.0", *judged, "train@digits-g4.0"}
     assert set(ran(done)) == {*depth, *fraction, *scale, "summarise@digits", "report"}

@@ -39,7 +39,7 @@ class Artifacts:
         return self.stage("validate") / f"{set_name}.json"
 
     def cell(self, stage: str, *coordinates: str | int | float) -> Path:
-        """Output folder of one matrix cell, e.g. `reduce`, 8, 4."""
+        """Output folder of one matrix cell, e.g. `reduce`, 8."""
         return self.stage(stage) / "-".join(str(part) for part in coordinates)
 
     @property

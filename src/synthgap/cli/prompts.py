@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from synthgap.errors import ParamsError
 
 if TYPE_CHECKING:
-    from synthgap.generation.schemes import PromptWriter
-    from synthgap.generation.token_counts import PromptReader
+    from synthgap.generation.authoring.token_counts import PromptReader
+    from synthgap.generation.prompts.schemes import PromptWriter
     from synthgap.params.sections import Params, SetName
 
 PARAMS = Path("params.yaml")
@@ -100,7 +100,7 @@ def _above_0(text: str) -> float:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from synthgap.generation.schemes import prompt_writer
+    from synthgap.generation.prompts.schemes import prompt_writer
     from synthgap.params import read_params
 
     params = read_params(PARAMS)
@@ -160,7 +160,7 @@ def _classes(params: Params) -> tuple[str, ...]:
 def _readers(params: Params, named: SetName | None) -> tuple[tuple[PromptReader, ...], str]:
     """The tokenizers of the set's generator, and a line that says what is counted."""
     from synthgap.artifacts import Artifacts
-    from synthgap.generation.token_counts import pipeline_of, prompt_readers
+    from synthgap.generation.authoring.token_counts import pipeline_of, prompt_readers
 
     artifacts = Artifacts(Path.cwd(), params.recipe)
     rival = named.rival if named else None
@@ -187,8 +187,8 @@ def _caption(arguments: argparse.Namespace) -> int:
     _check_out(arguments)
     from synthgap.artifacts import Artifacts
     from synthgap.data.image_set import ImageSet
-    from synthgap.generation.borrowed import borrow
-    from synthgap.generation.captioning import caption_images
+    from synthgap.generation.authoring.borrowed import borrow
+    from synthgap.generation.authoring.captioning import caption_images
     from synthgap.params import read_params
 
     params = read_params(PARAMS)
@@ -206,10 +206,10 @@ def _caption(arguments: argparse.Namespace) -> int:
 
 def _expand(arguments: argparse.Namespace) -> int:
     _check_out(arguments)
-    from synthgap.generation.borrowed import borrow
-    from synthgap.generation.expanding import OPENING, Expansion, expand_words
-    from synthgap.generation.wording import places, template_problems
-    from synthgap.generation.words import class_words
+    from synthgap.generation.authoring.borrowed import borrow
+    from synthgap.generation.authoring.expanding import OPENING, Expansion, expand_words
+    from synthgap.generation.vocabulary.wording import places, template_problems
+    from synthgap.generation.vocabulary.words import class_words
     from synthgap.params import read_params
 
     opening = arguments.opening or OPENING
@@ -240,7 +240,7 @@ def _check_out(arguments: argparse.Namespace) -> None:
 
 
 def _written(out: Path, rows: Iterable[Mapping[str, Any]], asked: int) -> int:
-    from synthgap.generation.captions import write_captions
+    from synthgap.generation.prompts.captions import write_captions
 
     count = write_captions(out, rows)
     fewer = "" if count == asked else f" of {asked} asked for (the model had no more words)"

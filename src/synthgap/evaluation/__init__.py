@@ -4,6 +4,7 @@ from synthgap.evaluation.bootstrap import Interval, interval, replicates
 from synthgap.evaluation.estimate import Estimate, estimate, over_last_epochs, over_seeds
 from synthgap.evaluation.fit import Log2Fit, fit_log2
 from synthgap.evaluation.gap import LabelEquivalent, ScratchCurve, gap_closed, gap_pp
+from synthgap.evaluation.student_t import t_interval
 
 __all__ = [
     "Estimate",
@@ -19,4 +20,5 @@ __all__ = [
     "over_last_epochs",
     "over_seeds",
     "replicates",
+    "t_interval",
 ]

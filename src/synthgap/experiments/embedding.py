@@ -15,7 +15,7 @@ from synthgap.artifacts import (
     environment,
     whole_file,
 )
-from synthgap.generation.words import class_texts
+from synthgap.generation.vocabulary.words import class_texts
 from synthgap.models.clip import open_clip_model, teacher_folder
 from synthgap.params.sections import Prompts
 from synthgap.runs.plan import Teaching

@@ -1,4 +1,4 @@
-"""Fewer real labels over a frozen synthetic prefix (MtG Fig. 3); the other arms: `baselines`."""
+"""Fewer real labels from scratch, fine-tuned, and over frozen synthetic prefixes (MtG Fig. 3)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from functools import partial
 from typing import Literal, Self
 
 from synthgap.artifacts import Artifacts, Log
+from synthgap.experiments.probing import open_probe
+from synthgap.models.build import build_student
+from synthgap.models.units import units_of
 from synthgap.params.sections import Reduce
 from synthgap.runs.cell import Cell, make_cell
 from synthgap.runs.plan import Donor, Plan, Settings, donor_seed
@@ -20,22 +23,30 @@ Mode = Literal["scratch", "freeze", "finetune"]
 
 @dataclass(frozen=True)
 class ReduceParams(Settings):
-    """The sections that stages `reduce` and `baselines` read."""
+    """The sections that stage `reduce` reads."""
 
     reduce: Reduce
 
 
-def reduce(
-    params: ReduceParams, artifacts: Artifacts, log: Log, *, denominator: int, depth: int
-) -> None:
-    """Learn units [depth, ...) from 1/denominator of the real labels over a synthetic prefix.
+def reduce(params: ReduceParams, artifacts: Artifacts, log: Log, *, denominator: int) -> None:
+    """Learn from 1/denominator of the real labels: alone, from all of a donor, over its prefixes.
 
     Raises:
         SynthgapError: a donor is missing, or a training cannot go on.
     """
     share = Share.open(params, artifacts, denominator)
-    plans = [share.plan("freeze", depth, seed) for seed in params.reduce.seeds]
-    cell = Cell("reduce", (denominator, depth), {"reduce": asdict(params.reduce)}, plans)
+    blank = build_student(params.student.at_random(), len(share.source.images.classes), seed=0)
+    arms: list[tuple[Mode, int]] = [("scratch", 0), ("finetune", len(units_of(blank)))]
+    arms += [("freeze", depth) for depth in params.reduce.depths]
+    section = asdict(params.reduce)
+    del section["depths"]  # each run tells its own: one more depth leaves the others what they are
+    cell = Cell(
+        "reduce",
+        (denominator,),
+        {"reduce": section, "train": asdict(params.train)},
+        [share.plan(mode, depth, seed) for mode, depth in arms for seed in params.reduce.seeds],
+        prober=open_probe(params, artifacts),
+    )
     make_cell(cell, params, artifacts, log)
 
 

@@ -15,13 +15,13 @@ from synthgap.artifacts import Artifacts, differences, environment
 from synthgap.data.export import find_set
 from synthgap.data.image_set import ImageSet
 from synthgap.errors import DataError, GeneratorError
-from synthgap.generation.assembling import DROPPED
-from synthgap.generation.candidates import Candidates
-from synthgap.generation.encoding import encoding_of, story_of
-from synthgap.generation.nature import nature_of
-from synthgap.generation.provenance import Provenance, locate
-from synthgap.generation.requests import Request, Settings
-from synthgap.generation.story import MACHINE
+from synthgap.generation.checkpoints.provenance import Provenance, locate
+from synthgap.generation.samplers.requests import Request, Settings
+from synthgap.generation.sets.assembling import DROPPED
+from synthgap.generation.sets.candidates import Candidates
+from synthgap.generation.sets.encoding import encoding_of, story_of
+from synthgap.generation.sets.nature import nature_of
+from synthgap.generation.sets.story import MACHINE
 from synthgap.params.sections import Runtime
 
 
@@ -119,8 +119,8 @@ def _why_missing(images: ImageSet, number: int) -> str:
 
 def _sampled(story: Mapping[str, Any], root: Path) -> np.ndarray:
     """The pixels of the one image, uint8 (height, width, 3)."""
-    from synthgap.generation.machine import torch_threads
-    from synthgap.generation.opening import open_sampler
+    from synthgap.generation.jobs.machine import torch_threads
+    from synthgap.generation.samplers.opening import open_sampler
 
     artifacts = Artifacts(root, story["recipe"])
     folder = _generator(story, artifacts)

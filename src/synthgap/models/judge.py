@@ -185,7 +185,7 @@ def load_whole(network: nn.Module, state: Mapping[str, Tensor], *, place: str) -
         has = "nothing" if name not in state else tuple(state[name].shape)
         raise CheckpointError(
             f"{place}: {len(wrong)} entries do not fit, e.g. {name}: {has}, expected {needs}; give "
-            "the weights of that network, trained on the dataset's classes"
+            "the weights of that network"
         )
     network.load_state_dict(dict(state))
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from synthgap.errors import ParamsError
 from synthgap.models.head import classifier_name
 from synthgap.models.units import units_of, whole_modules
 
@@ -45,6 +46,25 @@ def penultimate(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     finally:
         handle.remove()
     return received[0], logits
+
+
+def tapped_module(model: nn.Module, units: int | None) -> nn.Module:
+    """The module that receives what stands after `units` units; None: before the classifier.
+
+    Raises:
+        ParamsError: there are not that many units before the classifier.
+    """
+    if units is None:
+        return model.get_submodule(classifier_name(model))
+    every = units_of(model)
+    if not 1 <= units < len(every):
+        raise ParamsError(
+            f"a tap after {units} units: {type(model).__name__} has {len(every)}, the last one its "
+            f"classifier; expected 1 to {len(every) - 1}, or null (before the classifier)"
+        )
+    after = every[units]
+    first = next(whole_modules(model, {*after.parameters, *after.buffers}))
+    return model.get_submodule(first)
 
 
 def feature_size(model: nn.Module) -> int:

@@ -68,12 +68,18 @@ class Control:
 
 @dataclass(frozen=True)
 class Reduce:
-    """Fewer real labels, with and without a synthetic donor."""
+    """Fewer real labels, with and without a synthetic donor, one cell a share of them."""
 
     guidance_scale: float
     seeds: tuple[int, ...]
+    depths: tuple[int, ...]
     subset: Subset
     budget: Literal["epochs", "iterations"]
+
+    def problems(self) -> Iterator[str]:
+        """Name every value out of range."""
+        if any(depth < 1 for depth in self.depths) or len(set(self.depths)) < len(self.depths):
+            yield f"depths: {list(self.depths)}, expected different whole numbers from 1"
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from synthgap.reporting.records import DIGITS, Difference, Panel
 from synthgap.reporting.series import PROBE, TOP1, Series
 from synthgap.reporting.settings import base_of, is_plain, whole
 
-Kind = Literal["ordering", "control", "prefix", "ablation", "setting"]
-Verdict = Literal["holds", "reversed", "not resolved", "not run"]
+Kind = Literal["ordering", "control", "prefix", "ablation", "setting", "guidance", "sampling"]
+Verdict = Literal["holds", "reversed", "not resolved", "single run", "not run"]
 GUIDANCE_ORDER = (2.0, 7.5)  # FITYMI, Table 1: 2.0 above 7.5 for every prompt
 
 
@@ -43,6 +43,11 @@ class Comparison:
     ablation: str | None = None
     variant: str | None = None
     metric: str = TOP1
+    protocol: str | None = None
+    method: str | None = None
+    init: str | None = None
+    seed_low: float | None = None  # of the interval over seeds, where that is asked for too
+    seed_high: float | None = None
 
 
 def comparisons(panel: Panel) -> list[dict[str, Any]]:
@@ -90,7 +95,7 @@ def _prefixes(panel: Panel) -> Iterator[Comparison]:
     for one in panel.series:
         if one.at.experiment == "ablate" or one.at.arm not in {"prefix", "finetune"}:
             continue
-        scratch = panel.find(experiment="baselines", arm="scratch", fraction=one.at.fraction)
+        scratch = panel.find(experiment="reduce", arm="scratch", fraction=one.at.fraction)
         if scratch is None and one.at.fraction == 1:
             scratch = panel.real
         if scratch is not None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from synthgap.reporting.formats import interval, label_equivalent, signed, spread, with_interval
+from synthgap.reporting.guide import guide_sentences
 from synthgap.reporting.labels import CONTROL_OF, fraction_name
 from synthgap.reporting.lookup import Record, companion, one, select
 from synthgap.reporting.summary import Summary
 
 
 def headline(summary: Summary) -> list[str]:
-    """Three to five sentences, each with its numbers and intervals."""
-    return [*_gap(summary), *_transfer(summary), *_reduce(summary), *_orderings(summary)]
+    """Three to six sentences, each with its numbers and intervals."""
+    told = [*_gap(summary), *_transfer(summary), *_reduce(summary)]
+    return [*told, *guide_sentences(summary)[-1:], *_orderings(summary)]
 
 
 def _gap(summary: Summary) -> Iterator[str]:

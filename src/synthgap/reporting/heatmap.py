@@ -20,7 +20,7 @@ def measured(summary: Summary) -> dict[tuple[int, float], float]:
     """Top-1 by (depth, fraction): from scratch is depth 0, transfer on all labels is fraction 1."""
     rows = [
         *select(summary.top1, experiment="reduce", arm="prefix"),
-        *select(summary.top1, experiment="baselines", arm="scratch"),
+        *select(summary.top1, experiment="reduce", arm="scratch"),
     ]
     rows = [*select(summary.top1, experiment="transfer", direction="synthetic->real"), *rows]
     found = {(int(row["depth"] or 0), float(row["fraction"])): float(row["mean"]) for row in rows}

@@ -41,6 +41,8 @@ VARIANTS = {
     "stratified": "stratified by class",
     "uncertainty": "least certain first",
     "coreset": "a coreset",
+    "low_loss": "lowest loss",
+    "high_loss": "highest loss",
 }
 
 
@@ -54,6 +56,34 @@ SCHEME_NAMES = {
     "captions": "captions",
 }
 STYLISED = "-stylised"
+METHODS = {  # in the order of PG/RG's Tables 2 and 4, what they do not have after that
+    "real": "these real images alone",
+    "bound": "all real labels (bound)",
+    "synthetic": "synthetic images alone",
+    "adaptation": "adaptation in two stages",
+    "pooled": "pooling (augmentation)",
+    "adda": "ADDA",
+    "dada": "DADA",
+    "dann": "DANN",
+    "ltda": "LTDA",
+    "a-gem": "A-GEM",
+    "asg": "ASG, first stage",
+    "csg": "CSG",
+    "pg-l1": "PG-F (L1)",
+    "pg-kl": "PG-F (KL)",
+    "pg-r": "PG-R",
+    "pg-f": "PG-F",
+    "pg": "PG-R + PG-F",
+    "rg": "RG",
+    "rg-pg-r": "RG + PG-R",
+    "rg-pg-f": "RG + PG-F",
+    "rg-pg": "RG + PG-R + PG-F",
+}
+INITS = {
+    "random": "random weights",
+    "reference": "weights of a self-supervised reference network",
+    "pretrained": "pretrained weights",
+}
 
 
 def arrow(direction: str) -> str:
@@ -104,6 +134,16 @@ def variant_name(variant: str) -> str:
     return VARIANTS.get(variant, variant)
 
 
+def method_name(method: str) -> str:
+    """What a guidance method or baseline is called; one without a name is shown as it is."""
+    return METHODS.get(method, method)
+
+
+def init_name(init: str) -> str:
+    """Where a student begins."""
+    return INITS.get(init, init)
+
+
 def fraction_name(fraction: float | None) -> str:
     """`1/8` for 0.125."""
     if fraction is None:
@@ -113,8 +153,10 @@ def fraction_name(fraction: float | None) -> str:
 
 def row_name(row: Mapping[str, Any]) -> str:
     """One line that says what was trained on what; no two records over seeds share it."""
-    if row["experiment"] == "ablate":
+    if row["experiment"] in {"ablate", "gap"}:
         return _ablation_name(row)
+    if row["experiment"] == "guide":
+        return f"{row['protocol']}: {method_name(row['method'])}"
     if row["experiment"] == "train":
         return f"trained on {set_name(row['set'])}"
     if row["experiment"] == "clone":

@@ -8,7 +8,7 @@ from typing import Any
 Record = Mapping[str, Any]
 PLACE = (
     *("experiment", "set", "donor_set", "direction", "arm", "depth", "fraction"),
-    *("ablation", "variant"),
+    *("ablation", "variant", "protocol", "method", "init"),
 )
 
 

@@ -54,7 +54,7 @@ def write_rows(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
             "arm": f"prefix n{row['depth']}" if row["arm"] == "prefix" else row["arm"],
             **_numbers(row),
         }
-        for row in [*select(rows, experiment="reduce"), *select(rows, experiment="baselines")]
+        for row in select(rows, experiment="reduce")
     ]
     guided = [
         {"guidance_scale": row["guidance_scale"], **_numbers(row)}
@@ -83,8 +83,10 @@ def _path(row: Mapping[str, Any]) -> list[str]:
         return [row["set"]]
     if row["experiment"] == "clone":
         return [row["set"], f"images_{row['num_images']}"]
-    if row["experiment"] == "ablate":
+    if row["experiment"] in {"ablate", "gap"}:
         return [row["ablation"], row["variant"], *_ablated(row)]
+    if row["experiment"] == "guide":
+        return [row["protocol"], row["method"]]
     if row["direction"] is not None and row["arm"] is None:
         return [row["direction"].replace("->", "_to_"), f"n{row['depth']}"]
     arm = f"prefix_n{row['depth']}" if row["arm"] == "prefix" else row["arm"]

@@ -51,6 +51,7 @@ class Panel:
     def __init__(self, series: list[Series], how: Resampling) -> None:
         """Resample the test images once, for every series."""
         self.series = series
+        self.how = how
         self.confidence = how.confidence
         shares = np.stack([one.shares for one in series])
         drawn = 100 * replicates(shares, resamples=how.resamples, seed=how.seed)
@@ -147,13 +148,14 @@ def _record(series: Series, metric: str, values: Mapping[str, Any]) -> dict[str,
     return {
         **asdict(series.at),
         "metric": metric,
+        "num_real_images": series.runs[0].get("num_real_images"),
         "real_labels": series.labels_behind(metric),
         **numbers,
     }
 
 
 def _from_scratch(series: Series) -> bool:
-    return series.at.arm == "scratch" and series.at.experiment == "baselines"
+    return series.at.arm == "scratch" and series.at.experiment == "reduce"
 
 
 def _derived(panel: Panel, series: Series) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -7,6 +7,8 @@ from synthgap.reporting.blocks import Block, Folded, Photo, Picture, Points, Sec
 from synthgap.reporting.clone import clone_section
 from synthgap.reporting.fidelity_section import fidelity_section
 from synthgap.reporting.figures import guidance_figure, reduce_figure, transfer_figure
+from synthgap.reporting.gap_section import gap_section
+from synthgap.reporting.guide import guide_section
 from synthgap.reporting.headline import headline
 from synthgap.reporting.heatmap import heatmap_figure
 from synthgap.reporting.labels import DIRECTIONS
@@ -39,6 +41,8 @@ def sections(summary: Summary) -> list[Section]:
             Picture.of(summary.recipe, heatmap_figure(summary), HEATMAP_CAPTION),
         ]),
         ablations_section(summary),
+        gap_section(summary),
+        guide_section(summary),
         Section("published", "Beside the published results", [
             Picture.of(summary.recipe, published_figure(summary), PUBLISHED_CAPTION),
         ]),

@@ -43,6 +43,9 @@ class Coordinates:
     generator: str | None  # `main`, or a rival's name
     scheme: str | None  # of the prompts
     steps: int | None  # of sampling
+    protocol: str | None  # of a guidance method
+    method: str | None
+    init: str | None  # where its student begins
     num_images: int
 
 

@@ -22,7 +22,9 @@ from synthgap.params.sections import Grid, Summarise
 from synthgap.reporting.comparisons import comparisons
 from synthgap.reporting.contact import contact_sheet
 from synthgap.reporting.fidelity import keep_fidelity
+from synthgap.reporting.gap import keep_gap
 from synthgap.reporting.labels import set_name
+from synthgap.reporting.pairings import paired_comparisons
 from synthgap.reporting.plots import metrics, write_rows
 from synthgap.reporting.records import Panel, Resampling, records
 from synthgap.reporting.series import Cell, read_cells, read_series
@@ -61,12 +63,14 @@ def summarise(params: SummariseParams, artifacts: Artifacts) -> None:
     with hold(artifacts.work, identity, artifacts.summary, timeout_s=HOLD_TIMEOUT_S) as work:
         discard(work)
         write_json(work.folder / "records.json", rows)
-        write_json(work.folder / "comparisons.json", comparisons(panel))
+        compared = [*comparisons(panel), *paired_comparisons(panel)]
+        write_json(work.folder / "comparisons.json", compared)
         write_json(work.folder / "metrics.json", metrics(rows))
         write_json(work.folder / "environment.json", _environments(cells, artifacts.root))
         write_rows(work.folder, rows)
         shown = _contact_sheet(work.folder / "contact.png", params.grid.sets, artifacts)
         missing += _gather(work.folder, params.grid, artifacts)
+        keep_gap(work.folder, artifacts)
         missing += keep_fidelity(work.folder, panel.series, cells[0].folder, artifacts)
         about = _about(panel, cells[0], how) | {
             "recipe": artifacts.recipe,
@@ -86,13 +90,14 @@ def _folders(grid: Grid, artifacts: Artifacts) -> Iterator[Path]:
     for depth in grid.control_depths:
         yield artifacts.cell("control", depth)
     for denominator in grid.fractions:
-        for depth in grid.reduce_depths:
-            yield artifacts.cell("reduce", denominator, depth)
-        yield artifacts.cell("baselines", denominator)
+        yield artifacts.cell("reduce", denominator)
     for name in grid.ablations:
         yield artifacts.cell("ablate", name)
     for name in grid.clones:
         yield artifacts.cell("clone", name)
+    for name in grid.guides:
+        yield artifacts.cell("guide", name)
+    yield artifacts.stage("gap")
 
 
 def _gather(summary: Path, grid: Grid, artifacts: Artifacts) -> list[Path]:

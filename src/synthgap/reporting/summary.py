@@ -9,6 +9,7 @@ from typing import Any
 
 from synthgap.artifacts import read_json
 from synthgap.errors import DataError
+from synthgap.reporting import gap as gaps
 from synthgap.reporting.fidelity import SHEET, Fidelity
 from synthgap.reporting.layers import Layers
 from synthgap.reporting.lookup import PLACE, Record, one, select, top1
@@ -16,6 +17,7 @@ from synthgap.reporting.settings import is_plain
 
 PARTS = ("records.json", "comparisons.json", "about.json", "environment.json")
 PHOTOS = ("contact", "stylised", "oracle")
+BESIDE = {"train", "ablate", "clone", "guide", "gap"}  # experiments that move no prefix
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,11 @@ class Summary:
     comparisons: list[Record]
     about: Mapping[str, Any]
     environment: Mapping[str, Any]
-    photos: Mapping[str, bytes]  # PNGs, of those in PHOTOS that there are, and fidelity's sheets
+    photos: Mapping[str, bytes]  # PNGs, of those in PHOTOS that there are, and sheets of images
     layers: Layers | None
     fidelity: Fidelity | None
     stylise: Mapping[str, Any] | None  # texture and shape of sets before and after, by set
+    gap: gaps.Gap | None
 
     @property
     def units(self) -> list[str]:
@@ -67,7 +70,7 @@ class Summary:
     @property
     def donor(self) -> Record | None:
         """The synthetic-trained student whose prefixes are transferred."""
-        moved = [row for row in self.top1 if row["experiment"] not in {"train", "ablate", "clone"}]
+        moved = [row for row in self.top1 if row["experiment"] not in BESIDE]
         scales = [row["guidance_scale"] for row in moved]
         used = [scale for scale in scales if scale is not None]
         return one(self.synthetic, guidance_scale=used[0]) if used else None
@@ -82,7 +85,7 @@ class Summary:
         """Data-reduction records by (arm, depth), each by falling fraction."""
         found: dict[tuple[str, int], list[Record]] = {}
         for row in sorted(self.top1, key=lambda row: -float(row["fraction"])):
-            if row["experiment"] in {"reduce", "baselines"}:
+            if row["experiment"] == "reduce":
                 found.setdefault((row["arm"], row["depth"] or 0), []).append(row)
         scratch = found.get(("scratch", 0))
         if scratch and self.real and scratch[0]["fraction"] != 1:
@@ -127,9 +130,10 @@ def _read(folder: Path) -> Summary:
             )
     records, comparisons, about, environment = (read_json(folder / name) for name in PARTS)
     pictures = {name: folder / f"{name}.png" for name in PHOTOS}
-    pictures |= {path.stem: path for path in sorted(folder.glob(f"{SHEET}*.png"))}
-    names = ("layers.json", "fidelity.json", "stylise.json")
-    layers, fidelity, stylise = (_optional(folder / name) for name in names)
+    for sheets in (SHEET, gaps.SHEET):
+        pictures |= {path.stem: path for path in sorted(folder.glob(f"{sheets}*.png"))}
+    names = ("layers.json", "fidelity.json", "stylise.json", gaps.FILE)
+    layers, fidelity, stylise, gap = (_optional(folder / name) for name in names)
     return Summary(
         recipe=folder.name,
         records=records,
@@ -140,6 +144,7 @@ def _read(folder: Path) -> Summary:
         layers=Layers.of(layers) if layers else None,
         fidelity=Fidelity.of(fidelity) if fidelity else None,
         stylise=stylise,
+        gap=gaps.Gap(gap) if gap else None,
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class Cell:
     plans: list[Plan]
     keep_weights: bool = False
     prober: Prober | None = None  # of every finished student
+    inputs: Mapping[str, str] = field(default_factory=dict)  # digests of what else it reads
+    beside: Callable[[Path], None] | None = None  # writes what else belongs into the cell's folder
 
 
 def make_cell(cell: Cell, settings: Settings, artifacts: Artifacts, log: Log) -> None:
@@ -150,7 +152,7 @@ def _inputs(
     cell: Cell, settings: Settings, artifacts: Artifacts, scored: Mapping[str, Source]
 ) -> dict[str, str]:
     """Digest of everything that the runs read, by its path."""
-    inputs = {}
+    inputs = dict(cell.inputs)
     probed_by = [cell.prober.source] if cell.prober else []
     for source in (*(plan.source for plan in cell.plans), *scored.values(), *probed_by):
         for part in source.parts:
@@ -162,9 +164,11 @@ def _inputs(
     for teaching in (plan.teaching for plan in cell.plans if plan.teaching):
         path = artifacts.stage("teacher").relative_to(artifacts.root)
         inputs[path.as_posix()] = teaching.digest
-    start = start_file(settings.student)
-    if start is not None:
-        inputs[f"weights/{start.name}"] = file_digest(start)
+    for course in (plan.course for plan in cell.plans if plan.course):
+        inputs |= course.inputs
+    students = [plan.course.student if plan.course else settings.student for plan in cell.plans]
+    for start in filter(None, map(start_file, students)):
+        inputs.setdefault(f"weights/{start.name}", file_digest(start))
     return dict(sorted(inputs.items()))
 
 
@@ -190,6 +194,8 @@ def _assemble(cell: Cell, bench: Bench, finished: Path) -> None:
             "runs": runs,
         },
     )
+    if cell.beside is not None:
+        cell.beside(finished)
 
 
 def _write_predictions(plans: list[Plan], bench: Bench, path: Path) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from torch import nn
 
 from synthgap.artifacts import Artifacts, content_digest
 from synthgap.models.checkpoint import load_weights
 from synthgap.params.sections import Data, Runtime, SetName, Student, Train, Training
-from synthgap.runs.sources import STYLISED, Source
+from synthgap.runs.sources import MIXED, STYLISED, Source
+from synthgap.training.lesson import Lesson
 from synthgap.training.order import Mixture
+from synthgap.training.phases import Phase
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,46 @@ class Teaching:
     digest: str  # of the teacher
 
 
+@dataclass(frozen=True)
+class Course:
+    """How a run learns where that is not one plain training.
+
+    `digest` and `inputs` ({path: digest}) are of all that determines its phases besides the run's
+    own lesson; `student` replaces that of params.yaml where another start is asked for.
+    """
+
+    protocol: str
+    method: str
+    init: str
+    real_labels: int  # that the method itself is given
+    num_real: int  # images, with labels or without
+    num_synthetic: int
+    reference_labels: int | None  # behind the networks that guide it; None where nobody knows
+    digest: str
+    phases: Callable[[nn.Module, Lesson], Sequence[Phase]]
+    student: Student
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    def coordinates(self) -> dict[str, Any]:
+        """What the record says of it."""
+        return {
+            "protocol": self.protocol,
+            "method": self.method,
+            "init": self.init,
+            "num_real_images": self.num_real,
+            "num_synthetic_images": self.num_synthetic,
+        }
+
+
 def donor_seed(seeds: tuple[int, ...], seed: int) -> int:
     """The donor's seed for a student of `seed`: the next one, so that their starts differ.
 
     With the same seed, the relearned tail would begin where the donor's own tail began.
     """
     return seeds[(seeds.index(seed) + 1) % len(seeds)]
+
+
+NO_COURSE: Mapping[str, Any] = dict.fromkeys(("protocol", "method", "init"))
 
 
 def scale_of(set_name: str) -> float | None:
@@ -108,6 +145,7 @@ class Plan:
     training: Training | None = None
     mixture: Mixture | None = None
     teaching: Teaching | None = None
+    course: Course | None = None
 
     @property
     def num_images(self) -> int:
@@ -119,8 +157,12 @@ class Plan:
     @property
     def num_real(self) -> int:
         """How many real labels the student itself uses."""
+        if self.course is not None:
+            return self.course.real_labels
         if self.mixture is not None:
             return self.mixture.num_real_seen
+        if self.indices is not None and self.source.kind == MIXED:  # the real ones come first
+            return int((self.indices < len(self.source.parts[0].images)).sum())
         return 0 if self.source.kind == "synthetic" else self.num_images
 
     def coordinates(self) -> dict[str, Any]:
@@ -138,6 +180,7 @@ class Plan:
             "arm": self.arm,
             "ablation": self.ablation,
             "variant": self.variant,
+            **(self.course.coordinates() if self.course else NO_COURSE),
             "depth": self._recorded_depth(),
             "fraction": 1 / self.denominator if self.share is None else self.share,
             "guidance_scale": self.guidance_scale,
@@ -148,6 +191,7 @@ class Plan:
                 "generator": None if None in behind else max(count or 0 for count in behind),
                 "donor": self.donor.labels if self.donor else 0,
                 "student": self.num_real,
+                **({"reference": self.course.reference_labels} if self.course else {}),
             },
         }
 
@@ -170,5 +214,6 @@ class Plan:
                 "training": asdict(self.training) if self.training else None,
                 "mixture": asdict(self.mixture) if self.mixture else None,
                 "teacher": self.teaching.digest if self.teaching else None,
+                "course": self.course.digest if self.course else None,
             }
         )

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -18,7 +19,7 @@ from synthgap.models.build import build_student
 from synthgap.models.checkpoint import load_weights, save
 from synthgap.models.cut import copy_prefix, graft
 from synthgap.models.taught import TaughtStudent
-from synthgap.params.sections import Training
+from synthgap.params.sections import Runtime, Training
 from synthgap.processes.launching import is_main
 from synthgap.runs.crew import accelerator_of, split_batch_norm
 from synthgap.runs.plan import Plan, Settings
@@ -27,11 +28,11 @@ from synthgap.seeding import derived_seed
 from synthgap.training.augmentation import mixing_pictures
 from synthgap.training.labelled import Labelled, Normalisation
 from synthgap.training.lesson import Lesson
-from synthgap.training.loop import fit
+from synthgap.training.phases import Phase, fit_phases
 from synthgap.training.resume import Epoch, Keeper
 
 RESULT = "result.json"
-STATE = "state.pt"
+STATE = "state-{}.pt"  # of each phase
 STUDENT = "student"
 PROBE = "probe/top1"
 
@@ -122,7 +123,8 @@ def make(plan: Plan, bench: Bench) -> None:
     write_json(folder / RESULT, {**record, **numbers})
     sys.stdout.write(f"{lesson.name}: {_told(last)}, {time.time() - started:.1f} s\n")
     sys.stdout.flush()
-    (folder / STATE).unlink(missing_ok=True)
+    for state in folder.glob(STATE.format("*")):
+        state.unlink()
 
 
 def lesson_of(plan: Plan, bench: Bench) -> Lesson:
@@ -143,7 +145,7 @@ def lesson_of(plan: Plan, bench: Bench) -> Lesson:
         seed=derived_seed(seed, "run", plan.seed),
         scored={name: source.labelled for name, source in bench.scored.items()},
         steps_per_epoch=plan.steps_per_epoch,
-        mixture=plan.mixture,
+        order=plan.mixture,
         embeddings=embeddings,
         pictures=pictures,
         real=bench.real,
@@ -154,7 +156,8 @@ def student_of(plan: Plan, bench: Bench) -> nn.Module:
     """A fresh student, with the donor's units in place where there is a donor."""
     settings, training = bench.settings, bench.training_of(plan)
     seed = derived_seed(settings.seed, "run", plan.seed)
-    model = build_student(settings.student, len(plan.source.images.classes), seed=seed)
+    student = plan.course.student if plan.course else settings.student
+    model = build_student(student, len(plan.source.images.classes), seed=seed)
     if plan.teaching is not None:
         anchors = torch.from_numpy(plan.teaching.anchors)
         return TaughtStudent(
@@ -208,14 +211,11 @@ def _train(
     accelerator = accelerator_of(runtime)
     rows = lesson.batch_size // accelerator.num_processes
     model = split_batch_norm(student_of(plan, bench), runtime, rows)
-    keeper = Keeper(
-        bench.run_folder(plan) / STATE,
-        runtime.checkpoint_every_epochs,
-        runtime.checkpoint_every_steps,
-    )
+    phases = plan.course.phases(model, lesson) if plan.course else [Phase(lesson)]
+    keeper_of = partial(_keeper, bench.run_folder(plan), runtime)
     epochs: list[Epoch] = []
     probed = None
-    for epoch in fit(model, lesson, accelerator, keeper):
+    for epoch in fit_phases(model, phases, accelerator, keeper_of):
         epochs.append(epoch)
         if bench.prober is not None and epoch.number == lesson.training.epochs and is_main():
             probed = bench.prober(model, lesson)
@@ -223,6 +223,12 @@ def _train(
         metrics = {"epoch": epoch.number, **epochs[-1].metrics}
         bench.log(digest, {"event": "epoch", "metrics": metrics})
     return model, epochs, probed
+
+
+def _keeper(folder: Path, runtime: Runtime, phase: int) -> Keeper:
+    """Where a phase keeps its state, and how often."""
+    path = folder / STATE.format(phase)
+    return Keeper(path, runtime.checkpoint_every_epochs, runtime.checkpoint_every_steps)
 
 
 def _record(plan: Plan, bench: Bench, lesson: Lesson) -> dict[str, Any]:

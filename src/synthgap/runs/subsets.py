@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from synthgap.errors import DataError
 from synthgap.params.students import Subset
 from synthgap.runs.views import View
 from synthgap.seeding import stream
@@ -86,6 +87,24 @@ def coreset(features: np.ndarray, denominator: int) -> np.ndarray:
         kept.append(int(nearest.argmax()))
         nearest = np.minimum(nearest, _distances(rows, rows[kept[-1]]))
     return np.sort(np.asarray(kept))
+
+
+def per_class(labels: np.ndarray, count: int, *, seed: int) -> np.ndarray:
+    """Indices of `count` random images of every class; fewer are inside those of more.
+
+    Raises:
+        DataError: a class has fewer.
+    """
+    chosen = []
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        if len(own) < count:
+            raise DataError(
+                f"{count} images a class: class {int(label)} has {len(own)}; expected at least as "
+                "many, lower it"
+            )
+        chosen.append(stream(seed, "per class", int(label)).permutation(own)[:count])
+    return np.sort(np.concatenate(chosen))
 
 
 def balanced(labels: np.ndarray, num_images: int, *, seed: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from synthgap.tracking.outbox import Outbox
 from synthgap.tracking.publishing import Published, publish_all
 from synthgap.tracking.runs import CONTENT, DIGEST, EPOCHS, Run, begin, epoch_points, summary_points
 from synthgap.tracking.spool import sending, spool_of, spools
+from synthgap.tracking.stage_files import keep_files
 from synthgap.tracking.store import Store, open_store, told
 from synthgap.tracking.sweeps import (
     SUPERSEDED,
@@ -153,7 +154,8 @@ def _mirror_sweep(work: _Pass, sweep: Sweep, members: Sequence[tuple[Cell, Run]]
         action, run_id = _mirror_run(work, cell, run, parent.info.run_id)
         work.report.runs[action] += 1
         children.append(run_id)
-    settle_sweep(store, parent, [run for _, run in members], children)
+    shown = settle_sweep(store, parent, [run for _, run in members], children)
+    keep_files(store, shown, sweep.experiment, members[0][0].folder)
 
 
 def _mirror_run(work: _Pass, cell: Cell, run: Run, parent: str) -> tuple[Action, str]:

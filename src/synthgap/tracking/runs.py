@@ -23,12 +23,13 @@ INPUTS = "synthgap.inputs"  # every path that went in, with its whole digest
 COORDINATES = (
     *("student", "source", "set", "donor_set", "direction", "arm", "depth", "fraction"),
     *("ablation", "variant", "generator", "scheme", "guidance_scale", "steps", "seed"),
+    *("protocol", "method", "init", "num_real_images", "num_synthetic_images"),
     *("num_images", "num_steps", "peak_lr", "probe_labels"),
 )
 SECTIONS = ("student", "training")
 TAGGED = (
     *("experiment", "recipe", "ablation", "variant", "direction", "arm", "depth", "fraction"),
-    *("seed", "source", "set", "generator", "scheme"),
+    *("seed", "source", "set", "generator", "scheme", "protocol", "method", "init"),
 )
 MADE_FROM_CORPUS = (
     "generator",
@@ -37,6 +38,7 @@ MADE_FROM_CORPUS = (
     "teacher",
     "oracle",
     "stylise",
+    "references",
 )  # whose runs are no students
 
 

@@ -27,10 +27,9 @@ NOTES = {
     "the step, which is the depth N.",
     "control": "The same cut within one source: what freezing itself costs. `accuracy/"
     "real_to_real` and `accuracy/synthetic_to_synthetic` against the step, which is the depth N.",
-    "reduce": "A frozen synthetic prefix and ever fewer real labels. `accuracy/prefix_n<depth>` "
-    "against the step, which is 1/fraction (1 = all labels).",
-    "baselines": "Fewer real labels without freezing: from scratch, and all layers fine-tuned from "
-    "the synthetic donor. `accuracy/<arm>` against the step, which is 1/fraction (1 = all labels).",
+    "reduce": "Ever fewer real labels: from scratch, all layers fine-tuned from the synthetic "
+    "donor, and over its frozen prefixes. `accuracy/scratch`, `accuracy/finetune` and "
+    "`accuracy/prefix_n<depth>` against the step, which is 1/fraction (1 = all labels).",
     "ablate": "One change at a time beside the students of `train`. `accuracy/<ablation>/<variant>_"
     "<set>` compares the changes; of mixed sources and chosen subsets the step is the depth or "
     "1/fraction.",
@@ -38,6 +37,15 @@ NOTES = {
     "`accuracy/<set>` and `probe/<set>` (linear probes of the frozen features, learned from real "
     "images) against the step, which is the number of training images. Whole sets that `train` has "
     "are there.",
+    "guide": "Which guidance pays? A child a method and seed. `accuracy/<protocol>/<method>` "
+    "compares the methods: zero-shot ones with `synthetic`, low-shot ones with `pooled`. `bound` "
+    "has all real labels, `real` the few ones alone. Each child says how many real labels its "
+    "method was given.",
+    "gap": "Which synthetic images to add to the real ones? `accuracy/sampling/<variant>_<set>`: "
+    "those that a real-trained student finds easiest, hardest, or as many at random, beside the "
+    "real images alone of `train`. gap.json and sheets of these images are among the artifacts.",
+    "references": "Networks that guide, learned without labels; a child each, its losses and the "
+    "accuracy of its pretext against the step.",
     "fidelity": "How close each synthetic set is to real images, before any student: a child a set "
     "and one of real images for reference. `fidelity/<metric>` is the set's, `class/<metric>` "
     "each class's against the step, which is its label. Contact sheets are among the artifacts.",
@@ -64,7 +72,8 @@ class Sweep:
 def sweep_of(run: Run, params: Mapping[str, Any]) -> Sweep:
     """The sweep a run belongs to: other parameters, another parent."""
     recipe, experiment = str(run["recipe"]), str(run["experiment"])
-    identity = {"recipe": recipe, "experiment": experiment, "params": dict(params)}
+    shared = {name: section for name, section in params.items() if name != "protocol"}
+    identity = {"recipe": recipe, "experiment": experiment, "params": shared}
     return Sweep(recipe, experiment, content_digest(identity))
 
 
@@ -173,6 +182,8 @@ def _place(run: Run) -> tuple[str, int]:
         return _line(run)
     line, step = _line(run)
     variant = str(run["variant"]).replace(" ", "_")
+    if run["experiment"] == "gap":  # beside real images, sets of more than one guidance scale
+        return f"{run['ablation']}/{variant}_{line.partition('+')[2]}", step
     if "+" in line:  # a mixed source, whose name MLflow does not take
         return f"{run['ablation']}/{variant}", step
     return f"{run['ablation']}/{variant}_{line}", step
@@ -184,6 +195,8 @@ def _line(run: Run) -> tuple[str, int]:
         return f"{run['arm']}{depth}", round(1 / run["fraction"])
     if run.get("direction"):
         return str(run["direction"]).replace("->", "_to_"), int(run["depth"])
+    if run["experiment"] == "guide":
+        return f"{run['protocol']}/{run['method']}", 0
     if run["experiment"] == "clone":
         return _without_size(str(run["set"])), int(run["num_images"])
     return str(run["set"]), 0

@@ -1,24 +1,19 @@
-"""One epoch of steps: crops, forward, loss, backward, optimiser."""
+"""One epoch of steps: images are served, a rule moves the student, sums are kept."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from synthgap.errors import TrainingError
-from synthgap.models.arrangement import arrange
 from synthgap.seeding import derived_seed
 from synthgap.training.lesson import Lesson
-from synthgap.training.objective import objective
-from synthgap.training.optimizer import optimizer_of
-from synthgap.training.passes import CropPass
-from synthgap.training.reading import Reading
+from synthgap.training.reading import Moment
 from synthgap.training.resume import Keeper, Learning, Progress
 from synthgap.training.serving import Batch, Server
 
@@ -28,53 +23,68 @@ if TYPE_CHECKING:
 NO_ROOM = ("out of memory", "can't allocate memory", "not enough memory")
 
 
-@dataclass(frozen=True)
-class Learner:
-    """A student that learns a lesson, in one process or as one of several."""
-
-    lesson: Lesson
-    learning: Learning
-    passes: nn.Module  # the student over all crops, wrapped by accelerate
-    moving: torch.optim.Optimizer  # the optimiser, wrapped by accelerate
-    server: Server
+class Rule(Protocol):
+    """How one step is made of a batch."""
 
     @property
-    def learns(self) -> bool:
-        """Whether anything is not frozen."""
-        return any(group["params"] for group in self.learning.optimizer.param_groups)
+    def learning(self) -> Learning:
+        """All that moves, and all that is kept of it when a training is killed."""
 
-    @classmethod
-    def of(cls, model: nn.Module, lesson: Lesson, accelerator: Accelerator) -> Self:
-        """Prepare model and optimiser for the accelerator's device, processes and precision."""
-        arrange(model)
-        passes: nn.Module = CropPass(model, lesson.training.running_stats)
-        optimizer = moving = optimizer_of(model, lesson.training, accelerator.device)
-        if any(parameter.requires_grad for parameter in model.parameters()):
-            passes, moving = accelerator.prepare(passes, optimizer)
-        else:
-            passes.to(accelerator.device)
-        learning = Learning(model, optimizer, accelerator)
-        return cls(lesson, learning, passes, moving, Server.of(model, lesson, accelerator))
+    @property
+    def server(self) -> Server:
+        """Where its batches come from."""
+
+    def train(self) -> None:
+        """Put everything into the mode of training."""
+
+    def step(self, parts: Sequence[Batch], now: Moment) -> Tensor:
+        """Move once, by all parts of a batch; learning rates are set.
+
+        Returns float64 (4,): the loss, hits at 1 and at 5, and the crops they were counted on, of
+        this process.
+
+        Raises:
+            TrainingError: the loss is not finite; nothing has moved.
+        """
+
+    def ended(self) -> None:
+        """An epoch is over and its student will be looked at."""
+
+
+RuleMaker = Callable[[nn.Module, Lesson, "Accelerator"], Rule]
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A student that learns a lesson by a rule, in one process or as one of several."""
+
+    lesson: Lesson
+    rule: Rule
 
     def epoch(self, number: int, progress: Progress, keeper: Keeper | None) -> dict[str, float]:
         """Learn epoch `number`, from where `progress` says, and return its metrics."""
-        lesson, accelerator = self.lesson, self.learning.accelerator
+        lesson, learning = self.lesson, self.rule.learning
+        accelerator = learning.accelerator
         tally = torch.zeros(4, dtype=torch.float64)
         if progress.tally is not None and accelerator.is_main_process:
             tally += progress.tally
-        self.passes.train()
+        self.rule.train()
         rate = lesson.schedule.learning_rate((number - 1) * lesson.num_steps)
         with _own_randomness(accelerator.device), self._room():
-            for step, parts in self.server.steps(number, after=progress.steps):
+            for step, parts in self.rule.server.steps(number, after=progress.steps):
                 index = (number - 1) * lesson.num_steps + step - 1
                 rate = lesson.schedule.learning_rate(index)
+                for group in learning.optimizer.param_groups:
+                    group["lr"] = rate * group.get("factor", 1.0)
                 _seed(
                     derived_seed(lesson.seed, "dropout", index, accelerator.process_index),
                     accelerator.device,
                 )
-                tally += self._step(parts, rate, f"epoch {number}, step {step}")
+                share = index / (lesson.num_steps * lesson.training.epochs)
+                tally += self.rule.step(parts, Moment(number, step, rate, share))
                 if keeper and keeper.due(step) and step < lesson.num_steps:
-                    keeper.save(self.learning, Progress(progress.epochs, step, self._sum(tally)))
+                    keeper.save(learning, Progress(progress.epochs, step, self._sum(tally)))
+        self.rule.ended()
         total, right, right5, seen = self._sum(tally).tolist()
         return {
             "learning_rate": rate,
@@ -83,43 +93,9 @@ class Learner:
             "train/top5": 100 * right5 / seen,
         }
 
-    def _step(self, parts: list[Batch], rate: float, place: str) -> Tensor:
-        """One step of the optimiser: sums of loss, hits at 1 and 5, and crops, float64 (4,)."""
-        for group in self.learning.optimizer.param_groups:
-            group["lr"] = rate
-        tally = torch.zeros(4, dtype=torch.float64)
-        for number, batch in enumerate(parts, start=1):
-            waits = self.learns and number < len(parts)  # gradients meet at the last part
-            with self.learning.accelerator.no_sync(self.passes) if waits else nullcontext():
-                tally += self._part(batch, 1 / len(parts), f"{place}, learning rate {rate:g}")
-        if self.learns:
-            self.moving.step()
-            self.moving.zero_grad()
-        return tally
-
-    def _part(self, batch: Batch, share: float, place: str) -> Tensor:
-        """Forward and backward of a `share` of a step; the loss is judged before anything moves."""
-        accelerator = self.learning.accelerator
-        with accelerator.autocast():
-            logits, embeddings = self.server.forward(self.passes, batch)
-        logits = logits.float()
-        loss = objective(logits, embeddings, batch.answer, self.lesson.training)
-        hits = _hits(logits.detach(), batch.answer.tiled(len(logits)).labels)
-        mean = accelerator.reduce(loss.detach(), reduction="mean")
-        reading = Reading.of(torch.stack([mean, *hits]))
-        if self.learns:
-            accelerator.backward(loss * share)  # queued first: a GPU has work while we wait
-        value, right, right5 = reading.values()
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"{self.lesson.name}: loss {value} in {place}; expected a finite loss, lower "
-                "training.base_lr and rerun"
-            )
-        return torch.tensor([value * share, right, right5, len(logits)], dtype=torch.float64)
-
     def _sum(self, tally: Tensor) -> Tensor:
         """Over all processes."""
-        accelerator = self.learning.accelerator
+        accelerator = self.rule.learning.accelerator
         summed: Tensor = accelerator.reduce(tally.to(accelerator.device, copy=True))
         return summed.cpu()
 
@@ -132,9 +108,9 @@ class Learner:
                 word in str(error).lower() for word in NO_ROOM
             ):
                 raise
-            training = self.lesson.training
+            training, device = self.lesson.training, self.rule.learning.accelerator.device
             raise TrainingError(
-                f"{self.lesson.name}: out of memory on {self.learning.accelerator.device} with "
+                f"{self.lesson.name}: out of memory on {device} with "
                 f"batches of {self.lesson.batch_size} in {training.accumulate} part(s), "
                 f"{training.global_crops.count} x {training.global_crops.size} px + "
                 f"{training.local_crops.count} x {training.local_crops.size} px; raise "
@@ -155,9 +131,3 @@ def _seed(seed: int, device: torch.device) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
-
-
-def _hits(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """How many are right, and right among the first five."""
-    right = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
-    return right[:, 0].sum(), right.sum()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 from torch import Tensor
 
 from synthgap.params.sections import Training
 from synthgap.training.labelled import Labelled, Normalisation
-from synthgap.training.order import Mixture
+from synthgap.training.order import Order, Stretch
 from synthgap.training.schedule import Schedule
 
 
@@ -22,7 +21,8 @@ class Lesson:
     `scored` maps split names to real sets. `steps_per_epoch` defaults to one pass over the images.
     `embeddings` (num_images, dim) are a teacher's, where `training.supervision` wants them;
     `pictures`, uint8 (num_pictures, 3, size, size), are what PixMix mixes in; `real` holds the
-    statistics of the real training set, by which `normalise: fed_set` scores.
+    statistics of the real training set, by which `normalise: fed_set` scores. `order` is which
+    images each step shows; by default all of them, shuffled.
     """
 
     name: str
@@ -31,21 +31,20 @@ class Lesson:
     seed: int
     scored: Mapping[str, Labelled]
     steps_per_epoch: int | None = None
-    mixture: Mixture | None = None
+    order: Order | None = None
     embeddings: Tensor | None = None
     pictures: Tensor | None = None
     real: Normalisation | None = None
 
-    def pool(self, epoch: int) -> np.ndarray:
-        """Indices of the images that an epoch shows."""
-        if self.mixture is not None:
-            return self.mixture.indices(epoch)
-        return np.arange(len(self.images))
-
     @property
     def num_shown(self) -> int:
         """Images an epoch."""
-        return self.mixture.num_images if self.mixture else len(self.images)
+        return self.order.num_images if self.order else len(self.images)
+
+    def batches(self, epoch: int) -> Iterator[Tensor]:
+        """Indices (batch_size,) of the images of every step of an epoch."""
+        order = self.order or Stretch(0, len(self.images))
+        return order.batches(self.batch_size, num_steps=self.num_steps, seed=self.seed, epoch=epoch)
 
     @property
     def batch_size(self) -> int:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from synthgap.training.learner import Learner
+from synthgap.training.descent import descent
+from synthgap.training.learner import Learner, RuleMaker
 from synthgap.training.lesson import Lesson
 from synthgap.training.resume import Epoch, Keeper, Progress
 from synthgap.training.scoring import prepared, score
@@ -17,19 +18,26 @@ if TYPE_CHECKING:
 
 
 def fit(
-    model: nn.Module, lesson: Lesson, accelerator: Accelerator, keeper: Keeper | None = None
+    model: nn.Module,
+    lesson: Lesson,
+    accelerator: Accelerator,
+    keeper: Keeper | None = None,
+    *,
+    rule: RuleMaker = descent,
 ) -> Iterator[Epoch]:
     """Train `model` in place and yield every epoch, replaying those a killed run had finished.
 
     Weight decay is on parameters of more than one dimension alone (trex); every crop has equal
     weight in the loss; frozen parameters take no part. Several processes see what one would see.
+    `rule` says how a step is made of a batch; it may bring networks of its own.
 
     Raises:
         TrainingError: the loss is not finite, and the optimiser has not moved on it; or the
             memory does not suffice.
     """
-    learner = Learner.of(model, lesson, accelerator)
-    progress = keeper.restore(learner.learning) if keeper else Progress()
+    learner = Learner(lesson, rule(model, lesson, accelerator))
+    learning = learner.rule.learning
+    progress = keeper.restore(learning) if keeper else Progress()
     yield from progress.epochs
     scored = prepared(model, lesson, accelerator.device)
     for number in range(len(progress.epochs) + 1, lesson.training.epochs + 1):
@@ -40,5 +48,5 @@ def fit(
         epoch = Epoch(number, metrics, scores)
         progress = Progress([*progress.epochs, epoch])
         if keeper:
-            keeper.after_epoch(learner.learning, progress)
+            keeper.after_epoch(learning, progress)
         yield epoch

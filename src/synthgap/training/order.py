@@ -1,15 +1,49 @@
-"""In which order a student sees its images: shuffled, and mixed where there are two kinds."""
+"""In which order a student sees its images: shuffled, mixed, or of both kinds in every batch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from synthgap.seeding import stream
+
+
+class Order(Protocol):
+    """Which of a lesson's images each step shows; of two kinds, [0, num_real) are real."""
+
+    @property
+    def num_images(self) -> int:
+        """Images an epoch: what a pass is, and the largest batch."""
+
+    def batches(
+        self, batch_size: int, *, num_steps: int, seed: int, epoch: int
+    ) -> Iterator[Tensor]:
+        """Yield `num_steps` batches (batch_size,) of indices, a function of (seed, epoch)."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Images [start, stop), shuffled."""
+
+    start: int
+    stop: int
+
+    @property
+    def num_images(self) -> int:
+        """Images an epoch."""
+        return self.stop - self.start
+
+    def batches(
+        self, batch_size: int, *, num_steps: int, seed: int, epoch: int
+    ) -> Iterator[Tensor]:
+        """Shuffle anew every epoch."""
+        pool = np.arange(self.start, self.stop)
+        yield from batches(pool, batch_size, num_steps=num_steps, seed=seed, epoch=epoch)
 
 
 @dataclass(frozen=True)
@@ -38,11 +72,69 @@ class Mixture:
         ]
         return np.concatenate(chosen)
 
+    def batches(
+        self, batch_size: int, *, num_steps: int, seed: int, epoch: int
+    ) -> Iterator[Tensor]:
+        """Shuffle the epoch's images."""
+        pool = self.indices(epoch)
+        yield from batches(pool, batch_size, num_steps=num_steps, seed=seed, epoch=epoch)
+
     @property
     def num_real_seen(self) -> int:
         """How many different real images a training learns from, at most."""
         wanted = round(self.real_share * self.num_images)
         return self.num_real if self.redraw and wanted else min(wanted, self.num_real)
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Both kinds in every batch: `real_share` of it real, each kind in a shuffled order of its own.
+
+    At least one of each kind. A kind that an epoch exhausts is shuffled again and goes on.
+    """
+
+    num_real: int
+    num_synthetic: int
+    real_share: float
+
+    @property
+    def num_images(self) -> int:
+        """Images of both kinds."""
+        return self.num_real + self.num_synthetic
+
+    def batches(
+        self, batch_size: int, *, num_steps: int, seed: int, epoch: int
+    ) -> Iterator[Tensor]:
+        """Spread both kinds evenly over every batch, so that every part of it has its share."""
+        real = min(max(1, round(self.real_share * batch_size)), batch_size - 1)
+        kinds = (
+            _endless(np.arange(self.num_real), real, seed, "real", epoch),
+            _endless(
+                self.num_real + np.arange(self.num_synthetic),
+                batch_size - real,
+                seed,
+                "synthetic",
+                epoch,
+            ),
+        )
+        counts = (real, batch_size - real)
+        places = np.concatenate([(np.arange(count) + 0.5) / count for count in counts])
+        spread = np.argsort(places, kind="stable")
+        for _ in range(num_steps):
+            yield torch.from_numpy(np.concatenate([next(kind) for kind in kinds])[spread])
+
+
+def _endless(
+    pool: np.ndarray, wanted: int, seed: int, kind: str, epoch: int
+) -> Iterator[np.ndarray]:
+    """Yield `wanted` of the pool at a time, none twice before all were there once."""
+    draw = stream(seed, "order", kind, epoch)
+    left = draw.permutation(pool)
+    while True:
+        while len(left) < wanted:
+            left = np.concatenate([left, draw.permutation(pool)])
+        yield left[:wanted]
+        left = left[wanted:]
 
 
 def _spread(available: int, wanted: int, draw: np.random.Generator) -> np.ndarray:

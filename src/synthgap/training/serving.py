@@ -15,7 +15,6 @@ from synthgap.training.augmentation import Augmentation, augmentation_of
 from synthgap.training.labelled import Labelled
 from synthgap.training.lesson import Lesson
 from synthgap.training.objective import Answer
-from synthgap.training.order import batches
 from synthgap.training.scoring import Prepared
 
 if TYPE_CHECKING:
@@ -24,10 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """One part of a step: crops of each size, normalised, or rows of remembered activations."""
+    """One part of a step: crops of each size, normalised, or rows of remembered activations.
+
+    `indices` (rows,) are those of the lesson's images; crop c of row i stands at c * rows + i.
+    """
 
     crops: list[Tensor]
     answer: Answer
+    indices: Tensor
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,20 @@ class Server:
     remembered: Prepared | None = None
 
     @classmethod
-    def of(cls, model: nn.Module, lesson: Lesson, accelerator: Accelerator) -> Self:
+    def of(
+        cls, model: nn.Module, lesson: Lesson, accelerator: Accelerator, *, remembers: bool = True
+    ) -> Self:
         """Move the images where they are needed.
 
-        A policy without chance lets a frozen prefix be computed once for all epochs.
+        A policy without chance lets a frozen prefix be computed once for all epochs; a rule that
+        needs the images themselves says that it `remembers` nothing.
         """
         images = lesson.images.resident(accelerator.device)
         augmentation = augmentation_of(lesson.training, lesson.pictures)
         remembered = None
         compiled = accelerator.state.dynamo_plugin.backend != "NO"  # replays are not compiled
-        if augmentation.deterministic and lesson.embeddings is None and not compiled:
+        alike = augmentation.deterministic and lesson.embeddings is None
+        if remembers and alike and not compiled:
             remembered = Prepared.of(
                 model,
                 images,
@@ -71,15 +78,7 @@ class Server:
 
     def steps(self, epoch: int, *, after: int) -> Iterator[tuple[int, list[Batch]]]:
         """Yield (step from 1, its parts) of an epoch, beyond the first `after` steps."""
-        lesson = self.lesson
-        order = batches(
-            lesson.pool(epoch),
-            lesson.batch_size,
-            num_steps=lesson.num_steps,
-            seed=lesson.seed,
-            epoch=epoch,
-        )
-        for step, indices in enumerate(order, start=1):
+        for step, indices in enumerate(self.lesson.batches(epoch), start=1):
             if step > after:
                 yield step, list(self._parts(indices, epoch, step))
 
@@ -100,11 +99,12 @@ class Server:
                 None if self.embeddings is None else self.embeddings[chosen.to(self.device)],
             )
             if self.remembered is not None:
-                yield Batch([self.remembered.activations(chosen)], answer)
+                yield Batch([self.remembered.activations(chosen)], answer, indices[part])
                 continue
             images = self.images.images[chosen].to(self.device, non_blocking=True)
             crops = self.augmentation.apply(images, draws.rows(part))
-            yield Batch([self.lesson.normalisation(crop) for crop in crops], answer)
+            normalised = [self.lesson.normalisation(crop) for crop in crops]
+            yield Batch(normalised, answer, indices[part])
 
     def forward(self, passes: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Logits and embeddings of all crops; from the cut on where the prefix is remembered."""

@@ -10,8 +10,8 @@ from PIL import Image, PngImagePlugin
 from synthgap.artifacts import Artifacts
 from synthgap.cli import main
 from synthgap.data.image_set import ImageSet, write_manifest, write_png
-from synthgap.generation.provenance import Provenance, samples_digest
-from synthgap.generation.synthesis import SynthesizeParams, synthesize
+from synthgap.generation.checkpoints.provenance import Provenance, samples_digest
+from synthgap.generation.sets.synthesis import SynthesizeParams, synthesize
 from synthgap.params import read_params
 
 CLASSES = ("cat", "dog")

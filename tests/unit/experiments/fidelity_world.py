@@ -12,7 +12,7 @@ import torch
 from synthgap.artifacts import Artifacts, write_json
 from synthgap.data import write_manifest, write_png
 from synthgap.experiments.fidelity import FidelityParams
-from synthgap.generation.prompts import make_tokenizer
+from synthgap.generation.vocabulary.tokenizer import make_tokenizer
 from synthgap.models.build import build_student
 from synthgap.models.clip import PROVENANCE, clip_digest
 from synthgap.models.judge import Eye, Nature, keep_judge

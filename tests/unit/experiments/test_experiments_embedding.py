@@ -9,7 +9,7 @@ from synthgap.artifacts import write_json
 from synthgap.errors import GeneratorError
 from synthgap.experiments.ablate import AblateParams, plans_of
 from synthgap.experiments.embedding import Teachers
-from synthgap.generation.prompts import make_tokenizer
+from synthgap.generation.vocabulary.tokenizer import make_tokenizer
 from synthgap.models.clip import PROVENANCE, clip_digest
 from synthgap.params.sections import Prompts
 from synthgap.runs.sources import open_source

@@ -13,10 +13,10 @@ from synthesis_case import PARAMS
 
 from synthgap.artifacts import Artifacts, Log, silent
 from synthgap.data.image_set import ImageSet, write_manifest, write_png
-from synthgap.generation.generator import GeneratorParams, make_generator
-from synthgap.generation.oracle import OracleParams, make_oracle
-from synthgap.generation.synthesis import synthesize
-from synthgap.generation.teacher import TeacherParams, make_teacher
+from synthgap.generation.clip.teacher import TeacherParams, make_teacher
+from synthgap.generation.generators.generator import GeneratorParams, make_generator
+from synthgap.generation.image_prompts.oracle import OracleParams, make_oracle
+from synthgap.generation.sets.synthesis import synthesize
 from synthgap.params.sections import (
     Autoencoder,
     Data,

@@ -10,7 +10,7 @@ from generation_case import RUNTIME
 
 from synthgap.artifacts import Artifacts, Log, silent
 from synthgap.data.image_set import ImageSet, write_manifest, write_png
-from synthgap.generation.stylising import StyliseParams, stylise
+from synthgap.generation.style.stylising import StyliseParams, stylise
 from synthgap.params.sections import Data, Splits, Stylise
 
 SIZE_PX, CLASSES = 16, ("bar", "spot")

@@ -16,13 +16,13 @@ import pytest
 
 from synthgap.artifacts import Artifacts
 from synthgap.data.image_set import ImageSet, write_manifest, write_png
-from synthgap.generation import planning
-from synthgap.generation.filters import Judged, open_filters
-from synthgap.generation.making import Tools
-from synthgap.generation.nature import Nature
-from synthgap.generation.provenance import Provenance, samples_digest
-from synthgap.generation.requests import Sampled
-from synthgap.generation.synthesis import SynthesizeParams, synthesize
+from synthgap.generation.checkpoints.provenance import Provenance, samples_digest
+from synthgap.generation.filtering.filters import Judged, open_filters
+from synthgap.generation.samplers.requests import Sampled
+from synthgap.generation.sets import planning
+from synthgap.generation.sets.making import Tools
+from synthgap.generation.sets.nature import Nature
+from synthgap.generation.sets.synthesis import SynthesizeParams, synthesize
 from synthgap.params.sections import Data, Filters, Prompts, Runtime, Splits, Synthesize
 from synthgap.stage import reported
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from synthgap.generation.adain import (
+from synthgap.generation.jobs.machine import seeded_weights
+from synthgap.generation.style.adain import (
     VGG19,
     Decoder,
     Encoder,
@@ -15,7 +16,6 @@ from synthgap.generation.adain import (
     statistics,
     style_loss,
 )
-from synthgap.generation.machine import seeded_weights
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import pytest
 from borrowed_case import RUNTIME, save_captioner, save_encoder_decoder, save_images
 
 from synthgap.errors import GeneratorError
-from synthgap.generation.borrowed import borrow
-from synthgap.generation.captioning import caption_images
-from synthgap.generation.captions import read_captions, write_captions
+from synthgap.generation.authoring.borrowed import borrow
+from synthgap.generation.authoring.captioning import caption_images
+from synthgap.generation.prompts.captions import read_captions, write_captions
 
 
 @pytest.fixture(scope="module")

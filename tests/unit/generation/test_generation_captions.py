@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from synthgap.errors import ParamsError
-from synthgap.generation.captions import read_captions, write_captions
+from synthgap.generation.prompts.captions import read_captions, write_captions
 
 ROWS = [
     {"class": "cat", "caption": "a cat,\n “asleep”", "model": "m"},

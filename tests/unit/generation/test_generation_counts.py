@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from synthgap.errors import ParamsError
-from synthgap.generation.counts import counts_of
+from synthgap.generation.sets.counts import counts_of
 
 LABELS = np.repeat([0, 1, 2], [7, 5, 1])
 

@@ -7,7 +7,7 @@ from PIL import Image, JpegImagePlugin
 
 from synthgap.data.image_set import ImageSet, write_manifest
 from synthgap.errors import ParamsError
-from synthgap.generation.encoding import Encoding, encoding_of, like_real, story_of
+from synthgap.generation.sets.encoding import Encoding, encoding_of, like_real, story_of
 
 STORY = {"prompt": "a sch\u00f6n cat", "k": 3, "settings": {"steps": 2}}
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)

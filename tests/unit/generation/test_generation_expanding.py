@@ -6,9 +6,9 @@ import pytest
 from borrowed_case import RUNTIME, save_chatter, save_writer
 
 from synthgap.errors import GeneratorError
-from synthgap.generation.borrowed import borrow
-from synthgap.generation.expanding import Expansion, expand_words
-from synthgap.generation.wording import Words
+from synthgap.generation.authoring.borrowed import borrow
+from synthgap.generation.authoring.expanding import Expansion, expand_words
+from synthgap.generation.vocabulary.wording import Words
 
 WORDS = {"0": Words("0"), "one": Words("1")}
 EXPANSION = Expansion(

@@ -8,9 +8,9 @@ import pytest
 from generation_case import CLASSES, RUNTIME, TEACHER, with_teacher
 
 from synthgap.errors import SynthgapError
-from synthgap.generation.filters import Asked, Judged, filters_identity, open_filters
-from synthgap.generation.prompts import fill
-from synthgap.generation.requests import Request, Sampled
+from synthgap.generation.filtering.filters import Asked, Judged, filters_identity, open_filters
+from synthgap.generation.samplers.requests import Request, Sampled
+from synthgap.generation.vocabulary.tokenizer import fill
 from synthgap.models.build import build_student
 from synthgap.models.clip import open_clip_model
 from synthgap.models.judge import Eye, Judge, Nature, keep_judge

@@ -15,9 +15,9 @@ from generation_case import (
 from synthgap.artifacts import read_json
 from synthgap.data.image_set import ImageSet
 from synthgap.errors import GeneratorError, ParamsError, WorkError
-from synthgap.generation import generator
-from synthgap.generation.generator import make_generator
-from synthgap.generation.provenance import Provenance, locate
+from synthgap.generation.checkpoints.provenance import Provenance, locate
+from synthgap.generation.generators import generator
+from synthgap.generation.generators.generator import make_generator
 
 KILLED = """
 import os, signal

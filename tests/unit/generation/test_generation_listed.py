@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from synthgap.errors import ParamsError
-from synthgap.generation.listed import read_backgrounds, read_templates
+from synthgap.generation.vocabulary.listed import read_backgrounds, read_templates
 
 
 def test_scenes_are_read_as_places365_lists_them_and_as_plain_lines(tmp_path):

@@ -4,9 +4,9 @@ import pytest
 import torch
 from generation_case import GENERATOR
 
-from synthgap.generation.losses import Latents, caption_tokens, denoiser_loss
-from synthgap.generation.networks import build_conditioned
-from synthgap.generation.prompts import make_tokenizer
+from synthgap.generation.diffusion.losses import Latents, caption_tokens, denoiser_loss
+from synthgap.generation.diffusion.networks import build_conditioned
+from synthgap.generation.vocabulary.tokenizer import make_tokenizer
 
 
 def loss_with(dropout, change):

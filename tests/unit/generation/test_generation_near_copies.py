@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synthgap.data import ImageSet, write_manifest, write_png
-from synthgap.generation.near_copies import NearCopies
+from synthgap.generation.filtering.near_copies import NearCopies
 
 SIZE = 16
 

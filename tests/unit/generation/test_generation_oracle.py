@@ -16,11 +16,11 @@ from generation_case import (
 from synthgap.artifacts import read_json
 from synthgap.data.image_set import ImageSet
 from synthgap.errors import GeneratorError
-from synthgap.generation import opening
-from synthgap.generation.opening import open_pipeline, open_sampler
-from synthgap.generation.provenance import Provenance, locate
-from synthgap.generation.requests import Request, Settings
-from synthgap.generation.resemblance import resemblance
+from synthgap.generation.checkpoints.provenance import Provenance, locate
+from synthgap.generation.clip.resemblance import resemblance
+from synthgap.generation.samplers import opening
+from synthgap.generation.samplers.opening import open_pipeline, open_sampler
+from synthgap.generation.samplers.requests import Request, Settings
 from synthgap.models.clip import open_clip_model
 from synthgap.params.sections import Pin
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from synthgap.generation.journal import CLOSED, Made, read_journal
-from synthgap.generation.parts import claim, cut_before, part_size, parts_of
+from synthgap.generation.sets.journal import CLOSED, Made, read_journal
+from synthgap.generation.sets.parts import claim, cut_before, part_size, parts_of
 
 NUMBERS = np.arange(10, 20)
 

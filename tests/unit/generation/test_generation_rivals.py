@@ -17,10 +17,10 @@ from PIL import Image
 from synthgap.artifacts import read_json, silent
 from synthgap.data.image_set import ImageSet
 from synthgap.errors import GeneratorError, ParamsError
-from synthgap.generation.opening import open_sampler
-from synthgap.generation.provenance import Provenance, card_licence, locate
-from synthgap.generation.requests import Request, Settings
-from synthgap.generation.rivals import RivalsParams, make_rival
+from synthgap.generation.checkpoints.provenance import Provenance, card_licence, locate
+from synthgap.generation.generators.rivals import RivalsParams, make_rival
+from synthgap.generation.samplers.opening import open_sampler
+from synthgap.generation.samplers.requests import Request, Settings
 from synthgap.params.sections import Pin, Rival, Transformer
 
 DIT = Rival(

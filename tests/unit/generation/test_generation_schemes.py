@@ -6,7 +6,7 @@ import pytest
 from prompt_case import prompts
 
 from synthgap.errors import ParamsError
-from synthgap.generation.schemes import prompt_writer
+from synthgap.generation.prompts.schemes import prompt_writer
 
 CLASSES = ("cat", "snow_leopard")
 WORDS = """\

@@ -5,9 +5,9 @@ from stylising_case import plain_sets, styled
 from torch import nn
 
 from synthgap.errors import GeneratorError
-from synthgap.generation.adain import VGG19, Decoder, Encoder, StyleTransfer, normalising
-from synthgap.generation.machine import seeded_weights
-from synthgap.generation.style_pin import IMAGENET_MEAN, IMAGENET_STD, pinned_pair
+from synthgap.generation.jobs.machine import seeded_weights
+from synthgap.generation.style.adain import VGG19, Decoder, Encoder, StyleTransfer, normalising
+from synthgap.generation.style.style_pin import IMAGENET_MEAN, IMAGENET_STD, pinned_pair
 from synthgap.params.sections import StylePin
 
 PIN = StylePin("encoder.safetensors", "decoder.safetensors")

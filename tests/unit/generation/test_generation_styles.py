@@ -6,8 +6,8 @@ from PIL import Image
 from stylising_case import PARAMS
 
 from synthgap.errors import DataError
-from synthgap.generation.patterns import KINDS, made_patterns, pattern_name
-from synthgap.generation.styles import open_styles
+from synthgap.generation.style.patterns import KINDS, made_patterns, pattern_name
+from synthgap.generation.style.styles import open_styles
 
 
 def opened(root, **changes):

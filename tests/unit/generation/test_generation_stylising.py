@@ -9,19 +9,19 @@ from stylising_case import PARAMS, plain_sets, styled
 from synthgap.artifacts import read_json
 from synthgap.data.image_set import ImageSet
 from synthgap.errors import DataError, GeneratorError, ParamsError
-from synthgap.generation import stylising
-from synthgap.generation.adain import initialise
-from synthgap.generation.machine import seeded_weights
-from synthgap.generation.patterns import made_patterns
-from synthgap.generation.style_training import small_pair
-from synthgap.generation.styled_set import Stylist
-from synthgap.generation.styles import Styles
+from synthgap.generation.jobs.machine import seeded_weights
+from synthgap.generation.style import stylising
+from synthgap.generation.style.adain import initialise
+from synthgap.generation.style.patterns import made_patterns
+from synthgap.generation.style.style_training import small_pair
+from synthgap.generation.style.styled_set import Stylist
+from synthgap.generation.style.styles import Styles
 
 KILLED = """
 import os, signal
 from pathlib import Path
 from stylising_case import Artifacts, styled
-from synthgap.generation.styled_set import Stylist
+from synthgap.generation.style.styled_set import Stylist
 calls, real = [], Stylist.repaint
 def third_call_kills(*args):
     calls.append(args)

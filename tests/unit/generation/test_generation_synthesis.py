@@ -27,7 +27,7 @@ from synthesis_case import (
 )
 
 from synthgap.errors import GeneratorError, ParamsError, WorkError
-from synthgap.generation import assembling, synthesis
+from synthgap.generation.sets import assembling, synthesis
 from synthgap.seeding import derived_seed
 
 SIZE = {"count": 20}  # a class: 60 images, 30 batches

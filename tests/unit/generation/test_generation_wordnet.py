@@ -7,8 +7,8 @@ import pytest
 from wordnet_case import write_wordnet
 
 from synthgap.errors import ParamsError
-from synthgap.generation.wording import Words
-from synthgap.generation.wordnet import DEBIAN, NEEDED, synset_words
+from synthgap.generation.vocabulary.wording import Words
+from synthgap.generation.vocabulary.wordnet import DEBIAN, NEEDED, synset_words
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_downloaded_corpus_is_found_loose_and_zipped(tmp_path, monkeypatch):
 
 
 def test_without_any_wordnet_the_reader_is_told_how_to_get_one(no_corpus, monkeypatch, tmp_path):
-    monkeypatch.setattr("synthgap.generation.wordnet.DEBIAN", tmp_path)
+    monkeypatch.setattr("synthgap.generation.vocabulary.wordnet.DEBIAN", tmp_path)
     with pytest.raises(ParamsError, match=r"apt install wordnet-base.*nltk.downloader wordnet"):
         synset_words(["cat.n.01"], None)
 

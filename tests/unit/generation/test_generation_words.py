@@ -5,7 +5,7 @@ from prompt_case import prompts
 from wordnet_case import write_wordnet
 
 from synthgap.errors import ParamsError
-from synthgap.generation.words import Words, class_words
+from synthgap.generation.vocabulary.words import Words, class_words
 
 
 def test_without_a_file_classes_are_called_as_their_folders(tmp_path):

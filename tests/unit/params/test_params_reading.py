@@ -75,7 +75,7 @@ def test_a_small_number_may_be_written_as_dvc_writes_it(text, written):
 
 def test_everything_wrong_is_named_at_once(text):
     changed = edited(
-        text.replace("\n  epochs: ", "\n  epoch: "),
+        text.replace("\n  epochs: ", "\n  epoch: ", 1),
         {
             "runtime.threads": "true",
             "validate.near_margin": "'0.8'",
@@ -138,6 +138,7 @@ def test_a_key_given_twice_is_refused(text):
         ("generator.pin", "{location: x}", "generator.pin.revision: missing"),
         ("generator.pin", "here", "generator.pin: 'here', expected the section's keys"),
         ("grid.depths", "[1, 1]", "grid.depths: [1, 1] repeats a value"),
+        ("reduce.depths", "[4, 4]", "reduce.depths: [4, 4], expected different"),
         ("grid.depths", "{}", "grid.depths: keys, expected a list of a whole number"),
         ("generator.kind", "pin", "generator.kind: pin, but `pin` is null"),
         ("register.seed", "9", "register.seed: 9, expected one of train.seeds"),

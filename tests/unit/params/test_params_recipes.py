@@ -64,7 +64,8 @@ def leaves(tree, path=()):
 
 def found(tree, path):
     for key in path:
-        tree = tree.get(key, {}) if path[0] == "rivals" else tree[key]  # rivals have own names
+        own_names = path[0] in {"rivals", "references", "protocols"}
+        tree = tree.get(key, {}) if own_names else tree[key]
     return tree
 
 

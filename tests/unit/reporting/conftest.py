@@ -1,6 +1,8 @@
 import pytest
 from made_up_cells import Plan, write_cells, write_image_set
 from made_up_fidelity import write_fidelity
+from made_up_gap import write_gap
+from made_up_guide import write_guides
 from made_up_layers import write_layers, write_stylise
 
 from synthgap.params.sections import Summarise
@@ -39,6 +41,8 @@ def write_all(plan):
         write_layers(artifacts, plan)
         write_fidelity(artifacts, plan)
         write_stylise(artifacts)
+        write_guides(artifacts, plan)
+        write_gap(artifacts, plan)
         return artifacts
 
     return write
@@ -51,7 +55,8 @@ def cells(tmp_path_factory, write_all):
 
 @pytest.fixture(scope="session")
 def series(cells):
-    folders = sorted(path.parent for path in cells.root.glob("artifacts/*/digits/*/run.json"))
+    paths = [*cells.root.glob("artifacts/*/digits/*/run.json"), cells.stage("gap") / "run.json"]
+    folders = sorted(path.parent for path in paths)
     return read_series(read_cells(folders)[0])
 
 

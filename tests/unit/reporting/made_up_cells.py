@@ -59,11 +59,12 @@ class Plan:
             depths=(1, 2, 3, 4, 5),
             control_depths=(2, 4),
             fractions=(1, 2, 4, 8),
-            reduce_depths=(4,),
             ablations=(
                 *("normalisation", "augmentation", "stylised", "oracle", "supervision", "sources"),
             ),
             clones=("g2.0", "g2.0-definition", "dit-g2.0"),
+            references=("tutor", "twin"),
+            guides=("zero-shot", "low-shot"),
         )
     )
     sets: dict[str, float] = field(
@@ -85,14 +86,19 @@ def write_cells(root: Path, plan: Plan) -> Artifacts:
     for depth in plan.grid.control_depths:
         writer.transfer("control", depth, ("real->real", "synthetic->synthetic"))
     for denominator in plan.grid.fractions:
-        for depth in plan.grid.reduce_depths:
-            writer.reduce(denominator, depth)
-        writer.baselines(denominator)
+        writer.reduce(denominator)
     for name in plan.grid.ablations:
         writer.ablate(name)
     for name in plan.grid.clones:
         writer.clone(name)
     return artifacts
+
+
+def write_cell(
+    artifacts: Artifacts, plan: Plan, experiment: str, coordinates: tuple, runs: list
+) -> None:
+    """Write one cell; each of its runs is (place, top-1), of `seeds` in its place or the plan's."""
+    _Writer(artifacts, plan).cell(experiment, coordinates, runs)
 
 
 def write_image_set(
@@ -125,7 +131,7 @@ class _Writer:
             "guidance_scale": float(name[1:]) if source == "synthetic" else None,
             "real_labels": _labels(*labels.get(name, (700, 0, 0))),
         }
-        self._cell("train", (name,), [(place, self.plan.sets[name])])
+        self.cell("train", (name,), [(place, self.plan.sets[name])])
 
     def clone(self, name: str) -> None:
         """The whole set, but of g2.0, which `train` has, two parts."""
@@ -142,7 +148,7 @@ class _Writer:
              score + 4 * np.log2(share))
             for share in shares
         ]  # fmt: skip
-        self._cell("clone", (name,), runs)
+        self.cell("clone", (name,), runs)
 
     def transfer(self, experiment: str, depth: int, directions: tuple[str, ...]) -> None:
         real, synthetic = self.plan.sets["train"], self.plan.sets["g2.0"]
@@ -169,20 +175,16 @@ class _Writer:
                 ),
             }
             runs.append((place, score[direction]))
-        self._cell(experiment, (depth,), runs)
+        self.cell(experiment, (depth,), runs)
 
-    def reduce(self, denominator: int, depth: int) -> None:
-        halvings = np.log2(denominator)
-        place = self._reduced("prefix", denominator) | {"depth": depth}
-        self._cell("reduce", (denominator, depth), [(place, 96.0 - 1.5 * halvings)])
-
-    def baselines(self, denominator: int) -> None:
+    def reduce(self, denominator: int) -> None:
         halvings = np.log2(denominator)
         runs = [
             (self._reduced("scratch", denominator), self.plan.sets["train"] - 1.2 * halvings**2),
             (self._reduced("finetune", denominator), self.plan.sets["train"] - 1.3 * halvings),
+            (self._reduced("prefix", denominator) | {"depth": 4}, 96.0 - 1.5 * halvings),
         ]
-        self._cell("baselines", (denominator,), runs)
+        self.cell("reduce", (denominator,), runs)
 
     def ablate(self, name: str) -> None:
         runs = []
@@ -200,7 +202,7 @@ class _Writer:
                 ),
             }
             runs.append((place, base + change))
-        self._cell("ablate", (name,), runs + (self._sources() if name == "sources" else []))
+        self.cell("ablate", (name,), runs + (self._sources() if name == "sources" else []))
 
     def _sources(self) -> list:
         mix = {
@@ -236,14 +238,13 @@ class _Writer:
         names = {"recipe": self.plan.recipe, "student": self.plan.student}
         return {"experiment": experiment, **names}
 
-    def _cell(self, experiment: str, coordinates: tuple, runs: list) -> None:
+    def cell(self, experiment: str, coordinates: tuple, runs: list) -> None:
         folder = self.artifacts.cell(experiment, *coordinates)
         written, tables = [], []
-        for place, top1 in runs:
-            for seed in self.plan.seeds:
-                run, rows = made_up_run(
-                    self._about(experiment) | place | {"seed": seed}, top1, self.difficulty
-                )
+        for given, top1 in runs:
+            place = self._about(experiment) | given
+            for seed in place.pop("seeds", self.plan.seeds):
+                run, rows = made_up_run(place | {"seed": seed}, top1, self.difficulty)
                 written.append(run)
                 tables.append(rows)
         about = {

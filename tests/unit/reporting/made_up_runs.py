@@ -16,15 +16,16 @@ LAST = 2
 def made_up_run(place: dict, top1: float, difficulty: np.ndarray) -> tuple[dict, pd.DataFrame]:
     """A RUN record and its predictions; `difficulty` (num_images,) ranks the test images."""
     empty = dict.fromkeys(
-        ("donor_set", "direction", "arm", "depth", "guidance_scale", "ablation", "variant")
-    )
-    probed = place["experiment"] in ("train", "baselines", "clone")
+        ("donor_set", "direction", "arm", "depth", "guidance_scale", "ablation", "variant",
+         "protocol", "method", "init")
+    )  # fmt: skip
+    probed = place["experiment"] in ("train", "reduce", "clone")
     run = {
         **empty, "fraction": 1.0, "num_images": 600, **_setting(place["set"]), **place,
         "num_steps": 9, "peak_lr": 0.02, "probe_labels": 600 if probed else None,
     }  # fmt: skip
     run["name"] = " ".join(
-        str(run[key]) for key in ("direction", "set", "depth", "variant", "seed")
+        str(run[key]) for key in ("direction", "set", "depth", "variant", "method", "seed")
     )
     run["digest"] = sha256(repr(sorted(run.items())).encode()).hexdigest()
     rng = np.random.default_rng(int(run["digest"][:8], 16))

@@ -23,6 +23,7 @@ def test_the_printed_fit_is_base_2_over_one_by_fraction():
 
 def test_every_table_names_its_paper_dataset_and_student():
     tables = [*published()["transfer"], *published()["reduce"], *published()["guidance"]]
+    tables += published()["guiding"]
     for table in tables:
         assert table["paper"] in published()["papers"]
         assert table["table"]
@@ -66,3 +67,18 @@ def test_numbers_are_the_papers():
     assert (
         published()["probes"][1]["rows"][0][-1] == theirs["fitymi", "text"][0]["values"][0]["mean"]
     )
+
+
+@pytest.mark.skipif(not TABLES.is_file(), reason=f"{TABLES} is absent (SYNTHGAP_TEST_DATA)")
+def test_guiding_numbers_are_the_papers():
+    theirs = {(t["paper"], t["table"]): t["rows"] for t in json.loads(TABLES.read_text())["tables"]}
+    begins = {"2 (A)": "scratch", "2 (B)": "imagenet"}
+    for table in published()["guiding"]:
+        number = table["table"][0]
+        rows = [
+            row["values"]
+            for row in theirs["pg_rg", number]
+            if row.get("init") == begins.get(table["table"])
+        ]
+        assert [values for _, _, *values in table["rows"]] == rows
+        assert {len(row) for row in rows} == {len(table["columns"])}

@@ -11,7 +11,7 @@ FIELDS = {
     "recipe", "experiment", "student", "source", "direction", "depth", "fraction",
     "guidance_scale", "metric", "mean", "std", "n", "over", "low", "high", "real_labels", "arm",
     "set", "donor_set", "seed", "note", "ablation", "variant", "generator", "scheme", "steps",
-    "num_images",
+    "num_images", "protocol", "method", "init", "num_real_images",
 }  # fmt: skip
 HOW = Resampling(resamples=300, confidence=0.95, seed=1)
 
@@ -30,6 +30,7 @@ def test_every_record_has_every_field_and_its_real_labels(rows):
     assert all(set(row) == FIELDS for row in rows)
     for row in rows:
         own = {"probe"} if row["metric"] == "probe/top1" else set()
+        own |= {"reference"} if row["experiment"] == "guide" else set()
         assert set(row["real_labels"]) == {"generator", "donor", "student"} | own
 
 

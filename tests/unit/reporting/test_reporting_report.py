@@ -18,7 +18,7 @@ from synthgap.reporting.report import report
 NASTY = '<script>alert("x")</script>&$|`'
 TINY = without(
     Plan(num_images=30, seeds=(0,)), depths=(2,), control_depths=(), fractions=(),
-    reduce_depths=(), ablations=(),
+    ablations=(),
 )  # fmt: skip
 
 
@@ -63,14 +63,16 @@ def test_files_stand_beside_the_page(reported):
         path.relative_to(reported.report).as_posix() for path in reported.report.rglob("*.png")
     }
     kinds = (
-        *("ablations", "contact", "guidance", "heatmap", "layers", "oracle", "published"),
-        *("reduce", "settings", "similarity", "stylised", "transfer"),
+        *("ablations", "contact", "guidance", "guide", "heatmap", "layers", "losses", "oracle"),
+        *("published", "reduce", "saturation", "settings", "similarity", "split", "stylised"),
+        "transfer",
     )
     sheets = [
         f"fidelity-{kind}-{name}"
         for kind in ("neighbours", "worst")
         for name in ("g1.0", "g2.0", "g7.5")
     ]
+    sheets += [f"gap-{kind}-{name}" for kind in ("low", "high") for name in ("g2.0", "g7.5")]
     assert names == {f"figures/digits/{kind}.png" for kind in (*kinds, *sheets)}
     text = (reported.report / "report.md").read_text(encoding="utf-8")
     assert set(re.findall(r"\]\((figures/[^)]+)\)", text)) == names

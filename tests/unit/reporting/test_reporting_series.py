@@ -10,7 +10,7 @@ from synthgap.reporting.series import read_cells, read_series
 
 SMALL = without(
     Plan(num_images=30, seeds=(0, 1)), sets=("train",), depths=(1,), control_depths=(),
-    fractions=(), reduce_depths=(), ablations=(),
+    fractions=(), ablations=(),
 )  # fmt: skip
 
 

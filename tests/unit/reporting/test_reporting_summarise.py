@@ -31,7 +31,7 @@ def test_nothing_is_left_in_the_work_folder(reported):
 
 def test_metrics_are_nested_numbers(reported):
     tree = _read(reported, "metrics.json")
-    stages = {"train", "transfer", "control", "reduce", "baselines", "ablate", "clone"}
+    stages = {"train", "transfer", "control", "reduce", "ablate", "clone", "guide", "gap"}
     assert set(tree) == stages
     assert tree["clone"]["g2.0"]["images_150"]["accuracy"] < 92
     assert tree["clone"]["g2.0"]["images_150"]["probe"]["n"] == 3
@@ -40,6 +40,8 @@ def test_metrics_are_nested_numbers(reported):
     mixed = tree["ablate"]["sources"]["mixed 0.5"]
     assert mixed["train+g2.0"]["n"] == mixed["synthetic_to_mixed"]["n4"]["n"] == 3
     assert tree["ablate"]["sources"]["coreset"]["prefix_n4"]["1_8"]["accuracy"] > 90
+    assert tree["guide"]["low-shot"]["rg"]["n"] == 5
+    assert tree["gap"]["sampling"]["high_loss"]["train+g7.5"]["n"] == 2
     assert tree["transfer"]["synthetic_to_real"]["n3"]["n"] == 3
     assert tree["reduce"]["prefix_n4"]["1_8"]["accuracy"] > 0
     assert tree["train"]["g7.5"]["gap_pp"]["mean"] > 0
@@ -90,6 +92,8 @@ def test_a_cell_of_the_grid_that_is_absent_is_named(tmp_path, run_summary):
     run_summary(artifacts, without(plan, depths=(*plan.grid.depths, 6), ablations=("stylised",)))
     assert _read(artifacts, "about.json")["missing"] == [
         *("artifacts/transfer/digits/6", "artifacts/ablate/digits/stylised"),
+        *("artifacts/guide/digits/zero-shot", "artifacts/guide/digits/low-shot"),
+        "artifacts/gap/digits",
         *("artifacts/layers/digits", "artifacts/stylise/digits", "artifacts/fidelity/digits"),
     ]
 

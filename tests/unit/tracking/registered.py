@@ -13,7 +13,7 @@ NAME = "digits-resnet10t-synthetic"
 
 
 def run_register(root: Path, depths: tuple[int, ...]) -> None:
-    lists = {"control_depths": (2,), "fractions": (1,), "reduce_depths": (4,)}
+    lists = {"control_depths": (2,), "fractions": (1,), "references": (), "guides": ()}
     grid = Grid(
         rivals=(), synthetic_sets=("g2.0",), sets=("train", "g2.0"), depths=depths,
         ablations=("oracle",), clones=("g2.0",), **lists,

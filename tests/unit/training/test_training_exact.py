@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from synthgap.errors import TrainingError
-from synthgap.training.learner import Learner
+from synthgap.training.descent import Descent
 from synthgap.training.loop import fit
 from synthgap.training.resume import Keeper
 
@@ -50,7 +50,7 @@ def test_stopped_before_any_step_it_goes_on_as_if_nothing_had_been(
     tmp_path, student, lesson, accelerator, undisturbed, monkeypatch, step, every_steps
 ):
     keeper = Keeper(tmp_path / "state.pt", every_epochs=1, every_steps=every_steps)
-    plain, taken = Learner._step, []
+    plain, taken = Descent.step, []
 
     def stopping(self, *arguments):
         if len(taken) == step:
@@ -58,7 +58,7 @@ def test_stopped_before_any_step_it_goes_on_as_if_nothing_had_been(
         taken.append(1)
         return plain(self, *arguments)
 
-    monkeypatch.setattr(Learner, "_step", stopping)
+    monkeypatch.setattr(Descent, "step", stopping)
     with pytest.raises(StoppedError):
         list(fit(student(), lesson(), accelerator, keeper))
     monkeypatch.undo()
@@ -77,8 +77,8 @@ def test_kill_minus_9_costs_no_bit(
     keeper = Keeper(path, every_epochs=1, every_steps=1)
 
     def child():
-        plain = Learner._step
-        Learner._step = lambda *given: (time.sleep(0.05), plain(*given))[1]
+        plain = Descent.step
+        Descent.step = lambda *given: (time.sleep(0.05), plain(*given))[1]
         list(fit(student(), lesson(), accelerator, keeper))
 
     process = multiprocessing.get_context("fork").Process(target=child)

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from synthgap.training.order import Mixture, batches
+from synthgap.training.order import Halves, Mixture, Stretch, batches
 
 
 def mixed(share, *, redraw=True, num_images=20):
@@ -41,3 +41,29 @@ def test_fixed_mixing_shows_the_same_images_and_redrawing_does_not():
 def test_more_than_there_are_repeat_evenly():
     counts = np.bincount(mixed(1.0, num_images=50).indices(1), minlength=20)
     assert set(counts.tolist()) == {2, 3}
+
+
+def test_halves_hold_both_kinds_in_every_part_of_a_batch():
+    order = Halves(num_real=10, num_synthetic=40, real_share=0.5)
+    for batch in order.batches(20, num_steps=3, seed=1, epoch=1):
+        assert [(part < 10).sum().item() for part in batch.chunk(2)] == [5, 5]
+        assert len(set(batch.tolist())) == 20
+
+
+def test_halves_show_every_image_before_any_twice():
+    order = Halves(num_real=9, num_synthetic=40, real_share=0.2)
+    shown = torch.cat(list(order.batches(10, num_steps=10, seed=1, epoch=1)))
+    counts = np.bincount(shown.numpy(), minlength=49)
+    assert set(counts[:9].tolist()) == {2, 3}
+    assert set(counts[9:].tolist()) == {2}
+
+
+def test_halves_never_leave_a_kind_out():
+    for share in (0.001, 0.999):
+        (batch,) = Halves(5, 50, share).batches(4, num_steps=1, seed=1, epoch=1)
+        assert 1 <= (batch < 5).sum() <= 3
+
+
+def test_a_stretch_is_shuffled_and_nothing_else():
+    batches_of = Stretch(5, 9).batches(2, num_steps=2, seed=1, epoch=1)
+    assert sorted(torch.cat(list(batches_of)).tolist()) == [5, 6, 7, 8]

@@ -51,9 +51,10 @@ def params(*synthetic_sets: str, oracle: bool = False, **limits: float) -> Valid
             depths=(),
             control_depths=(),
             fractions=(),
-            reduce_depths=(),
             ablations=("sources", "oracle") if oracle else (),
             clones=(),
+            references=(),
+            guides=(),
         ),
     )
 

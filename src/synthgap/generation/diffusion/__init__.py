@@ -1,0 +1,1 @@
+"""Latent diffusion trained here: its networks, and what its two phases minimise."""

@@ -1,0 +1,1 @@
+"""The generators trained here: the recipe's own pipeline, and its rivals."""

@@ -1,0 +1,212 @@
+"""Stage `rivals`: another generator beside the recipe's own, to ask which one it takes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthgap.artifacts import Artifacts, Log, hold, write_json
+from synthgap.data.image_set import ImageSet
+from synthgap.errors import GeneratorError, ParamsError
+from synthgap.generation.checkpoints.provenance import (
+    Provenance,
+    declared_source,
+    locate,
+    pipeline_digest,
+)
+from synthgap.generation.checkpoints.saving import quiet
+from synthgap.generation.jobs.recording import (
+    code_digest,
+    input_of,
+    machine_of,
+    record,
+    run_of,
+    told,
+)
+from synthgap.params.reading import section_dict
+from synthgap.params.sections import Data, Rival, Runtime, Transformer
+from synthgap.seeding import derived_seed
+
+if TYPE_CHECKING:
+    from synthgap.generation.jobs.learning import Course
+
+NAME = "rivals"
+CODE = ("checkpoints", "diffusion", "generators", "jobs", "samplers", "vocabulary")
+LOCK_TIMEOUT_S = 3600.0
+FINISHED = "finished"
+RUN = "run.json"
+
+
+@dataclass(frozen=True)
+class RivalsParams:
+    """What stage `rivals` reads of params.yaml; of `runtime` only device and precision."""
+
+    seed: int
+    runtime: Runtime
+    data: Data
+    rivals: dict[str, Rival]
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """One training: what it learns from, and how its record begins."""
+
+    name: str
+    params: RivalsParams
+    artifacts: Artifacts
+    corpus: ImageSet
+    main: Provenance
+    folder: Path  # in the work folder
+
+    @property
+    def rival(self) -> Rival:
+        return self.params.rivals[self.name]
+
+    @property
+    def transformer(self) -> Transformer:
+        assert self.rival.transformer is not None
+        return self.rival.transformer
+
+
+def make_rival(params: RivalsParams, artifacts: Artifacts, log: Log, *, name: str) -> None:
+    """Write the rival's pipeline folder with provenance.json and run.json, or its pin alone.
+
+    A killed training goes on from its last checkpoint and ends with the same bytes.
+
+    Raises:
+        ParamsError: section `rivals` has no such rival.
+        GeneratorError: the pin is not what was declared, or the training cannot go on.
+        DataError: `corpus` is missing or damaged.
+        WorkError: another process is still making it.
+    """
+    if name not in params.rivals:
+        raise ParamsError(
+            f"params.yaml, rivals: no {name!r}, expected one of {', '.join(params.rivals)}"
+        )
+    if params.rivals[name].kind == "train":
+        _train(params, artifacts, log, name)
+    else:
+        _pin(params, artifacts, name)
+
+
+def _pin(params: RivalsParams, artifacts: Artifacts, name: str) -> None:
+    provenance = declared_source(params.rivals[name], root=artifacts.root, name=name)
+    identity = {"experiment": NAME, "recipe": artifacts.recipe, **provenance.as_json()}
+    output = artifacts.cell(NAME, name)
+    with hold(artifacts.work, identity, output, timeout_s=LOCK_TIMEOUT_S) as work:
+        if not work.finished:
+            provenance.write(work.folder / FINISHED)
+            work.publish(work.folder / FINISHED)
+
+
+def _train(params: RivalsParams, artifacts: Artifacts, log: Log, name: str) -> None:
+    from synthgap.generation.jobs.machine import torch_threads
+
+    main = Provenance.read(artifacts)
+    if main.kind != "train":
+        raise GeneratorError(
+            f"rivals.{name}.kind: train, but the generator is pinned; expected rivals.{name}.pin, "
+            "or a generator trained here, whose latents a rival learns from"
+        )
+    corpus = ImageSet.read(artifacts.image_set("corpus"))
+    known = _record(params, artifacts, corpus, main, name)
+    identity = {**known, "code": code_digest(CODE)}
+    output, threads = artifacts.cell(NAME, name), params.rivals[name].threads
+    with (
+        hold(artifacts.work, identity, output, timeout_s=LOCK_TIMEOUT_S) as work,
+        torch_threads(threads),
+    ):
+        if work.finished:
+            return
+        lesson = _Lesson(name, params, artifacts, corpus, main, work.folder)
+        run = run_of(known, num_images=len(corpus), num_steps=lesson.transformer.steps)
+        run["name"] += f" {name}"
+        epochs = told(run, known, _learn(lesson), log)
+        finished = work.folder / FINISHED
+        _provenance(lesson, finished).write(finished)
+        write_json(finished / RUN, {**known, "runs": [{**run, "epochs": epochs, "last": {}}]})
+        work.publish(finished)
+
+
+def _record(
+    params: RivalsParams, artifacts: Artifacts, corpus: ImageSet, main: Provenance, name: str
+) -> dict[str, Any]:
+    """All that determines the pipeline's bytes, as run.json begins."""
+    rival = params.rivals[name]
+    settings = {
+        "seed": params.seed,
+        "image_size": params.data.image_size,
+        "precision": params.runtime.precision,
+        "rival": {"name": name, **section_dict(rival)},
+        "generator": main.sha256,
+    }
+    return record(
+        NAME,
+        artifacts,
+        inputs=input_of(corpus, artifacts),
+        params=settings,
+        machine=machine_of(params.runtime, rival.threads),
+    )
+
+
+def _learn(lesson: _Lesson) -> Iterator[dict[str, float]]:
+    """Train the transformer and save the pipeline, yielding records of the loss."""
+    import torch
+
+    from synthgap.generation.diffusion.losses import encode
+    from synthgap.generation.generators import dit_training
+    from synthgap.generation.jobs.learning import phase
+    from synthgap.generation.jobs.machine import accelerator, seeded_weights
+    from synthgap.generation.samplers.opening import open_autoencoder
+
+    quiet("diffusers")
+    params, corpus = lesson.params, lesson.corpus
+    seed = derived_seed(params.seed, NAME, lesson.name)
+    machine = accelerator(params.runtime)
+    autoencoder = open_autoencoder(locate(lesson.main, lesson.artifacts)).to(machine.device)
+    latents = encode(autoencoder, corpus.pixels(params.data.image_size))
+    with seeded_weights(derived_seed(seed, "weights")):
+        transformer = dit_training.build_transformer(
+            lesson.transformer,
+            num_classes=len(corpus.classes),
+            latent_channels=latents.mean.shape[1],
+            latent_size=latents.mean.shape[-1],
+        )
+    labels = torch.from_numpy(corpus.labels)
+    loss_at = dit_training.transformer_loss(
+        transformer, latents, labels, lesson.transformer, seed=seed
+    )
+    yield from phase(_course(lesson), transformer, loss_at, machine)
+    finished = lesson.folder / FINISHED
+    shutil.rmtree(finished, ignore_errors=True)  # what a killed save has left
+    dit_training.save_transformer(finished, transformer.cpu(), autoencoder.cpu(), corpus.classes)
+
+
+def _course(lesson: _Lesson) -> Course:
+    from synthgap.generation.jobs.learning import Course
+
+    settings = lesson.transformer
+    return Course(
+        name=f"rivals.{lesson.name}.transformer",
+        steps=settings.steps,
+        learning_rate=settings.learning_rate,
+        ema_decay=settings.ema_decay,
+        checkpoint=lesson.folder / "transformer.pt",
+        checkpoint_every_steps=lesson.rival.checkpoint_every_steps,
+    )
+
+
+def _provenance(lesson: _Lesson, finished: Path) -> Provenance:
+    made = Provenance(
+        kind="train",
+        location=None,
+        revision=None,
+        sha256=pipeline_digest(finished),
+        classes=lesson.corpus.classes,
+        real_labels=len(lesson.corpus),
+        training_set=lesson.corpus.digest,
+    )
+    return made.declared(lesson.rival, lesson.name)

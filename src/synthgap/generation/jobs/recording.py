@@ -1,0 +1,87 @@
+"""Trainings of models that make or judge images: how their runs are recorded and told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from synthgap.artifacts import Artifacts, Log, content_digest, environment, folder_digest
+from synthgap.data.image_set import ImageSet
+from synthgap.params.sections import Runtime
+
+Epochs = list[dict[str, float]]
+
+
+def record(
+    stage: str,
+    artifacts: Artifacts,
+    *,
+    inputs: Mapping[str, str],
+    params: Mapping[str, Any],
+    machine: Mapping[str, str | int],
+) -> dict[str, Any]:
+    """All that determines a training's bytes, as its run.json begins."""
+    return {
+        "schema": 1,
+        "experiment": stage,
+        "recipe": artifacts.recipe,
+        "inputs": dict(inputs),
+        "environment": dict(machine),
+        "params": dict(params),
+        "units": [],
+    }
+
+
+def code_digest(parts: Sequence[str]) -> str:
+    """Of these parts of `synthgap.generation`: work is resumed only by the code that began it."""
+    package = Path(__file__).parents[1]
+    missing = [part for part in parts if not (package / part).is_dir()]
+    assert not missing, f"{package}: no part {missing}"
+    return content_digest({part: folder_digest(package / part, pattern="*.py") for part in parts})
+
+
+def machine_of(runtime: Runtime, threads: int) -> dict[str, str | int]:
+    """What determines the last bits besides inputs and parameters."""
+    from synthgap.generation.jobs.machine import device_name
+
+    return environment(threads=threads, device=device_name(runtime))
+
+
+def input_of(images: ImageSet, artifacts: Artifacts) -> dict[str, str]:
+    """A set's path inside the checkout with its digest."""
+    return {images.root.relative_to(artifacts.root).as_posix(): images.digest}
+
+
+def run_of(kept: Mapping[str, Any], *, num_images: int, num_steps: int) -> dict[str, Any]:
+    """The one run of a record, still without its epochs."""
+    return {
+        "digest": content_digest(kept),
+        "name": f"{kept['experiment']} {kept['recipe']}",
+        "experiment": kept["experiment"],
+        "recipe": kept["recipe"],
+        "seed": kept["params"]["seed"],
+        "num_images": num_images,
+        "num_steps": num_steps,
+    }
+
+
+def told(
+    run: Mapping[str, Any],
+    kept: Mapping[str, Any],
+    epochs: Iterable[dict[str, float]],
+    log: Log,
+) -> Epochs:
+    """Exhaust a training, with the log told of start, every epoch and end."""
+    done: Epochs = []
+    start = {"run": dict(run), "inputs": kept["inputs"], "params": kept["params"]}
+    log(run["digest"], {"event": "start", **start})
+    try:
+        for epoch in epochs:
+            done.append(epoch)
+            log(run["digest"], {"event": "epoch", "metrics": epoch})
+    except BaseException:
+        log(run["digest"], {"event": "end", "status": "FAILED"})
+        raise
+    log(run["digest"], {"event": "end", "status": "FINISHED"})
+    return done

@@ -1,0 +1,233 @@
+"""Stage `synthesize`: a synthetic image set of any size, by any number of processes."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from synthgap.artifacts import Artifacts, Work, content_digest, hold, read_json, write_json
+from synthgap.artifacts.keeping import keep, kept
+from synthgap.data.image_set import ImageSet
+from synthgap.errors import DataError, WorkError
+from synthgap.generation.jobs.progress import tell
+from synthgap.generation.sets.asking import SynthesizeParams
+from synthgap.generation.sets.assembling import Facts, assemble
+from synthgap.generation.sets.crowd import Crowd, voice
+from synthgap.generation.sets.planning import Plan, planned_set
+from synthgap.generation.sets.rounds import planned
+from synthgap.generation.sets.selecting import ReopenedError
+from synthgap.processes.launching import is_launched, is_main, own_gpu
+from synthgap.processes.workers import run_all
+
+__all__ = ["SynthesizeParams", "synthesize"]
+
+LOCK_TIMEOUT_S = 3600.0
+ATTEMPTS = 3  # to put a set together
+FOR = "for.json"  # in a work folder: for which set it is
+KEPT = "kept"  # and there: what was made before
+
+
+def synthesize(params: SynthesizeParams, artifacts: Artifacts, *, image_set: str) -> None:
+    """Sample the set of that name; of several processes the first one puts it together.
+
+    Image k depends on the seed and k alone on one kind of machine, so a longer set begins with the
+    images of a shorter one, and equal k have equal noise at every setting. Killed, it goes on
+    behind the last batch that was written.
+
+    Raises:
+        SynthgapError: what is needed is missing or changed, too much is dropped, or another
+            command is still making the set.
+    """
+    plan = planned_set(params, artifacts, image_set)
+    output = artifacts.image_set(image_set)
+    if not is_main():
+        digest = content_digest(plan.identity)
+        _help(plan, Work(artifacts.work / digest, output, digest, plan.identity))
+        return
+    with hold(artifacts.work, plan.identity, output, timeout_s=LOCK_TIMEOUT_S) as work:
+        if work.finished:
+            return
+        started = time.time()
+        _tell_of_others(plan, work)
+        finished = work.folder / KEPT
+        if _kept_whole(artifacts.image_sets_kept / work.digest, finished):
+            work.publish(finished)
+        else:
+            _make(plan, work)
+        times = {"name": image_set, "start": started, "end": time.time()}
+        write_json(artifacts.times / "sampling" / f"{artifacts.recipe}-{image_set}.json", times)
+
+
+def _kept_whole(place: Path, finished: Path) -> bool:
+    """Take the set from the cache; a damaged one is thrown away, since its files are links."""
+    if not kept(place, finished):
+        return False
+    try:
+        images = ImageSet.read(finished)
+        for row in range(len(images)):
+            images.content(row)
+    except DataError as damage:
+        tell(f"synthesize: {damage}; it was kept from before, and is made again")
+        for folder in (place, finished):
+            shutil.rmtree(folder)
+        return False
+    return True
+
+
+def _make(plan: Plan, work: Work) -> None:
+    """Sample with all workers, then put the set together; again where an image is damaged."""
+    for _ in range(ATTEMPTS):
+        workers = _workers(plan, work.folder)
+        tasks = [functools.partial(_sample, plan, work, leads=n == 0) for n in range(workers)]
+        run_all(tasks, workers=workers)
+        with _among_others(work, alone=True):
+            try:
+                finished = assemble(plan.making(work.folder), _facts(plan))
+                keep(finished, plan.artifacts.image_sets_kept / work.digest)
+                work.publish(finished)
+            except ReopenedError as damage:
+                name = plan.wanted.name
+                tell(f"synthesize {name}: {damage}; what follows is made again", voice())
+            else:
+                return
+    raise WorkError(
+        f"{work.folder}: images were damaged {ATTEMPTS} times after they were written; expected "
+        "them as they were, check the disk and rerun: sound ones are kept"
+    )
+
+
+def _help(plan: Plan, work: Work) -> None:
+    """Sample beside the process that holds the work, or that will."""
+    with _among_others(work, alone=False):
+        if work.finished:  # the others were quicker
+            return
+    _sample(plan, work, leads=False)
+
+
+def _sample(plan: Plan, work: Work, *, leads: bool) -> None:
+    from synthgap.generation.jobs.machine import torch_threads
+
+    with _among_others(work, alone=False), torch_threads(plan.params.synthesize.threads):
+        work.folder.mkdir(parents=True, exist_ok=True)
+        _take_gpu(plan)
+        Crowd(plan.making(work.folder), plan.tools, leads).work()
+
+
+@contextmanager
+def _among_others(work: Work, *, alone: bool) -> Iterator[None]:
+    """Share the work folder with all who sample; `alone`: when they have left it."""
+    root = work.folder.parent
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / f"{work.digest}.crowd").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+
+
+def _workers(plan: Plan, folder: Path) -> int:
+    """How many processes are forked: on a CPU as many as there is work for, else none."""
+    from synthgap.generation.jobs.machine import device_of
+
+    if is_launched() or device_of(plan.params.runtime) != "cpu":
+        return 1
+    making = plan.making(folder)
+    first = planned(making, 0)
+    assert first is not None
+    num_open = sum(not part.closed for part in making.parts(first))
+    workers = max(1, min(plan.params.runtime.workers, num_open))
+    if workers > 1:
+        _import_early(plan)
+    return workers
+
+
+def _import_early(plan: Plan) -> None:
+    """Import before the fork what every child needs: it takes seconds, and nothing computes."""
+    from synthgap.generation.checkpoints.provenance import INDEX, pipeline_class
+
+    if (plan.folder / INDEX).is_file():
+        import diffusers
+
+        getattr(diffusers, pipeline_class(plan.folder), None)
+
+
+def _take_gpu(plan: Plan) -> None:
+    """Compute on a GPU of one's own where processes share a machine."""
+    import torch
+
+    from synthgap.generation.jobs.machine import device_of
+
+    if device_of(plan.params.runtime) == "cuda":
+        torch.cuda.set_device(own_gpu(torch.cuda.device_count()))
+
+
+def _tell_of_others(plan: Plan, work: Work) -> None:
+    """Name half-finished work on the same set that this one cannot go on with."""
+    place = plan.artifacts.image_set(plan.wanted.name)
+    mine = {"set": str(place), "generator": plan.generator.sha256}
+    for path in sorted(work.folder.parent.glob(f"*/{FOR}")):
+        other = read_json(path)
+        if other["set"] == mine["set"] and path.parent != work.folder:
+            changed = other["generator"] != mine["generator"]
+            tell(
+                f"synthesize {plan.wanted.name}: {path.parent} holds images of it made by "
+                f"{'another generator' if changed else 'other parameters or code'}; they are left "
+                "there for a rerun with that, delete the folder if there will be none",
+                voice(),
+            )
+    write_json(work.folder / FOR, mine)
+
+
+def _facts(plan: Plan) -> Facts:
+    """What the manifest tells beside the images."""
+    wanted, generator = plan.wanted, plan.generator
+    return Facts(
+        shared={
+            "scheme": plan.scheme,
+            "generator": generator.name,
+            "guidance_scale": wanted.guidance_scale,
+            "steps": wanted.steps,
+            "scheduler": plan.scheduler,
+            "generator_digest": generator.sha256,
+            "licence": generator.licence,
+        },
+        own=plan.own,
+        about=_about(plan),
+    )
+
+
+def _about(plan: Plan) -> dict[str, Any]:
+    wanted, judged = plan.wanted, plan.judged_by
+    return {
+        "generator_real_labels": _real_labels(plan),
+        "generator": wanted.rival,
+        "guidance_scale": wanted.guidance_scale,
+        "scheme": plan.scheme,
+        "steps": wanted.steps,
+        "factor": wanted.factor,
+        "count": plan.params.synthesize.count,
+        "seed": plan.params.seed,
+        "made_with": dict(plan.story.shared),
+        "provenance": plan.generator.as_json(),
+        "spoken": {} if plan.writer is None else plan.writer.spoken,
+        "names_class": plan.writer is not None and plan.writer.names_class,
+        "prompts_digest": None if plan.writer is None else plan.writer.digest,
+        "encoding": plan.encoding.as_json(),
+        "filters": judged,
+        "environment": plan.environment,
+    }
+
+
+def _real_labels(plan: Plan) -> int | None:
+    """Real labels that decided about the images: the generator's or the judge's, if it judged."""
+    known = [plan.generator.real_labels]
+    if plan.judged_by["judge"] is not None:
+        known.append(plan.judged_by["judge_real_labels"])
+    if plan.nature.needs_images:
+        known.append(len(plan.train))
+    numbers = [one for one in known if one is not None]
+    return max(numbers) if len(numbers) == len(known) else None

@@ -1,0 +1,1 @@
+"""Image sets in the style of other pictures (AdaIN), so that shape alone is left to learn."""

@@ -1,0 +1,106 @@
+"""ADDA: adversarial discriminative domain adaptation (Tzeng et al., CVPR 2017), no real labels.
+
+The student learns on synthetic images; then it becomes the target encoder: a copy of it stays as
+the source encoder, and a discriminator and the encoder play with inverted labels. The classifier
+stays what synthetic images made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from synthgap.guidance.discriminator import Discriminator, domain_loss, drawn, global_crops
+from synthgap.guidance.pairs import Pair
+from synthgap.guidance.seeing import Eye
+from synthgap.guidance.task import Task
+from synthgap.guidance.turns import Plainly, Room, Term, turns
+from synthgap.models.head import classifier_names
+from synthgap.models.taps import feature_size
+from synthgap.training.lesson import Lesson
+from synthgap.training.phases import Phase
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+def adda(task: Task) -> Sequence[Phase]:
+    """Source training on synthetic images, then the game over both kinds without labels."""
+    params = task.guide.adda
+
+    def room(student: nn.Module, lesson: Lesson, _accelerator: Accelerator) -> Room:
+        source = deepcopy(student).requires_grad_(requires_grad=False)
+        size = feature_size(student)
+        judge = drawn(lambda: Discriminator(size, params.hidden), seed=lesson.seed)
+        before, now = (Eye(one, lesson.training.running_stats) for one in (source, student))
+        networks = {"student": student, "source": source, "discriminator": judge}
+        return Room(
+            nn.ModuleDict(networks),
+            [Judging(before, now, judge), Passing(now, student, judge)],
+            {"student": params.rate, "discriminator": params.discriminator_rate},
+        )
+
+    share = task.guide.adaptation_share
+    source, game = task.split(task.only_synthetic(), task.both(), share)
+    return [Phase(source), Phase(game, turns(room, task.num_real))]
+
+
+class Judging(Plainly):
+    """The discriminator learns source features from target features (L_adv_D)."""
+
+    def __init__(self, source: Eye, target: Eye, discriminator: Discriminator) -> None:
+        self.source, self.target, self.discriminator = source, target, discriminator
+        self.parameters = list(discriminator.parameters())
+
+    def terms(self, pair: Pair) -> Iterator[Term]:
+        """Yield the loss on each kind; the encoders are not asked for gradients."""
+        pair = global_crops(pair)
+        for half, eye in ((pair.synthetic, self.source), (pair.real, self.target)):
+            if half is not None:
+                told = self.discriminator(_features(eye, half.crops))
+                yield Term(domain_loss(told, synthetic=half is pair.synthetic), half.share)
+
+
+class Passing(Plainly):
+    """The target encoder learns to pass for the source: inverted labels (L_adv_M)."""
+
+    def __init__(self, target: Eye, student: nn.Module, discriminator: Discriminator) -> None:
+        self.target, self.student, self.discriminator = target, student, discriminator
+        heads = [student.get_submodule(name) for name in classifier_names(student)]
+        fixed = {id(parameter) for head in heads for parameter in head.parameters()}
+        self.parameters = [
+            parameter
+            for parameter in student.parameters()
+            if parameter.requires_grad and id(parameter) not in fixed
+        ]
+
+    def terms(self, pair: Pair) -> Iterator[Term]:
+        """Yield the loss on real rows; accuracy is on synthetic ones, whose labels are known."""
+        pair = global_crops(pair)
+        if pair.real is None:
+            return
+        told = self.discriminator(self.target(pair.real.crops).features)
+        loss = domain_loss(told, synthetic=True)
+        if pair.synthetic is None:
+            yield Term(loss, pair.real.share)
+        else:
+            logits = self._scored(pair.synthetic.crops[0])
+            labels = pair.synthetic.labels.repeat(len(logits) // len(pair.synthetic.labels))
+            yield Term(loss, pair.real.share, logits=logits, labels=labels)
+
+    @torch.no_grad()
+    def _scored(self, images: Tensor) -> Tensor:
+        """Logits as they are when scoring: batch norm learns nothing from synthetic images."""
+        self.student.eval()
+        logits: Tensor = self.student(images)
+        self.student.train()
+        return logits
+
+
+@torch.no_grad()
+def _features(eye: Eye, crops: list[Tensor]) -> Tensor:
+    return eye(crops).features

@@ -1,0 +1,98 @@
+"""ASG: automated synthetic-to-real generalisation (Chen et al., ICML 2020), its first stage alone.
+
+The task's loss, and proxy guidance: on synthetic images a second head of the student answers as
+the frozen reference itself does (learning without forgetting; their section 3.1). Their second
+stage, learning rates chosen by reinforcement learning (RL-L2O), is left out, as in the comparison
+of Wang et al. Real images, where there are some, are pooled in the task's loss.
+
+Where the reference is the student's own network, the second head is the reference's, frozen, as
+theirs is; else it is a linear layer that learns along. Their backbone learns at a tenth of its
+heads' rate, from ImageNet weights; here all learn at one rate, as every method does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from synthgap.errors import ParamsError
+from synthgap.guidance.discriminator import drawn
+from synthgap.guidance.pairs import Pair
+from synthgap.guidance.pooled_loss import pooled_loss
+from synthgap.guidance.reference import Look, Reference, answerer
+from synthgap.guidance.seeing import Eye
+from synthgap.guidance.task import Task
+from synthgap.guidance.turns import Plainly, Room, Term, turns
+from synthgap.models.head import classifier_name
+from synthgap.models.taps import feature_size
+from synthgap.params.guidance_references import Asg
+from synthgap.training.lesson import Lesson
+from synthgap.training.phases import Phase
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+def asg(task: Task) -> Sequence[Phase]:
+    """One training of all images, guided on the synthetic ones.
+
+    Raises:
+        ParamsError: the reference has no outputs to answer.
+    """
+    params = task.guide.asg
+    reference = task.references[params.reference]
+    if not reference.num_outputs:
+        raise ParamsError(
+            f"params.yaml, guide.asg.reference: {params.reference} ({reference.title}) has no "
+            "classifier, expected a network with answers of its own; pin weights that hold one"
+        )
+
+    def room(student: nn.Module, lesson: Lesson, accelerator: Accelerator) -> Room:
+        head = second_head(student, reference, seed=lesson.seed)
+        look = answerer(reference, lesson, accelerator.device)
+        networks = nn.ModuleDict({"student": student, "second": head})
+        return Room(networks, [Guided(networks, lesson, params, look)])
+
+    return [Phase(task.pooled(), turns(room, task.num_real))]
+
+
+def second_head(student: nn.Module, reference: Reference, *, seed: int) -> nn.Module:
+    """What answers for the reference from the student's features (rows, dim)."""
+    if reference.has_architecture_of(student):
+        return deepcopy(reference.network.get_submodule(classifier_name(reference.network)))
+    size, outputs = feature_size(student), reference.num_outputs
+    return drawn(lambda: nn.Linear(size, outputs), seed=seed)
+
+
+def answer_loss(answers: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+    """Mean over rows of KL(p || q) in nats: p of the reference's outputs, q of the second head's.
+
+    Both (rows, outputs), softmaxed over `temperature`; only q has a gradient.
+    """
+    q = functional.log_softmax(answers / temperature, dim=1)
+    p = functional.log_softmax(wanted.detach() / temperature, dim=1)
+    return functional.kl_div(q, p, reduction="batchmean", log_target=True)
+
+
+class Guided(Plainly):
+    """One step down the task's loss and the divergence from the reference's answers."""
+
+    def __init__(self, networks: nn.ModuleDict, lesson: Lesson, params: Asg, look: Look) -> None:
+        self.eye = Eye(networks["student"], lesson.training.running_stats)
+        self.head, self.look, self.params = networks["second"], look, params
+        self.batch_size = lesson.batch_size
+        self.parameters = [p for p in networks.parameters() if p.requires_grad]
+
+    def terms(self, pair: Pair) -> Iterator[Term]:
+        """One loss over all rows of a part of the batch."""
+        pooled = pooled_loss(self.eye, pair, self.batch_size)
+        loss = pooled.loss
+        if pair.synthetic is not None and pooled.synthetic is not None:
+            answers = self.head(pooled.synthetic.features).float()
+            apart = answer_loss(answers, self.look(pair.synthetic), self.params.temperature)
+            loss = loss + self.params.weight * pair.synthetic.share * apart
+        yield Term(loss, logits=pooled.logits, labels=pooled.labels)

@@ -1,0 +1,205 @@
+"""CSG: contrastive synthetic-to-real generalisation (Chen et al., ICLR 2021).
+
+The task's loss, and after each of some units a contrastive one (their eq. 2): of a synthetic image
+the student's pooled features should be nearer to the frozen reference's of the same image than to
+those of other images. Features are pooled by attention (their section 3.3), the reference's with
+the student's weights, and projected by an MLP a unit. So both networks must be one architecture.
+
+Negatives are the other images of the batch, on all processes; theirs come from a queue of 65,536,
+whose slowly moving copy of the MLPs is then not needed: keys pass the MLPs themselves, without
+gradient. Both networks see the same crop, as theirs do by default. Real images, where there are
+some, are pooled in the task's loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from synthgap.errors import ParamsError
+from synthgap.guidance.discriminator import drawn
+from synthgap.guidance.pairs import Half, Pair
+from synthgap.guidance.pooled_loss import pooled_loss
+from synthgap.guidance.reference import Reference, plain
+from synthgap.guidance.seeing import Eye, gathered
+from synthgap.guidance.task import Task
+from synthgap.guidance.turns import Plainly, Room, Term, turns
+from synthgap.models.unit_maps import UnitMaps
+from synthgap.params.guidance_references import Csg
+from synthgap.training.lesson import Lesson
+from synthgap.training.phases import Phase
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+PLACE = "params.yaml, guide.csg.units"
+
+
+def csg(task: Task) -> Sequence[Phase]:
+    """One training of all images, contrasted on the synthetic ones.
+
+    Raises:
+        ParamsError: the reference is of another architecture than the student, or has no such unit.
+    """
+    params = task.guide.csg
+    reference = task.references[params.reference]
+    if not reference.has_architecture_of(task.student):
+        raise ParamsError(
+            f"params.yaml, guide.csg.reference: {params.reference} ({reference.title}) is another "
+            f"network than the student ({type(task.student).__name__}), expected the same one, "
+            "layer by layer; name a reference with model: null"
+        )
+    UnitMaps(task.student, params.units, place=PLACE)
+
+    def room(student: nn.Module, lesson: Lesson, accelerator: Accelerator) -> Room:
+        maps = UnitMaps(student, params.units, place=PLACE)
+        widths = widths_of(maps, lesson.training.global_crops.size, accelerator.device)
+        heads = drawn(lambda: heads_of(widths, params.projection), seed=lesson.seed)
+        networks = nn.ModuleDict({"student": student, "heads": heads.to(accelerator.device)})
+        contrast = Contrast(heads, params, Theirs(reference, params.units, lesson), accelerator)
+        return Room(networks, [Contrasted(networks, lesson, maps, contrast)])
+
+    return [Phase(task.pooled(), turns(room, task.num_real))]
+
+
+def heads_of(widths: Sequence[int], projection: int) -> nn.ModuleList:
+    """An MLP a unit: as wide as its features, then `projection` values."""
+    return nn.ModuleList(
+        nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, projection))
+        for width in widths
+    )
+
+
+@torch.no_grad()
+def widths_of(maps: UnitMaps, size_px: int, device: torch.device) -> list[int]:
+    """How many channels each unit gives; the student's mode stays as it was."""
+    was_training = maps.network.training
+    maps.network.eval()
+    with maps.watching() as found:
+        maps.network(torch.zeros(1, 3, size_px, size_px, device=device))
+    maps.network.train(was_training)
+    return [part.shape[2] for part in found]
+
+
+def attention_of(features: Tensor) -> Tensor:
+    """How much each place of (rows, places, channels) is like their mean: (rows, places), sum 1.
+
+    a_i = <v_i, v> / sum_j <v_j, v>, v the mean over places (section 3.3).
+    """
+    likeness = torch.einsum("npc,nc->np", features, features.mean(dim=1))
+    return likeness / likeness.sum(dim=1, keepdim=True).clamp_min(torch.finfo(features.dtype).tiny)
+
+
+def pooled_by(weights: Tensor, features: Tensor) -> Tensor:
+    """Weighted sum over places, (rows, channels)."""
+    return torch.einsum("np,npc->nc", weights, features)
+
+
+def info_nce(
+    queries: Tensor, keys: Tensor, whose: Tensor, same: Tensor, temperature: float
+) -> Tensor:
+    """Mean over rows of -log of the softmax of cosines over `temperature` at a query's own key.
+
+    `queries` (rows, dim), `keys` (all rows, dim); `whose` (rows,) is the place of a query's own
+    key, `same` (rows, all rows) says which keys are of its image: they are no negatives.
+    """
+    others = same.clone()
+    others[torch.arange(len(whose), device=whose.device), whose] = False
+    with torch.autocast(queries.device.type, enabled=False):
+        similar = functional.normalize(queries, dim=1) @ functional.normalize(keys, dim=1).T
+        logits = (similar / temperature).masked_fill(others, -torch.inf)
+        return functional.cross_entropy(logits, whose)
+
+
+class Theirs:
+    """The reference's maps of a lesson's crops, without graph and at the student's own size."""
+
+    def __init__(self, reference: Reference, units: Sequence[int], lesson: Lesson) -> None:
+        self.reference, self.lesson = reference, lesson
+        self.maps = UnitMaps(reference.network, units, place=PLACE)
+
+    @torch.no_grad()
+    def __call__(self, crops: Tensor) -> list[Tensor]:
+        """Maps (rows, places, channels) of every unit."""
+        with self.maps.watching() as found:
+            self.reference.network(self.reference.normalised(plain(crops, self.lesson)))
+        return found
+
+
+class Contrast:
+    """The contrastive losses of all units."""
+
+    def __init__(
+        self, heads: nn.ModuleList, params: Csg, theirs: Theirs, accelerator: Accelerator
+    ) -> None:
+        self.heads, self.params, self.theirs = heads, params, theirs
+        self.accelerator = accelerator
+
+    def loss(self, maps: Sequence[Tensor], half: Half | None) -> Tensor:
+        """The sum over units of the mean over rows, times `weight` and the rows' share; scalar.
+
+        `maps` are the student's, of each unit. A process without rows gives none, but still takes
+        part: the others wait for its keys.
+        """
+        rows, images = self._named(half)
+        every = gathered(rows, self.accelerator)
+        whose = (every[:, 1] == self.accelerator.process_index).nonzero().flatten()
+        same = rows[:, :1] == every[:, 0]
+        losses = [torch.zeros((), device=rows.device)]
+        theirs = self.theirs(images) if len(images) else []
+        for number, head in enumerate(self.heads):
+            keys = torch.zeros(0, self.params.projection, device=rows.device)
+            queries = keys
+            if len(images):
+                queries, keys = self._projected(head, maps[number], theirs[number])
+            keys = gathered(keys, self.accelerator)
+            if half is not None:
+                loss = info_nce(queries, keys, whose, same, self.params.temperature)
+                losses.append(self.params.weight * half.share * loss)
+        return torch.stack(losses).sum()
+
+    def _named(self, half: Half | None) -> tuple[Tensor, Tensor]:
+        """(image, process) of every global crop, int64 (rows, 2), and the crops themselves."""
+        device = self.accelerator.device
+        if half is None:
+            return torch.zeros(0, 2, dtype=torch.int64, device=device), torch.zeros(0)
+        crops = half.crops[0]
+        images = half.indices.repeat(len(crops) // len(half.indices)).to(device)
+        return torch.stack(
+            [images, torch.full_like(images, self.accelerator.process_index)], 1
+        ), crops
+
+    def _projected(self, head: nn.Module, own: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries with graph and keys without, (rows, projection) each."""
+        with torch.autocast(own.device.type, enabled=False):
+            own, theirs = own.float(), theirs.float()
+            weights = torch.full_like(own[:, :, 0], 1 / own.shape[1])
+            if self.params.pooling == "attention":
+                weights = attention_of(own)
+            queries: Tensor = head(pooled_by(weights, own))
+            with torch.no_grad():
+                keys: Tensor = head(pooled_by(weights, theirs))
+        return queries, keys
+
+
+class Contrasted(Plainly):
+    """One step down the task's loss and the contrastive ones."""
+
+    def __init__(
+        self, networks: nn.ModuleDict, lesson: Lesson, maps: UnitMaps, contrast: Contrast
+    ) -> None:
+        self.eye = Eye(networks["student"], lesson.training.running_stats)
+        self.maps, self.contrast, self.batch_size = maps, contrast, lesson.batch_size
+        self.parameters = [p for p in networks.parameters() if p.requires_grad]
+
+    def terms(self, pair: Pair) -> Iterator[Term]:
+        """One loss over all rows of a part of the batch."""
+        with self.maps.watching() as maps:
+            pooled = pooled_loss(self.eye, pair, self.batch_size)
+        real = 0 if pair.real is None else len(pair.real.crops[0])  # they stand first
+        contrast = self.contrast.loss([part[real:] for part in maps], pair.synthetic)
+        yield Term(pooled.loss + contrast, logits=pooled.logits, labels=pooled.labels)

@@ -1,0 +1,155 @@
+"""DADA: discriminative adversarial domain adaptation (Tang & Jia, AAAI 2020), no real labels.
+
+One classifier says category and domain: K outputs of the student's and one more for "real". In the
+source loss the two inhibit each other; the target loss asks each category's share of an image
+whether it is real. Classifier and encoder want opposite things of both, and both want certainty
+about the category of real images. The game begins at a student that has learned from synthetic
+images, as the authors' does; after it the extra output is left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+
+from synthgap.guidance.discriminator import drawn, global_crops, ramp, seen_together
+from synthgap.guidance.pairs import Pair
+from synthgap.guidance.seeing import Eye, tiled
+from synthgap.guidance.task import Task
+from synthgap.guidance.turns import Plainly, Room, Term, turns
+from synthgap.models.head import CosineClassifier, classifier_name
+from synthgap.params.guidance_adversarial import Dada
+from synthgap.training.lesson import Lesson
+from synthgap.training.phases import Phase
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+def dada(task: Task) -> Sequence[Phase]:
+    """Source training on synthetic images, then the game over both kinds without real labels."""
+    params = task.guide.dada
+
+    def room(student: nn.Module, lesson: Lesson, _accelerator: Accelerator) -> Room:
+        whole = Whole(student.get_submodule(classifier_name(student)), seed=lesson.seed)
+        return Room(
+            nn.ModuleDict({"student": student, "domain": whole.domain}),
+            [Discriminative(student, whole, lesson, params)],
+            {"student": params.rate, "domain": params.rate},
+        )
+
+    share = task.guide.adaptation_share
+    source, game = task.split(task.only_synthetic(), task.both(), share)
+    return [Phase(source), Phase(game, turns(room, task.num_real))]
+
+
+class Whole(nn.Module):
+    """A student's classifier with one more output, of the same kind, for the domain."""
+
+    def __init__(self, categories: nn.Module, *, seed: int) -> None:
+        super().__init__()
+        self.categories, self.domain = categories, drawn(lambda: one_output(categories), seed=seed)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (rows, K + 1) of features (rows, dim); the last says "real"."""
+        return torch.cat([self.categories(features), self.domain(features)], dim=1).float()
+
+    def fixed(self, features: Tensor) -> Tensor:
+        """The same, without gradients for its own weights."""
+        weights = {name: weight.detach() for name, weight in self.named_parameters()}
+        logits: Tensor = functional_call(self, weights, (features,))
+        return logits
+
+
+def one_output(like: nn.Module) -> nn.Module:
+    """A fresh classifier of one output over the features of another."""
+    if isinstance(like, CosineClassifier):
+        return CosineClassifier(like.in_features, 1, temperature=like.temperature)
+    size = like.in_features
+    assert isinstance(size, int)
+    return nn.Linear(size, 1)
+
+
+class Discriminative(Plainly):
+    """One step for all: the classifier descends its losses, the encoder the opposite ones."""
+
+    def __init__(self, student: nn.Module, whole: Whole, lesson: Lesson, params: Dada) -> None:
+        self.eye = Eye(student, lesson.training.running_stats)
+        self.whole, self.params = whole, params
+        both = [*student.parameters(), *whole.domain.parameters()]
+        self.parameters = [parameter for parameter in both if parameter.requires_grad]
+
+    def terms(self, pair: Pair) -> Iterator[Term]:
+        """Yield one loss: of detached features for the classifier, by a fixed one for the encoder.
+
+        The classifier minimises ramp * (source + target) + entropy, the encoder
+        -ramp * (source + not target) + entropy.
+        """
+        strength = ramp(pair.progress, self.params.gamma)
+        pair = global_crops(pair)
+        real, synthetic = seen_together(self.eye, pair)
+        losses: list[Tensor] = []
+        if pair.real is not None and real is not None:
+            losses.append(pair.real.share * self._of_real(real.features, strength))
+        if pair.synthetic is None or synthetic is None:
+            yield Term(losses[0])
+            return
+        labels = tiled(pair.synthetic.labels, synthetic)
+        losses.append(
+            pair.synthetic.share * self._of_synthetic(synthetic.features, labels, strength)
+        )
+        yield Term(torch.stack(losses).sum(), logits=synthetic.logits, labels=labels)
+
+    def _of_real(self, features: Tensor, strength: float) -> Tensor:
+        least, most = self.whole(features.detach()), self.whole.fixed(features)
+        game = target_loss(least) + source_like_loss(most)
+        return strength * game + self.params.entropy * (entropy(least) + entropy(most))
+
+    def _of_synthetic(self, features: Tensor, labels: Tensor, strength: float) -> Tensor:
+        least, most = self.whole(features.detach()), self.whole.fixed(features)
+        return strength * (source_loss(least, labels) - source_loss(most, labels))
+
+
+def source_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean of -(1 - d) log p - d log(1 - p) in nats: p of the label, d of "real".
+
+    `logits` (rows, K + 1), `labels` (rows,) below K. Category and domain inhibit each other: the
+    more an image seems real, the less its label counts, and the other way round.
+    """
+    logs = logits.log_softmax(dim=1)
+    label = logs.gather(1, labels[:, None]).squeeze(1)
+    others = logits.scatter(1, labels[:, None], float("-inf")).logsumexp(dim=1)
+    not_label = others - logits.logsumexp(dim=1)
+    domain = logs[:, -1].exp()
+    return -((1 - domain) * label + domain * not_label).mean()
+
+
+def target_loss(logits: Tensor) -> Tensor:
+    """Mean over rows of -sum_k q_k log r_k, in nats.
+
+    q: the softmax over the K categories alone; r_k: "real" against category k, two outputs alone.
+    """
+    categories, margins = _apart(logits)
+    return -(categories.softmax(dim=1) * functional.logsigmoid(margins)).sum(dim=1).mean()
+
+
+def source_like_loss(logits: Tensor) -> Tensor:
+    """Mean over rows of -sum_k q_k log(1 - r_k), in nats: what the encoder wants of real images."""
+    categories, margins = _apart(logits)
+    return -(categories.softmax(dim=1) * functional.logsigmoid(-margins)).sum(dim=1).mean()
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Mean entropy in nats over the K categories alone, of logits (rows, K + 1)."""
+    logs = logits[:, :-1].log_softmax(dim=1)
+    return -(logs.exp() * logs).sum(dim=1).mean()
+
+
+def _apart(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Category logits (rows, K), and by how much "real" exceeds each."""
+    return logits[:, :-1], logits[:, -1:] - logits[:, :-1]

@@ -1,0 +1,249 @@
+"""Pretrained and Real Guidance, alone and together (Wang et al., protocol.md 5).
+
+Without RG all rows of a batch pass the student together and make one gradient; with RG real and
+synthetic rows pass it apart and make one each. PG adds, for each kind it is asked for, lambda_3
+times how far the student's relations between that kind's images are from the reference's. The
+images compared are those of one part of the batch on all processes: `training.accumulate` leaves
+fewer pairs, whose mean is taken over the parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from synthgap.errors import TrainingError
+from synthgap.guidance.discriminator import seen_together
+from synthgap.guidance.pairs import Half, Pair
+from synthgap.guidance.pairwise import pairwise_loss
+from synthgap.guidance.projection import guided_update
+from synthgap.guidance.reference import Look, looker
+from synthgap.guidance.seeing import Eye, Seen, cross_entropy, gathered, tiled
+from synthgap.guidance.task import Task
+from synthgap.guidance.turns import Gradient, Plainly, Room, Term, Turn, turns
+from synthgap.models.units import units_of
+from synthgap.params.guidance_losses import Pg, Rg, Similarity
+from synthgap.training.lesson import Lesson
+from synthgap.training.phases import Phase
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+KINDS = REAL, SYNTHETIC = "real", "synthetic"  # of images; also the names of their gradients
+
+
+def pg(task: Task) -> Sequence[Phase]:
+    """PG on synthetic and on real images of pooled batches."""
+    return [_phase(task, task.both(), followed=(REAL, SYNTHETIC))]
+
+
+def pg_r(task: Task) -> Sequence[Phase]:
+    """PG on the real images of pooled batches."""
+    return [_phase(task, task.both(), followed=(REAL,))]
+
+
+def pg_f(task: Task) -> Sequence[Phase]:
+    """PG on the synthetic images of pooled batches."""
+    return [_phase(task, task.both(), followed=(SYNTHETIC,))]
+
+
+def pg_l1(task: Task) -> Sequence[Phase]:
+    """PG of synthetic images alone, by the L1 distance between relations."""
+    return [_phase(_by(task, "l1"), task.only_synthetic(), followed=(SYNTHETIC,))]
+
+
+def pg_kl(task: Task) -> Sequence[Phase]:
+    """PG of synthetic images alone, by the divergence between relations."""
+    return [_phase(_by(task, "kl"), task.only_synthetic(), followed=(SYNTHETIC,))]
+
+
+def rg(task: Task) -> Sequence[Phase]:
+    """RG alone."""
+    return [_phase(task, task.both(), rg=task.guide.rg)]
+
+
+def rg_pg_r(task: Task) -> Sequence[Phase]:
+    """RG, with PG in the loss of the real images."""
+    return [_phase(task, task.both(), followed=(REAL,), rg=task.guide.rg)]
+
+
+def rg_pg_f(task: Task) -> Sequence[Phase]:
+    """RG, with PG in the loss of the synthetic images."""
+    return [_phase(task, task.both(), followed=(SYNTHETIC,), rg=task.guide.rg)]
+
+
+def rg_pg(task: Task) -> Sequence[Phase]:
+    """RG, with PG in both losses."""
+    return [_phase(task, task.both(), followed=(REAL, SYNTHETIC), rg=task.guide.rg)]
+
+
+def projected(task: Task, rule: Rg) -> Sequence[Phase]:
+    """The projection by a rule of its own, without PG."""
+    return [_phase(task, task.both(), rg=rule)]
+
+
+def _by(task: Task, similarity: Similarity) -> Task:
+    guide = task.guide
+    return replace(task, guide=replace(guide, pg=replace(guide.pg, similarity=similarity)))
+
+
+def _phase(task: Task, lesson: Lesson, followed: Sequence[str] = (), rg: Rg | None = None) -> Phase:
+    """One training with PG on the kinds `followed`, and with RG where it is given."""
+
+    def make(student: nn.Module, lesson: Lesson, accelerator: Accelerator) -> Room:
+        pg = task.guide.pg
+        eye = Eye(student, lesson.training.running_stats, pg.tap if followed else None)
+        following: dict[str, Following] = {}
+        if followed:
+            reference = task.references[pg.reference]
+            look = looker(reference, lesson, accelerator.device, pg.reference_tap)
+            nothing = _nothing(eye, look, lesson, accelerator.device)
+            share = 1 / lesson.training.accumulate
+            following = dict.fromkeys(followed, Following(pg, look, accelerator, share, nothing))
+        turn: Turn = (
+            Together(moving(student), eye, following, lesson.batch_size)
+            if rg is None
+            else Apart(moving(student), eye, following, rg, groups_of(student, rg), lesson.name)
+        )
+        return Room(nn.ModuleDict({"student": student}), [turn])
+
+    return Phase(lesson, turns(make, task.num_real))
+
+
+def moving(student: nn.Module) -> list[nn.Parameter]:
+    """What is not frozen."""
+    return [parameter for parameter in student.parameters() if parameter.requires_grad]
+
+
+def groups_of(student: nn.Module, rg: Rg) -> list[list[int]] | None:
+    """Positions of the moving parameters of each unit that has some; None for the whole."""
+    if rg.projection == "whole":
+        return None
+    names = [name for name, parameter in student.named_parameters() if parameter.requires_grad]
+    position = {name: index for index, name in enumerate(names)}
+    groups = [
+        [position[name] for name in unit.parameters if name in position]
+        for unit in units_of(student)
+    ]
+    return [group for group in groups if group]
+
+
+@dataclass(frozen=True)
+class Following:
+    """PG on one kind of images."""
+
+    pg: Pg
+    look: Look
+    accelerator: Accelerator
+    share: float  # of a part in a batch
+    nothing: tuple[Tensor, Tensor]  # the student's and the reference's features of no image
+
+    def loss(self, seen: Seen | None, half: Half | None) -> Tensor:
+        """lambda_3 L_pg over the rows of all processes, to be added up over them, scalar.
+
+        Each process has its rows' part of the gradient, and tells its part of the value. One that
+        has no such row still takes part: the others wait for it.
+        """
+        learner, reference = self.nothing
+        if seen is not None and half is not None:
+            learner, reference = seen.features, self.look(half)
+        learner, reference = (gathered(rows, self.accelerator) for rows in (learner, reference))
+        loss = pairwise_loss(learner, reference, self.pg)
+        others: float = 1 - 1 / self.accelerator.num_processes
+        return self.pg.weight * self.share * (loss - others * loss.detach())
+
+
+@dataclass(frozen=True)
+class Together(Plainly):
+    """All rows in one pass and one gradient: the mean over the batch, and PG."""
+
+    parameters: Sequence[nn.Parameter]
+    eye: Eye
+    following: Mapping[str, Following]
+    batch_size: int
+
+    def terms(self, pair: Pair) -> Iterator[Term]:
+        """One loss."""
+        halves = pair.real, pair.synthetic
+        losses, seen_labels = [], []
+        for kind, half, seen in zip(KINDS, halves, seen_together(self.eye, pair), strict=True):
+            if half is not None and seen is not None:
+                share = len(half.labels) / self.batch_size
+                losses.append(share * cross_entropy(seen, half.labels))
+                seen_labels.append((seen.logits, tiled(half.labels, seen)))
+            if kind in self.following:
+                losses.append(self.following[kind].loss(seen, half))
+        logits, labels = (torch.cat(parts) for parts in zip(*seen_labels, strict=True))
+        yield Term(torch.stack(losses).sum(), logits=logits, labels=labels)
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Real and synthetic rows in a pass and a gradient each; RG makes one of both."""
+
+    parameters: Sequence[nn.Parameter]
+    eye: Eye
+    following: Mapping[str, Following]
+    rg: Rg
+    groups: Sequence[Sequence[int]] | None
+    name: str  # of the lesson
+
+    def terms(self, pair: Pair) -> Iterator[Term]:
+        """A loss of each kind, also where this process has no row of it.
+
+        Raises:
+            TrainingError: batch norm would see one image alone.
+        """
+        for kind, half in zip(KINDS, (pair.real, pair.synthetic), strict=True):
+            self._refuse_one_alone(kind, half)
+            seen = None if half is None else self.eye(half.crops)
+            losses = [_zero(self.parameters or self.eye.passes.parameters())]
+            if kind in self.following:
+                losses.append(self.following[kind].loss(seen, half))
+            if half is None or seen is None:
+                yield Term(torch.stack(losses).sum(), gradient=kind)
+                continue
+            losses.append(half.share * cross_entropy(seen, half.labels))
+            loss, labels = torch.stack(losses).sum(), tiled(half.labels, seen)
+            yield Term(loss, gradient=kind, logits=seen.logits, labels=labels)
+
+    def combined(self, gradients: Mapping[str, Gradient]) -> Gradient:
+        """Project by the gradients of the whole batch."""
+        return guided_update(gradients[REAL], gradients[SYNTHETIC], self.rg, self.groups)
+
+    def _refuse_one_alone(self, kind: str, half: Half | None) -> None:
+        modules = self.eye.passes.modules()
+        if half is None or len(half.labels) > 1 or not any(_learns_statistics(m) for m in modules):
+            return
+        raise TrainingError(
+            f"{self.name}: 1 {kind} image in a part of a batch, expected at least 2 of each kind, "
+            "since RG shows a student with batch norm one kind at a time; bring guide.real_share "
+            "nearer to 0.5, raise training.batch_size or lower training.accumulate"
+        )
+
+
+def _learns_statistics(module: nn.Module) -> bool:
+    return isinstance(module, _BatchNorm) and module.training
+
+
+def _zero(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """A loss of 0 that has a gradient where anything does."""
+    return 0 * next(iter(parameters)).flatten()[0]
+
+
+def _nothing(eye: Eye, look: Look, lesson: Lesson, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Features of no image, as wide as those of one; the student's mode stays as it was."""
+    size, student = lesson.training.global_crops.size, eye.passes.student
+    was_training = student.training
+    student.eval()
+    first = torch.zeros(1, dtype=torch.int64)
+    blank = Half([torch.zeros(1, 3, size, size, device=device)], first, first, share=1.0)
+    with torch.no_grad():
+        features = eye(blank.crops).features, look(blank)
+    student.train(was_training)
+    return features[0][:0], features[1][:0]

@@ -1,0 +1,166 @@
+"""A frozen network that a method is guided by, and what it says of the images of a lesson."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from synthgap.errors import ParamsError
+from synthgap.guidance.pairs import Half
+from synthgap.guidance.seeing import Eye
+from synthgap.models.arrangement import arrange
+from synthgap.models.head import classifier_names
+from synthgap.models.reference_record import WEIGHTS, Kept, Sight, open_network
+from synthgap.params.students import Student
+from synthgap.training.augmentation import augmentation_of
+from synthgap.training.crops import middle
+from synthgap.training.labelled import Labelled
+from synthgap.training.lesson import Lesson
+
+BATCH = 256  # images a forward pass where a whole set is looked at
+Look = Callable[[Half], Tensor]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An opened reference: in eval mode, frozen, on one device.
+
+    It looks at float images (rows, 3, height, width) in [0, 1] of any size, which it resizes
+    (bicubic, antialiased) and normalises as it was made for. Nothing has a graph.
+    """
+
+    network: nn.Module
+    sight: Sight
+    digest: str
+    about: Mapping[str, Any]  # about.json
+    num_outputs: int  # 0 where the network has no classifier
+
+    @classmethod
+    def open(cls, folder: Path, device: str | torch.device = "cpu") -> Self:
+        """Open what stage `references` wrote.
+
+        Raises:
+            CheckpointError: it is missing or damaged.
+        """
+        kept, network = open_network(folder)
+        arrange(network)
+        about, outputs = kept.about, kept.shape.outputs
+        return cls(network.to(device), kept.sight, kept.digest, about, outputs)
+
+    @property
+    def title(self) -> str:
+        """As tables name it, e.g. `resnet10t, contrastive on 600 images of corpus, no labels`."""
+        return str(self.about["title"])
+
+    def features(self, images: Tensor, units: int | None = None) -> Tensor:
+        """Pooled features (rows, dim) after `units` units; None: what the classifier receives.
+
+        Raises:
+            ParamsError: the network has no such unit.
+        """
+        with torch.no_grad():
+            return Eye(self.network, "all_crops", units)([self.seen(images)]).features
+
+    def outputs(self, images: Tensor) -> Tensor:
+        """What the network itself answers, (rows, num_outputs).
+
+        Logits of its own classes, or the projection of a contrastive pretext.
+        """
+        with torch.no_grad():
+            found: Tensor = self.network(self.seen(images))
+        return found.float()
+
+    def seen(self, images: Tensor) -> Tensor:
+        """Images as the network is fed them: resized and normalised, (rows, 3, size, size)."""
+        size = self.sight.size_px
+        if images.shape[-2:] != (size, size):
+            resized = functional.interpolate(images, (size, size), mode="bicubic", antialias=True)
+            images = resized.clamp(0, 1)
+        return self.normalised(images)
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Images of any size by the network's own mean and std."""
+        mean, std = (
+            torch.tensor(values, device=images.device, dtype=images.dtype).view(1, 3, 1, 1)
+            for values in (self.sight.mean, self.sight.std)
+        )
+        return (images - mean) / std
+
+    def has_architecture_of(self, student: nn.Module) -> bool:
+        """Whether both networks are one but for their weights and classifiers."""
+        return _entries(self.network) == _entries(student)
+
+
+def looker(
+    reference: Reference, lesson: Lesson, device: torch.device, units: int | None = None
+) -> Look:
+    """Features (rows of crops[0], dim) that a reference has of a `Half` of the lesson.
+
+    Where every image looks alike every time, all are looked at once, here.
+
+    Raises:
+        ParamsError: the reference has no such unit.
+    """
+    return remembering(lambda images: reference.features(images, units), lesson, device)
+
+
+def answerer(reference: Reference, lesson: Lesson, device: torch.device) -> Look:
+    """The reference's own outputs (rows of crops[0], num_outputs), as `looker` gives features."""
+    return remembering(reference.outputs, lesson, device)
+
+
+def remembering(look: Callable[[Tensor], Tensor], lesson: Lesson, device: torch.device) -> Look:
+    """`look` at images in [0, 1], asked once an image where the lesson leaves nothing to chance."""
+    if augmentation_of(lesson.training, lesson.pictures).deterministic:
+        table = _of_all(look, lesson.images, lesson.training.global_crops.size, device)
+        return lambda half: table[half.indices.to(table.device)]
+    return lambda half: look(plain(half.crops[0], lesson))
+
+
+def plain(crops: Tensor, lesson: Lesson) -> Tensor:
+    """A lesson's normalised crops as images in [0, 1] again, (rows, 3, height, width)."""
+    known = lesson.normalisation
+    mean, std = (
+        torch.tensor(values, device=crops.device).view(1, 3, 1, 1)
+        for values in (known.mean, known.std)
+    )
+    return crops.float() * std + mean
+
+
+def student_from(student: Student, folder: Path) -> Student:
+    """The student that starts from a kept reference's weights, its classifier fresh.
+
+    Raises:
+        CheckpointError: there is no reference.
+        ParamsError: the reference is another network.
+    """
+    shape = Kept.read(folder).shape
+    own = (student.model.partition(".")[0], dict(student.options), student.stem)
+    if own != (shape.model.partition(".")[0], dict(shape.options), shape.stem):
+        raise ParamsError(
+            f"{folder}: {shape.model} {dict(shape.options)} ({shape.stem} stem), expected the "
+            f"student's own {student.model} {dict(student.options)} ({student.stem} stem) to start "
+            "from; name a reference with model: null"
+        )
+    return Student(**{**vars(student), "init": "file", "weights": str(folder / WEIGHTS)})
+
+
+def _of_all(
+    look: Callable[[Tensor], Tensor], images: Labelled, size_px: int, device: torch.device
+) -> Tensor:
+    """What is seen of the centre of every image, (num_images, dim)."""
+    parts = torch.split(images.images, BATCH)
+    return torch.cat([look(middle(part.to(device), size_px)) for part in parts])
+
+
+def _entries(network: nn.Module) -> dict[str, torch.Size]:
+    """Shapes of the state below the classifiers, by name."""
+    left = tuple(f"{name}." for name in classifier_names(network))
+    state = network.state_dict()
+    return {name: value.shape for name, value in state.items() if not name.startswith(left)}

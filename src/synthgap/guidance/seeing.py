@@ -1,0 +1,93 @@
+"""What a student makes of crops: logits of all, features of the global ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from synthgap.models.taps import tapped_module
+from synthgap.models.unit_maps import as_places
+from synthgap.training.passes import CropPass
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Logits (crops, num_classes) of all crops; features (rows of crops[0], dim), with graph."""
+
+    logits: Tensor
+    features: Tensor
+
+
+class Eye:
+    """A student over all sizes of crops, tapped after `units` of its units; None: penultimate."""
+
+    def __init__(
+        self,
+        student: nn.Module,
+        running_stats: Literal["all_crops", "global_crops"],
+        units: int | None = None,
+    ) -> None:
+        """Find the module that receives what the tap gives.
+
+        Raises:
+            ParamsError: the student has no such unit.
+        """
+        self.passes = CropPass(student, running_stats)
+        self.module = tapped_module(student, units)
+
+    def __call__(self, crops: list[Tensor]) -> Seen:
+        """Look at normalised crops, as a `Half` has them."""
+        received: list[Tensor] = []
+
+        def keep(_module: nn.Module, arguments: tuple[Any, ...]) -> None:
+            if not received:  # the first pass is that of the global crops
+                received.append(pooled(arguments[0]))
+
+        handle = self.module.register_forward_pre_hook(keep)
+        try:
+            logits = self.passes(crops)[0]
+        finally:
+            handle.remove()
+        return Seen(logits.float(), received[0].float())
+
+
+def pooled(features: Tensor | Sequence[Tensor]) -> Tensor:
+    """Mean over places, (rows, dim), of maps or tokens; of several, as in a DenseNet, all dims."""
+    if isinstance(features, list | tuple):
+        return torch.cat([pooled(part) for part in features], dim=1)
+    assert isinstance(features, Tensor)
+    return features if features.ndim == 2 else as_places(features).mean(dim=1)
+
+
+def cross_entropy(seen: Seen, labels: Tensor) -> Tensor:
+    """Mean over all crops with equal weight, labels (rows,) repeated for them."""
+    return functional.cross_entropy(seen.logits, tiled(labels, seen))
+
+
+def tiled(labels: Tensor, seen: Seen) -> Tensor:
+    """Labels (crops,) of all crops of rows with labels (rows,)."""
+    return labels.repeat(len(seen.logits) // len(labels))
+
+
+def gathered(features: Tensor, accelerator: Accelerator) -> Tensor:
+    """Rows of all processes in their order: own ones with graph, the others' without.
+
+    So a loss over all rows gives each process its own part of the gradient, and the parts add up.
+    """
+    if accelerator.num_processes == 1:
+        return features
+    counts = accelerator.gather(torch.tensor([len(features)], device=features.device)).tolist()
+    longest = max(counts)
+    padded = functional.pad(features.detach(), (0, 0, 0, longest - len(features)))
+    every = accelerator.gather(padded).split(longest)
+    parts = [part[:count] for part, count in zip(every, counts, strict=True)]
+    parts[accelerator.process_index] = features
+    return torch.cat(parts)

@@ -1,0 +1,143 @@
+"""What every guidance method gains over pooling: ours with both intervals, the published beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from synthgap.reporting.drawing import INK, SOFT, SYNTHETIC, TO_REAL, Drawing, draw, legend_above
+from synthgap.reporting.guide_published import printed_differences, tables_beside
+from synthgap.reporting.labels import METHODS, method_name
+from synthgap.reporting.lookup import Record, select
+from synthgap.reporting.protocols import (
+    HELD_NAMES,
+    YARDSTICKS,
+    base_method,
+    by_protocol,
+    is_low_shot,
+)
+from synthgap.reporting.summary import Summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLORS = {"holds": TO_REAL, "reversed": SYNTHETIC}
+ROW_IN = 0.3  # inches of one row
+THEIR_LOOK: dict[str, Any] = {
+    "color": INK, "markersize": 3.6, "markerfacecolor": "none", "markeredgewidth": 0.7,
+    "linestyle": "none", "zorder": 4,
+}  # fmt: skip
+UPPER, LOWER, THEIRS = 0.16, -0.02, -0.24  # places of bars and diamonds in a row
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One protocol's rows from the top, with the published differences of each method."""
+
+    title: str
+    rows: Sequence[Record]  # comparisons
+    theirs: Mapping[str, Sequence[float]]
+    base: str
+
+
+def guide_figure(summary: Summary) -> Drawing | None:
+    """Draw a panel a protocol; nothing where no method was held against another."""
+    panels = [panel for panel in _panels(summary) if panel.rows]
+    if not panels:
+        return None
+    counts = [len(panel.rows) for panel in panels]
+
+    def paint(figure: Figure) -> None:
+        grid = figure.subplots(len(panels), 1, height_ratios=[count + 1.2 for count in counts],
+                               squeeze=False)  # fmt: skip
+        for (axes,), panel in zip(grid, panels, strict=True):
+            _paint(axes, panel)
+        _legend(figure, grid[0][0], [row for panel in panels for row in panel.rows])
+
+    alt = f"{summary.recipe}: what each guidance method gains over pooling or synthetic alone"
+    height = 0.9 + sum(ROW_IN * count + 0.9 for count in counts)
+    return draw((summary.recipe, "guide"), alt, (8.8, height), paint)
+
+
+def _panels(summary: Summary) -> list[Panel]:
+    found = []
+    for name, methods in by_protocol(summary.top1).items():
+        rows = [
+            row
+            for row in select(summary.comparisons, kind="guidance", protocol=name)
+            if row["method"] not in YARDSTICKS and row["difference_pp"] is not None
+        ]
+        order = list(METHODS)
+        rows.sort(key=lambda row: order.index(row["method"]) if row["method"] in order else 99)
+        tables = tables_beside(low_shot=is_low_shot(methods), init=str(methods[0]["init"]))
+        theirs = {row["method"]: printed_differences(tables, row["method"]) for row in rows}
+        numbers = " and ".join(table["table"] for table in tables)
+        title = f"{name} (diamonds: Table {numbers})"
+        found.append(Panel(title, rows, theirs, base_method(methods)))
+    return found
+
+
+def _paint(axes: Axes, panel: Panel) -> None:
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x")
+    axes.axvline(0, color=SOFT, linewidth=1.0)
+    axes.set_title(panel.title)
+    axes.tick_params(axis="y", length=0, pad=9)
+    axes.set_xlabel(f"difference in top-1 to {HELD_NAMES[panel.base]} (points)")
+    names = [method_name(row["method"]) for row in panel.rows]
+    axes.set_yticks(range(len(names)), names[::-1])
+    axes.set_ylim(-0.7, len(names) - 0.3)
+    low, high = _limits(panel.rows)
+    for height, row in enumerate(reversed(panel.rows)):
+        _mark(axes, row, height)
+        _diamonds(axes, panel.theirs[row["method"]], (low, high), height + THEIRS)
+    axes.set_xlim(low, high)
+
+
+def _limits(rows: Sequence[Record]) -> tuple[float, float]:
+    """Room for all of ours; the published numbers may lie beyond."""
+    keys = ("difference_pp", "low", "high", "seed_low", "seed_high")
+    ends = [float(row[key]) for row in rows for key in keys if row[key] is not None]
+    low, high = min([0.0, *ends]), max([0.0, *ends])
+    room = max(1.0, 0.08 * (high - low))
+    return low - room, high + room
+
+
+def _mark(axes: Axes, row: Record, height: float) -> None:
+    color = COLORS.get(row["verdict"], SOFT)
+    single = row["seed_low"] is None
+    if not single:
+        axes.hlines(height + UPPER, row["seed_low"], row["seed_high"], color=color, linewidth=2.2)
+        axes.hlines(height + LOWER, row["low"], row["high"], color=color, linewidth=0.9)
+    axes.plot(
+        [row["difference_pp"]], [height + UPPER], "o", color=color, zorder=3, linestyle="none",
+        markerfacecolor="none" if single else color,
+    )  # fmt: skip
+
+
+def _diamonds(
+    axes: Axes, values: Sequence[float], limits: tuple[float, float], height: float
+) -> None:
+    low, high = limits
+    beyond = {"<": low if min(values, default=low) < low else None,
+              ">": high if max(values, default=high) > high else None}  # fmt: skip
+    inside = [value for value in values if low <= value <= high]
+    axes.plot(inside, [height] * len(inside), "D", **THEIR_LOOK)
+    for marker, edge in beyond.items():
+        if edge is not None:
+            axes.plot([edge], [height], marker, clip_on=False, **THEIR_LOOK)
+
+
+def _legend(figure: Figure, axes: Axes, rows: Sequence[Record]) -> None:
+    kinds = {row["verdict"] for row in rows}
+    named = {"holds": "beats it", "reversed": "below it", "not resolved": "not resolved"}
+    for verdict, name in named.items():
+        if verdict in kinds:
+            color = COLORS.get(verdict, SOFT)
+            axes.plot([], [], "o-", color=color, label=f"ours: {name}")
+    if "single run" in kinds:
+        axes.plot([], [], "o", color=SOFT, markerfacecolor="none", label="ours: a single run")
+    axes.plot([], [], "D", label="PG/RG", **THEIR_LOOK)
+    legend_above(figure, axes, 5)
