@@ -46,7 +46,7 @@ def test_the_report_answers_in_one_line_of_pandas(clone):
     assert set(rows[rows.experiment == "ablate"].ablation) == {"oracle", "supervision", "sources"}
     page = (clone.root / "artifacts" / "report" / "index.html").read_text()
     assert "digits" in page
-    assert "http" not in page.split("<body", 1)[1].replace("http://www.w3.org", "")
+    assert "://" not in page.split("<body", 1)[1].replace("http://www.w3.org", "")
 
 
 def test_a_second_repro_does_nothing(clone):

@@ -14,7 +14,7 @@ from synthgap.guidance.dada import dada
 from synthgap.guidance.dann import dann
 from synthgap.guidance.guided import pg, pg_f, pg_kl, pg_l1, pg_r, rg, rg_pg, rg_pg_f, rg_pg_r
 from synthgap.guidance.ltda import ltda
-from synthgap.guidance.plainly import adaptation, pooled, real, synthetic
+from synthgap.guidance.plainly import adaptation, balanced, pooled, real, synthetic
 from synthgap.guidance.task import Phases
 
 Given = Literal["none", "any", "images", "labels", "all"]
@@ -42,6 +42,7 @@ METHODS: Mapping[str, Method] = {
     "bound": Method(real, "all", "baseline", synthetic=False),
     "synthetic": Method(synthetic, "none", "baseline"),
     "pooled": Method(pooled, "any", "baseline"),
+    "balanced": Method(balanced, "labels", "baseline"),
     "adaptation": Method(adaptation, "labels", "baseline"),
     "a-gem": Method(a_gem, "labels", "Chaudhry et al. 2019"),
     "asg": Method(asg, "any", "Chen et al., ICML 2020, without its second stage", asks="asg"),

@@ -24,6 +24,11 @@ def pooled(task: Task) -> Sequence[Phase]:
     return [Phase(task.pooled())]
 
 
+def balanced(task: Task) -> Sequence[Phase]:
+    """Pooling with `guide.real_share` of every step real: what RG and PG see, learned plainly."""
+    return [Phase(task.both())]
+
+
 def adaptation(task: Task) -> Sequence[Phase]:
     """Synthetic images first, then the real ones alone (PG/RG: 150 and 50 epochs of 200)."""
     guide = task.guide

@@ -12,7 +12,7 @@ from synthgap.params.guidance_references import Asg, Csg
 from synthgap.params.students import Policy
 
 MethodName = Literal[
-    "real", "bound", "synthetic", "pooled", "adaptation",
+    "real", "bound", "synthetic", "pooled", "balanced", "adaptation",
     "a-gem", "asg", "csg", "dann", "adda", "dada", "ltda",
     "pg", "pg-r", "pg-f", "pg-l1", "pg-kl", "rg", "rg-pg-r", "rg-pg-f", "rg-pg",
 ]  # fmt: skip

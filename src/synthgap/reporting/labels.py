@@ -62,6 +62,7 @@ METHODS = {  # in the order of PG/RG's Tables 2 and 4, what they do not have aft
     "synthetic": "synthetic images alone",
     "adaptation": "adaptation in two stages",
     "pooled": "pooling (augmentation)",
+    "balanced": "pooling, steps balanced",
     "adda": "ADDA",
     "dada": "DADA",
     "dann": "DANN",
