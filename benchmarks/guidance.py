@@ -4,7 +4,7 @@ PG's bound is the plain step plus the reference's forward pass, by their floatin
 (a training step counts three forward passes); where the augmentation leaves nothing to chance the
 reference was asked before the first step. RG takes two gradients, of half the batch each.
 
-    python benchmarks/guidance.py [--quick] [--rounds 7] [--threads 2] [--batch 128]
+    python benchmarks/guidance.py [--quick] [--rounds 7] [--threads 1] [--batch 128]
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def judged(times: Times, bound: float) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, print, keep."""
-    parser = arguments(__doc__, rounds=7, threads=2)
+    parser = arguments(__doc__, rounds=7, threads=1)
     parser.add_argument("--batch", type=int, default=128, help="images a step")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from synthgap.guidance.discriminator import drawn, global_crops, ramp, seen_together
+from synthgap.guidance.discriminator import drawn, global_crops, ramp
 from synthgap.guidance.pairs import Pair
-from synthgap.guidance.seeing import Eye, tiled
+from synthgap.guidance.seeing import Eye, seen_together, tiled
 from synthgap.guidance.task import Task
 from synthgap.guidance.turns import Plainly, Room, Term, turns
 from synthgap.models.head import CosineClassifier, classifier_name

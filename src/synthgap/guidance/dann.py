@@ -18,10 +18,9 @@ from synthgap.guidance.discriminator import (
     drawn,
     ramp,
     reversed_gradient,
-    seen_together,
 )
 from synthgap.guidance.pairs import Pair
-from synthgap.guidance.seeing import Eye, cross_entropy, tiled
+from synthgap.guidance.seeing import Eye, cross_entropy, seen_together, tiled
 from synthgap.guidance.task import Task
 from synthgap.guidance.turns import Plainly, Room, Term, turns
 from synthgap.models.taps import feature_size

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from synthgap.guidance.pairs import Half, Pair
-from synthgap.guidance.seeing import Eye, Seen
 from synthgap.seeding import derived_seed
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -75,24 +74,6 @@ class _Reversal(torch.autograd.Function):
         return -ctx.factor * gradients[0], None
 
 
-def seen_together(eye: Eye, pair: Pair) -> tuple[Seen | None, Seen | None]:
-    """What a student makes of the real and of the synthetic rows, looked at as one batch.
-
-    So batch norm sees both kinds at once, whose running statistics are those that score.
-    """
-    real, synthetic = pair.real, pair.synthetic
-    if real is None or synthetic is None:
-        return _alone(eye, real), _alone(eye, synthetic)
-    groups = list(zip(real.crops, synthetic.crops, strict=True))
-    seen = eye([torch.cat(group) for group in groups])
-    logits = torch.split(seen.logits, [len(crops) for group in groups for crops in group])
-    features = torch.split(seen.features, [len(crops) for crops in groups[0]])
-    return (
-        Seen(torch.cat(logits[0::2]), features[0]),
-        Seen(torch.cat(logits[1::2]), features[1]),
-    )
-
-
 def global_crops(pair: Pair) -> Pair:
     """The same rows with their crops of the first size alone, which are what has features."""
     return replace(pair, real=_first_size(pair.real), synthetic=_first_size(pair.synthetic))
@@ -100,7 +81,3 @@ def global_crops(pair: Pair) -> Pair:
 
 def _first_size(half: Half | None) -> Half | None:
     return None if half is None else replace(half, crops=half.crops[:1])
-
-
-def _alone(eye: Eye, half: Half | None) -> Seen | None:
-    return None if half is None else eye(half.crops)

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from synthgap.errors import TrainingError
-from synthgap.guidance.discriminator import seen_together
 from synthgap.guidance.pairs import Half, Pair
 from synthgap.guidance.pairwise import pairwise_loss
+from synthgap.guidance.pooled_loss import pooled_loss
 from synthgap.guidance.projection import guided_update
 from synthgap.guidance.reference import Look, looker
 from synthgap.guidance.seeing import Eye, Seen, cross_entropy, gathered, tiled
@@ -169,17 +169,12 @@ class Together(Plainly):
 
     def terms(self, pair: Pair) -> Iterator[Term]:
         """One loss."""
-        halves = pair.real, pair.synthetic
-        losses, seen_labels = [], []
-        for kind, half, seen in zip(KINDS, halves, seen_together(self.eye, pair), strict=True):
-            if half is not None and seen is not None:
-                share = len(half.labels) / self.batch_size
-                losses.append(share * cross_entropy(seen, half.labels))
-                seen_labels.append((seen.logits, tiled(half.labels, seen)))
-            if kind in self.following:
-                losses.append(self.following[kind].loss(seen, half))
-        logits, labels = (torch.cat(parts) for parts in zip(*seen_labels, strict=True))
-        yield Term(torch.stack(losses).sum(), logits=logits, labels=labels)
+        pooled = pooled_loss(self.eye, pair, self.batch_size)
+        loss = pooled.loss
+        seen = {REAL: (pooled.real, pair.real), SYNTHETIC: (pooled.synthetic, pair.synthetic)}
+        for kind, following in self.following.items():
+            loss = loss + following.loss(*seen[kind])
+        yield Term(loss, logits=pooled.logits, labels=pooled.labels)
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synthgap.guidance.discriminator import seen_together
 from synthgap.guidance.pairs import Pair
-from synthgap.guidance.seeing import Eye, Seen, cross_entropy, tiled
+from synthgap.guidance.seeing import Eye, Seen, cross_entropy, seen_together, tiled
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """A part's loss, and what was seen of its synthetic rows.
+    """A part's loss, and what was seen of its rows.
 
     `loss` counts these rows among those of the whole batch, so that losses of all parts and
     processes add up to the mean over the batch. `logits` and `labels` are of all crops.
@@ -23,6 +22,7 @@ class Pooled:
     loss: Tensor
     logits: Tensor
     labels: Tensor
+    real: Seen | None
     synthetic: Seen | None
 
 
@@ -35,4 +35,4 @@ def pooled_loss(eye: Eye, pair: Pair, batch_size: int) -> Pooled:
             losses.append(len(half.labels) / batch_size * cross_entropy(found, half.labels))
             logits.append(found.logits)
             labels.append(tiled(half.labels, found))
-    return Pooled(torch.stack(losses).sum(), torch.cat(logits), torch.cat(labels), seen[1])
+    return Pooled(torch.stack(losses).sum(), torch.cat(logits), torch.cat(labels), *seen)

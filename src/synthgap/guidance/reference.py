@@ -107,7 +107,13 @@ def looker(
     Raises:
         ParamsError: the reference has no such unit.
     """
-    return remembering(lambda images: reference.features(images, units), lesson, device)
+    eye = Eye(reference.network, "all_crops", units)
+
+    def look(images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return eye([reference.seen(images)]).features
+
+    return remembering(look, lesson, device)
 
 
 def answerer(reference: Reference, lesson: Lesson, device: torch.device) -> Look:

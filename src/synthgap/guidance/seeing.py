@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from synthgap.guidance.pairs import Half, Pair
 from synthgap.models.taps import tapped_module
 from synthgap.models.unit_maps import as_places
 from synthgap.training.passes import CropPass
@@ -57,6 +58,28 @@ class Eye:
         finally:
             handle.remove()
         return Seen(logits.float(), received[0].float())
+
+
+def seen_together(eye: Eye, pair: Pair) -> tuple[Seen | None, Seen | None]:
+    """What a student makes of the real and of the synthetic rows, looked at as one batch.
+
+    So batch norm sees both kinds at once, whose running statistics are those that score.
+    """
+    real, synthetic = pair.real, pair.synthetic
+    if real is None or synthetic is None:
+        return _alone(eye, real), _alone(eye, synthetic)
+    groups = list(zip(real.crops, synthetic.crops, strict=True))
+    seen = eye([torch.cat(group) for group in groups])
+    logits = torch.split(seen.logits, [len(crops) for group in groups for crops in group])
+    features = torch.split(seen.features, [len(crops) for crops in groups[0]])
+    return (
+        Seen(torch.cat(logits[0::2]), features[0]),
+        Seen(torch.cat(logits[1::2]), features[1]),
+    )
+
+
+def _alone(eye: Eye, half: Half | None) -> Seen | None:
+    return None if half is None else eye(half.crops)
 
 
 def pooled(features: Tensor | Sequence[Tensor]) -> Tensor:

@@ -12,10 +12,9 @@ from synthgap.guidance.discriminator import (
     global_crops,
     ramp,
     reversed_gradient,
-    seen_together,
 )
 from synthgap.guidance.pairs import Half, Pair
-from synthgap.guidance.seeing import Eye
+from synthgap.guidance.seeing import Eye, seen_together
 
 
 def slow_domain_loss(logits, *, synthetic):
