@@ -41,10 +41,9 @@ TINY: dict[str, Any] = {
     "stylise": {"steps": 4, "num_pictures": 4},
     "ablate": {"seeds": [0]},
     "layers": {"seeds": [0, 1]},
-    "references": {name: {"pretext": {"epochs": 1}} for name in ("tutor", "twin")},
-    "guide": {"seeds": [0, 1], "epochs": 2},
+    "references": {"tutor": {"pretext": {"epochs": 1}}},
+    "guide": {"seeds": [0, 1], "epochs": 2, "csg": {"reference": "tutor"}},
     "protocols": {
-        "zero-shot": {"compared": ["synthetic"], "methods": ["csg"]},
         "low-shot": {"real_per_class": 2, "compared": ["pooled", "rg-pg"], "methods": ["adda"]},
     },
     "gap": {"sets": ["train", "g2.0"], "seeds": [0, 1]},
@@ -64,12 +63,14 @@ TINY: dict[str, Any] = {
     },
     "grid": {
         "synthetic_sets": ["g2.0", "dit-g2.0"],
-        "clones": ["train", "dit-g2.0"],
+        "clones": ["dit-g2.0"],
         "sets": ["train", "corpus", "g2.0"],
         "depths": [2],
         "control_depths": [2],
         "fractions": [1, 4],
-        "ablations": ["oracle", "supervision", "sources"],
+        "ablations": ["oracle", "supervision"],
+        "references": ["tutor"],
+        "guides": ["low-shot"],
     },
 }
 

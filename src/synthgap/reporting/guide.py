@@ -40,6 +40,10 @@ CAPTION = (
     "between the same two rows, a dataset and generator each; at an edge, there are more beyond. "
     "Students of other images (real alone, all real labels) are in the tables only."
 )
+BALANCED = (
+    "A-GEM, PG and RG see both kinds in every step, where pooling meets a real image as often as "
+    "any other; pooling with balanced steps learns plainly from what they see."
+)
 OUTCOMES = {"holds": "beats it", "reversed": "below it"}
 LABELS = "real labels: generator / reference / student"
 
@@ -152,6 +156,8 @@ def _protocol(summary: Summary, name: str, rows: Sequence[Record]) -> Iterator[B
     yield Heading(f"{_named(name, rows)}, from {init_name(init)}")
     generated = sorted({part for row in rows for part in row["set"].split("+")} - {"train"})
     text = f"Images: {', '.join(map(set_name, generated))}."
+    if {"pooled", "balanced"} <= {row["method"] for row in rows}:
+        text += f" {BALANCED}"
     if init == "reference" and not is_low_shot(rows):
         text += " PG/RG's begin at ImageNet weights, ours at what was learned without labels."
     yield Text(text, quiet=True)

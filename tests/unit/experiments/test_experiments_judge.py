@@ -85,10 +85,10 @@ def test_killed_after_an_epoch_it_ends_with_the_same_bytes(made, shelf, tmp_path
     with pytest.raises(KeyboardInterrupt):
         make(world, killed)
     assert not world.artifacts.stage("judge").exists()
-    (state,) = world.artifacts.work.rglob("state.pt")
+    (state,) = world.artifacts.work.rglob("state-*.pt")
     assert len(torch.load(state, weights_only=True)["epochs"]) == 1
     assert contents(make(world)) == contents(made[1])
-    assert not list(world.artifacts.work.rglob("state.pt"))
+    assert not list(world.artifacts.work.rglob("state-*.pt"))
 
 
 def contents(folder):
