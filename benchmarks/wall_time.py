@@ -16,8 +16,10 @@ from typing import Any
 
 from synthgap.artifacts import environment, read_json, write_json
 
-MAKING = {"judge", "generator", "rivals", "synthesize", "teacher", "oracle", "stylise"}
-LEARNING = {"train", "transfer", "control", "reduce", "ablate", "clone"}
+MAKING = {
+    "judge", "generator", "rivals", "synthesize", "teacher", "oracle", "stylise", "references"
+}  # fmt: skip
+LEARNING = {"train", "transfer", "control", "reduce", "ablate", "clone", "guide", "gap"}
 OWN_WORK = MAKING | LEARNING
 Interval = tuple[float, float]
 
