@@ -144,15 +144,31 @@ class Table:
         labels, shots = self.real.images.labels, self.protocol.real_per_class
         reals = np.arange(len(labels)) if shots is None else np.arange(0)
         if shots:
+            self._check(self.real, shots, "real_per_class")
             reals = per_class(labels, shots, seed=drawn)
         synthetics = np.arange(len(self.synthetic.images))
         if self.protocol.synthetic_ratio is not None:
+            self._check(self.synthetic, self._num_each(), "synthetic_ratio")
             synthetics = per_class(self.synthetic.images.labels, self._num_each(), seed=drawn)
         if method.real == "all":
             reals = np.arange(len(labels))
         if method.real == "none":
             reals = np.arange(0)
         return reals, synthetics if method.synthetic else np.arange(0)
+
+    def _check(self, source: Source, wanted: int, key: str) -> None:
+        """Refuse more images a class than the smallest class has.
+
+        Raises:
+            ParamsError: it has fewer.
+        """
+        counts = np.bincount(source.images.labels, minlength=len(source.images.classes))
+        if counts.min() < wanted:
+            raise ParamsError(
+                f"params.yaml, protocols.{self.name}.{key}: {wanted} images a class of "
+                f"{source.name}, but {source.images.classes[counts.argmin()]} has {counts.min()}; "
+                "expected at most that, lower it"
+            )
 
     def _source(
         self, method: Method, reals: np.ndarray, synthetics: np.ndarray

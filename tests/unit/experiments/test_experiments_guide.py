@@ -95,6 +95,16 @@ def test_a_method_that_needs_real_images_is_refused_without(world):
         table(world, "huge")
 
 
+def test_more_images_than_there_are_are_refused_by_name(world):
+    for protocol, said in (
+        (replace(LOW, real_per_class=9), "real_per_class: 9 images a class of train, but bright"),
+        (replace(STARTED, synthetic_ratio=5.0), "synthetic_ratio: 10 images a class of g2.0"),
+    ):
+        short = replace(world, params=replace(world.params, protocols={"few": protocol}))
+        with pytest.raises(ParamsError, match=rf"protocols\.few\.{said}"):
+            table(short, "few").plans()
+
+
 @pytest.mark.parametrize("name", ["low", "zero", "started"])
 def test_a_cell_is_made_and_says_what_each_run_used(world, name):
     guide(world.sections(GuideParams), world.artifacts, silent, protocol=name)
