@@ -80,16 +80,14 @@ class Table:
             )
         protocol = params.protocols[name]
         for method in (*protocol.compared, *protocol.methods):
-            if protocol.real_per_class == 0 and METHODS[method].real in {"labels", "images"}:
-                raise ParamsError(
-                    f"params.yaml, protocols.{name}: {method} needs real images, but "
-                    "real_per_class is 0; expected more, or the method left out"
-                )
+            check_given(name, protocol, method)
         size = params.data.image_size
         real, synthetic = (
             open_source(artifacts, one, size) for one in (REAL, params.guide.image_set)
         )
-        references = References.open(artifacts, _asked(params.guide, protocol), _device(params))
+        references = References.open(
+            artifacts, references_asked(params.guide, protocol), _device(params)
+        )
         return cls(params, artifacts, name, real, synthetic, references)
 
     @property
@@ -100,10 +98,11 @@ class Table:
     def plans(self) -> list[Plan]:
         """Every run, method by method."""
         seeds = self.params.guide.seeds
-        compared = [self._plan(name, seed) for name in self.protocol.compared for seed in seeds]
-        return compared + [self._plan(name, seeds[0]) for name in self.protocol.methods]
+        compared = [self.plan(name, seed) for name in self.protocol.compared for seed in seeds]
+        return compared + [self.plan(name, seeds[0]) for name in self.protocol.methods]
 
-    def _plan(self, name: MethodName, seed: int) -> Plan:
+    def plan(self, name: MethodName, seed: int) -> Plan:
+        """One run."""
         method, guide = METHODS[name], self.params.guide
         reals, synthetics = self._chosen(method, seed)
         source, indices = self._source(method, reals, synthetics)
@@ -208,7 +207,7 @@ class Table:
     def _asked(self, name: MethodName) -> list[str]:
         """Names of the references behind a run: of the method, and of the start."""
         alone = replace(self.protocol, compared=(name,), methods=())
-        return _asked(self.params.guide, alone)
+        return references_asked(self.params.guide, alone)
 
     def _digest(self, name: MethodName) -> str:
         code = Path(__file__).parents[1] / "guidance"
@@ -236,7 +235,20 @@ class Table:
         return METHODS[name].phases(task)
 
 
-def _asked(guide: Guide, protocol: GuideProtocol) -> list[str]:
+def check_given(name: str, protocol: GuideProtocol, method: MethodName) -> None:
+    """Refuse a method that the protocol gives too little.
+
+    Raises:
+        ParamsError: it needs real images, and there are none.
+    """
+    if protocol.real_per_class == 0 and METHODS[method].real in {"labels", "images"}:
+        raise ParamsError(
+            f"params.yaml, protocols.{name}: {method} needs real images, but real_per_class is 0; "
+            "expected more, or the method left out"
+        )
+
+
+def references_asked(guide: Guide, protocol: GuideProtocol) -> list[str]:
     """Names of the references that a protocol's methods and its start ask for."""
     asks = [METHODS[name].asks for name in (*protocol.compared, *protocol.methods)]
     names = [str(getattr(guide, section).reference) for section in asks if section is not None]

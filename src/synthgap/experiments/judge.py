@@ -40,7 +40,7 @@ from synthgap.training.labelled import Labelled
 
 LOCK_TIMEOUT_S = 3600.0
 SELECTS = "val"
-CODE = ("training", "models", "experiments", "runs", "data")
+CODE = ("training", "models", "runs", "data")
 FINISHED, RUN = "finished", "run.json"
 
 
@@ -130,6 +130,7 @@ def _identity(params: JudgeParams, recipe: str) -> dict[str, Any]:
     name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
     package = Path(__file__).parents[1]
     code = {part: folder_digest(package / part, pattern="*.py") for part in CODE}
+    code["judge"] = file_digest(Path(__file__))
     return {
         "experiment": "judge",
         "recipe": recipe,

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from synthgap.params.guidance_adversarial import Adda, Dada, Dann, Ltda
-from synthgap.params.guidance_losses import Pg, Rg
+from synthgap.params.guidance_losses import Pg, Prefix, Rg
 from synthgap.params.guidance_references import Asg, Csg
 from synthgap.params.students import Policy
 
 MethodName = Literal[
     "real", "bound", "synthetic", "pooled", "balanced", "adaptation",
-    "a-gem", "asg", "csg", "dann", "adda", "dada", "ltda",
+    "prefix", "a-gem", "asg", "csg", "dann", "adda", "dada", "ltda",
     "pg", "pg-r", "pg-f", "pg-l1", "pg-kl", "rg", "rg-pg-r", "rg-pg-f", "rg-pg",
 ]  # fmt: skip
 Init = Literal["random", "reference", "pretrained"]
@@ -68,6 +68,7 @@ class Guide:
     rg: Rg
     asg: Asg
     csg: Csg
+    prefix: Prefix
     dann: Dann
     adda: Adda
     dada: Dada

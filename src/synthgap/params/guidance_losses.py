@@ -1,4 +1,4 @@
-"""Sections `guide.pg` and `guide.rg`: Pretrained Guidance and Real Guidance (Wang et al.)."""
+"""Sections `guide.pg`, `guide.rg` (Wang et al.) and `guide.prefix` (MtG)."""
 
 from __future__ import annotations
 
@@ -69,3 +69,21 @@ class Rg:
                 f"lambda_1: {self.lambda_1}, lambda_2: {self.lambda_2}, expected 0 or more, and "
                 "not both 0"
             )
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """MtG: units [0, depth) learned from synthetic images and frozen, the rest anew on real ones.
+
+    `adaptation_share` of the epochs are for the real images.
+    """
+
+    depth: int
+    adaptation_share: float
+
+    def problems(self) -> Iterator[str]:
+        """Name every value out of range."""
+        if self.depth < 1:
+            yield f"depth: {self.depth}, expected at least 1"
+        if not 0 < self.adaptation_share < 1:
+            yield f"adaptation_share: {self.adaptation_share}, expected above 0, below 1"

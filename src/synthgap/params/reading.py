@@ -155,7 +155,10 @@ class _Reader:
         shape = next(
             (part for part in kinds if isinstance(part, type) and is_dataclass(part)), None
         )
-        if shape is not None and not _is_null(node, kinds):
+        listed = (
+            isinstance(node, SequenceNode) and len(kinds) > 1
+        )  # an interval or a list of values
+        if shape is not None and not listed and not _is_null(node, kinds):
             return self.section(node, shape, path)
         if isinstance(node, SequenceNode):
             return self._list(node, kinds, path)

@@ -27,6 +27,7 @@ from synthgap.params.guidance import Guide, GuideProtocol
 from synthgap.params.guidance_references import Reference
 from synthgap.params.images import Data, Splits, SplitSize
 from synthgap.params.set_names import SetName
+from synthgap.params.spaces import study_problems
 from synthgap.params.students import (
     Ablate,
     Clone,
@@ -38,6 +39,7 @@ from synthgap.params.students import (
     Train,
     Transfer,
 )
+from synthgap.params.studies import Study, Tune
 from synthgap.params.synthesis import Fidelity, Filters, Judge, NetworkPin, Prompts, Synthesize
 from synthgap.params.training import AugMix, Crops, PixMix, Training
 
@@ -74,6 +76,7 @@ __all__ = [
     "SplitSize",
     "Splits",
     "Student",
+    "Study",
     "StylePin",
     "Stylise",
     "Subset",
@@ -84,6 +87,7 @@ __all__ = [
     "Training",
     "Transfer",
     "Transformer",
+    "Tune",
     "Validate",
 ]
 
@@ -198,10 +202,13 @@ class Params:
     guide: Guide
     protocols: dict[str, GuideProtocol]
     gap: Gap
+    tune: Tune
+    studies: dict[str, Study]
     register: Register
     summarise: Summarise
     grid: Grid
 
     def problems(self) -> Iterator[str]:
         """Name every contradiction between sections."""
-        return contradictions(self)
+        yield from contradictions(self)
+        yield from study_problems(self)

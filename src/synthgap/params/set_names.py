@@ -50,6 +50,15 @@ class SetName:
             factor=_number(found["factor"]),
         )
 
+    @property
+    def name(self) -> str:
+        """The name that says this."""
+        scale = None if self.guidance_scale is None else f"g{float(self.guidance_scale)}"
+        parts = [self.rival, scale, self.scheme]
+        parts += [None if self.steps is None else f"s{self.steps}"]
+        parts += [None if self.factor is None else f"x{self.factor:g}"]
+        return "-".join(part for part in parts if part is not None)
+
     @classmethod
     def _unguided(cls, name: str) -> Self | None:
         found = _UNGUIDED.fullmatch(name)

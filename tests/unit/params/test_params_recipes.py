@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 
 from synthgap.errors import ParamsError
 from synthgap.params import parse_params
-from synthgap.params.recipes import applied, opening, recipe_names, recipe_text, resolve
+from synthgap.params.recipes import WHOLE, applied, opening, recipe_names, recipe_text, resolve
 
 RECIPES = Path(__file__).resolve().parents[3] / "recipes"
 NAMES = (
@@ -56,7 +56,7 @@ def test_an_overlay_holds_only_what_differs(name):
 
 def leaves(tree, path=()):
     for key, value in tree.items():
-        if isinstance(value, dict) and key not in {"options", "pin"}:
+        if isinstance(value, dict) and key not in WHOLE:
             yield from leaves(value, (*path, key))
         else:
             yield (*path, key), value
