@@ -1,7 +1,9 @@
 # make repro      the whole experiment, then where the report is
 # make test       lint, types, layers, tests
 # make lint       without the tests
+# make test-servers  studies of several workers on a real PostgreSQL
 # make ui         MLflow's pages on http://127.0.0.1:5000
+# make studies    optuna-dashboard over all studies on http://127.0.0.1:8080
 # make bench      where the time went, and what was measured against what
 # make clean      caches and unfinished work; keeps .venv, data, artifacts, mlruns
 #
@@ -9,9 +11,8 @@
 
 VENV ?= .venv
 PYTHON ?=
-PORT ?= 5000
 BIN := $(VENV)/bin
-BENCHMARKS := input_pipeline step_throughput depth_cost plain_training synthesis resume dvc_sets gpu_throughput wall_time
+BENCHMARKS := input_pipeline step_throughput depth_cost plain_training synthesis resume dvc_sets gpu_throughput studies wall_time
 
 # Stage commands say `python`: they find this environment's.
 export PATH := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))/bin:$(PATH)
@@ -21,7 +22,7 @@ export GX_ANALYTICS_ENABLED := false
 export PYTHONNOUSERSITE := 1
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help venv repro test lint ui bench clean
+.PHONY: help venv repro test test-servers lint ui studies bench clean
 .NOTPARALLEL:
 
 help:
@@ -39,16 +40,25 @@ repro: venv
 test: lint
 	"$(BIN)/python" -m pytest -n 2 --dist loadfile
 
+test-servers: venv
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -r requirements-server.lock
+	"$(BIN)/python" -m pytest -m servers tests/servers
+
 lint: venv
 	"$(BIN)/ruff" check .
 	"$(BIN)/ruff" format --check .
 	"$(BIN)/mypy"
 	"$(BIN)/lint-imports"
 
+ui: PORT ?= 5000
 ui: venv
 	@echo "MLflow: http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning (Ctrl-C ends it)"
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false "$(BIN)/mlflow" server --backend-store-uri sqlite:///mlruns/mlflow.db \
 	    --artifacts-destination mlruns/artifacts --host 127.0.0.1 --port $(PORT) --workers 1
+
+studies: PORT ?= 8080
+studies: venv
+	"$(BIN)/synthgap" study dashboard --port $(PORT)
 
 bench: venv
 	@for name in $(BENCHMARKS); do echo "$$name"; "$(BIN)/python" "benchmarks/$$name.py" || exit 1; done

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from lessons import noise, student, training_of
+from torch import nn
 from turns import Times, arguments, in_turns, keep, quotients, spread, told
 
 from synthgap.guidance.guided import pg_f, pg_kl, rg, rg_pg
@@ -44,6 +45,10 @@ SIGHT = Sight(SIZE_PX, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 PG = Pg("tutor", None, None, "cosine", "kl", 1.0, Weights(l1=1.0, kl=1.0))
 
 
+def _fresh(seed: int) -> nn.Module:
+    return student(STUDENT, 10, seed=seed)
+
+
 @dataclass(frozen=True)
 class Bench:
     """What all sides share."""
@@ -59,13 +64,13 @@ class Bench:
         training = replace(training, augmentation=augmentation)
         lesson = Lesson("bench", noise(NUM_IMAGES, SIZE_PX, num_classes=10), training, 0, {})
         lesson = replace(lesson, steps_per_epoch=self.steps)
-        others = dict.fromkeys(("asg", "csg", "dann", "adda", "dada", "ltda"))
+        others = dict.fromkeys(("prefix", "asg", "csg", "dann", "adda", "dada", "ltda"))
         guide = Guide(
             "g", (0,), 1, augmentation, 0.5, 0.25, 1.0, pg=PG, rg=Rg(1.0, 1.0, "whole"), **others
         )
         half = NUM_IMAGES // 2
         references = {"tutor": self.reference}
-        return Task(student(STUDENT, 10, seed=0), lesson, half, half, 10, guide, references)
+        return Task(_fresh(0), lesson, half, half, 10, guide, references, _fresh)
 
     def side(self, method: Phases, *, augmentation: str = "pytorch") -> Callable[[], object]:
         """Steps of a method; what it does once is done here."""

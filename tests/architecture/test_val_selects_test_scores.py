@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 from checkout_files import PACKAGE, functions_of, tree_of
@@ -32,6 +34,7 @@ RECORDERS = {
     "runs/cell.py": "writes one row an image of the test set",
     "runs/running.py": "means and predictions over the last epochs, which the papers report",
     "experiments/probing.py": "scores finished probes, which val or held-out train images chose",
+    "experiments/studies/verdict.py": "scores a winner that the finals on val have chosen, once",
     "tracking/runs.py": "names the context of a run's image sets",
     "tracking/sweeps.py": "shows each child's score beside its parent, in the order of depths",
     "validation/rules.py": "images only, for the leakage check",
@@ -55,6 +58,44 @@ def test_only_recorders_say_test(path):
     )
 
 
+STUDIES = PACKAGE / "experiments" / "studies"
+OPENERS = ("open_scored", "scored_on")  # of sets that something is scored on
+ASKS, KEEPS = "closing", "study_record"  # for a verdict; a verdict in the study's record
+SHOW = {"status"}  # tell how a study stands
+
+
+def test_of_a_study_the_verdict_alone_names_test_or_opens_it():
+    for path in STUDIES.glob("*.py"):
+        calls = {word for node in ast.walk(tree_of(path)) for word in _said(node)}
+        opened = calls.intersection(OPENERS)  # a definition is no call
+        assert path.stem == "verdict" or not [*_mentions(tree_of(path)), *opened], path
+
+
+def test_no_function_of_a_study_that_decides_can_receive_what_the_verdict_saw():
+    """Its one caller comes after the last decision, and hands it to the record alone."""
+    asking = {path.stem for path in STUDIES.glob("*.py") if "verdict" in _imported(path)}
+    assert asking == {ASKS}
+    assert {path.stem for path in STUDIES.glob("*.py") if ASKS in _imported(path)} <= SHOW
+    assert not [path for path in STUDIES.glob("*.py") if SHOW & _imported(path)]
+    taking = {
+        (path.stem, function.name)
+        for path in STUDIES.glob("*.py")
+        if path.stem not in ("verdict", ASKS)
+        for function in functions_of(path)
+        if {"verdict", "known"} & {one.arg for one in ast.walk(function.args) if _is_argument(one)}
+    }
+    assert taking == {("record", KEEPS)}
+    (keeps,) = [one for one in functions_of(STUDIES / "record.py") if one.name == KEEPS]
+    calls = [node for node in ast.walk(keeps) if isinstance(node, ast.Call)]
+    given = {ast.unparse(call.func) for call in calls if "verdict" in _names(call.args)}
+    assert given == {"dict"}
+
+
+def test_the_verdict_decides_nothing():
+    imported = _imported(STUDIES / "verdict.py")
+    assert not imported & {"finals", "merit", "record", "search", "workers", "samplers", ASKS}
+
+
 def test_the_loop_stops_at_the_last_epoch_alone():
     """The loop knows no split by name, so that nothing in it can depend on one."""
     words = {"val", "test"}
@@ -69,6 +110,24 @@ def test_a_decision_by_test_would_be_seen():
     assert DECIDING.search("best_epoch")
     assert DECIDING.search("_early_stop")
     assert not DECIDING.search("prefix")
+
+
+def _imported(path: Path) -> set[str]:
+    """Files of studies that a file imports, also inside functions."""
+    prefix = "synthgap.experiments.studies"
+    found = set()
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(prefix):
+            found |= {(node.module or "").rpartition(".")[2], *(one.name for one in node.names)}
+    return found
+
+
+def _is_argument(node: ast.AST) -> TypeGuard[ast.arg]:
+    return isinstance(node, ast.arg)
+
+
+def _names(nodes: Iterable[ast.AST]) -> set[str]:
+    return {one.id for node in nodes for one in ast.walk(node) if isinstance(one, ast.Name)}
 
 
 def _mentions(tree: ast.AST) -> Iterator[str]:

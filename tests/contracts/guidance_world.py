@@ -18,7 +18,7 @@ from synthgap.models.build import build_student
 from synthgap.models.reference_record import Sight
 from synthgap.params.guidance import Guide
 from synthgap.params.guidance_adversarial import Adda, Dada, Dann, Ltda
-from synthgap.params.guidance_losses import Pg, Rg, Weights
+from synthgap.params.guidance_losses import Pg, Prefix, Rg, Weights
 from synthgap.params.guidance_references import Asg, Csg
 from synthgap.params.sections import AugMix, Crops, PixMix, Student, Training
 from synthgap.training.labelled import Labelled
@@ -44,7 +44,7 @@ TRAINING = Training(
     momentum=0.9,
     weight_decay=1e-4,
     last_epochs=1,
-    frozen_bn_stats="eval",
+    frozen_bn_stats="update",  # a few steps carry nothing into running ones; see `loss_on`
     running_stats="global_crops",
     scoring_stats="running",
     normalise="imagenet",
@@ -68,6 +68,7 @@ GUIDE = Guide(
     rg=Rg(0.5, 0.5, "whole"),
     asg=Asg("tutor", 0.1, 1.0),
     csg=Csg("twin", 0.1, 0.1, (2, 4), "attention", 8),
+    prefix=Prefix(depth=2, adaptation_share=0.5),
     dann=Dann((8,), 10.0, 0.1, 1.0),
     adda=Adda((8,), 0.1, 1.0),
     dada=Dada(10.0, 1.0, 0.1),
@@ -110,7 +111,8 @@ def task(*, real=None, synthetic=None, seed=1):
     synthetic = labelled(NUM_SYNTHETIC, seed=1) if synthetic is None else synthetic
     lesson = Lesson("lesson", real.joined(synthetic), TRAINING, seed, {}, steps_per_epoch=STEPS)
     references = {"tutor": reference(5, channels=(8, 8, 8, 16)), "twin": reference(6)}
-    return Task(network(seed), lesson, len(real), len(synthetic), NUM_CLASSES, GUIDE, references)
+    counts = (len(real), len(synthetic), NUM_CLASSES)
+    return Task(network(seed), lesson, *counts, GUIDE, references, network)
 
 
 def as_given(name, images):

@@ -47,6 +47,27 @@ TINY: dict[str, Any] = {
         "low-shot": {"real_per_class": 2, "compared": ["pooled", "rg-pg"], "methods": ["adda"]},
     },
     "gap": {"sets": ["train", "g2.0"], "seeds": [0, 1]},
+    "tune": {
+        "settings": {
+            "guide.epochs": 2,
+            "training.batch_size": 30,
+            "training.warmup_epochs": 1,
+            "training.last_epochs": 1,
+            "training.local_crops.count": 2,
+            "protocols.low-shot.real_per_class": 2,
+        },
+        "study": {
+            "watched": [],
+            "trials": 3,
+            "first": [],
+            "grid": [],
+            "space": {
+                "guide.image_set.guidance_scale": [2.0, 4.0],
+                "guide.augmentation": ["pytorch", "none"],
+            },
+            "finals": {"count": 1, "seeds": [10], "scored_seeds": [20, 21]},
+        },
+    },
     "clone": {"seeds": [0], "curve_sets": ["dit-g2.0"], "curve_shares": [0.5]},
     "summarise": {"resamples": 100},
     "validate": {
@@ -161,6 +182,7 @@ def _merged(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     merged = dict(tree)
     for name, value in changes.items():
         inner = tree.get(name)
-        both = isinstance(value, dict) and isinstance(inner, dict) and name != "options"
+        whole = name in {"options", "space", "settings"}  # as recipes replace them
+        both = isinstance(value, dict) and isinstance(inner, dict) and not whole
         merged[name] = _merged(inner, value) if both else value
     return merged

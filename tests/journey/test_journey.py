@@ -6,6 +6,7 @@ import sys
 
 import pandas as pd
 import pytest
+import yaml
 from journey_lines import ran
 
 pytestmark = pytest.mark.slow
@@ -85,6 +86,22 @@ def test_mirror_restores_a_lost_store_without_doubles(clone):
     assert first[0] == first[1] > 10
     clone.run(sys.executable, "-m", "synthgap", "mirror")
     assert runs() == first
+
+
+def test_applying_what_tuning_found_does_not_tune_again(clone):
+    record = json.loads((clone.root / "artifacts/tune/digits/run.json").read_text())
+    assert record["study"]["counts"]["complete"] + record["study"]["counts"]["pruned"] == 3
+    assert len(record["study"]["verdict"]["seeds"]) == 2
+    path = clone.root / "params.yaml"
+    before = path.read_text()
+    clone.run(sys.executable, "-m", "synthgap", "study", "apply", "tune")
+    params, tuned = yaml.safe_load(path.read_text()), record["study"]["winner"]["tuned"]
+    assert params["guide"]["augmentation"] == tuned["guide.augmentation"]
+    named = f"g{tuned['guide.image_set.guidance_scale']}"
+    assert params["guide"]["image_set"] == named
+    assert named in params["grid"]["synthetic_sets"]
+    assert ran(clone.dvc("repro", "-s", "tune@digits")) == []
+    path.write_text(before)
 
 
 def test_one_more_depth_fraction_and_scale_run_one_new_thing_each(clone):

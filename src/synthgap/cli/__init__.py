@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import version
 from types import ModuleType
 
-MODULES = ("data", "recipe", "prompts", "units", "explain", "registry", "mirror")
+MODULES = ("data", "recipe", "prompts", "units", "explain", "study", "registry", "mirror")
 """One file a sub-command, each with `add_parser(subparsers)`; they import nothing heavy."""
 
 EXAMPLES = """\
@@ -21,6 +21,7 @@ examples:
   synthgap explain g2.0 73 --regenerate       how image 73 was made, and the same again
   synthgap units resnet50                     the parts of a network that a depth counts
   dvc repro                                   run what is new (or `make repro`)
+  synthgap study run joint                    search guidance, augmentation and losses together
   synthgap registry list                      the frozen prefixes that were published
   synthgap registry pull NAME@ALIAS --to DIR
   synthgap mirror                             fill MLflow from what DVC holds

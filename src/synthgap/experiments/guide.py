@@ -20,6 +20,7 @@ from synthgap.experiments.guides import References
 from synthgap.guidance.methods import METHODS, Method
 from synthgap.guidance.reference import student_from
 from synthgap.guidance.task import Task
+from synthgap.models.build import build_student
 from synthgap.params.guidance import Guide, GuideProtocol, MethodName
 from synthgap.params.sections import Student
 from synthgap.runs.cell import Cell, make_cell
@@ -220,6 +221,11 @@ class Table:
             }
         )
 
+    def _fresh(self, seed: int) -> nn.Module:
+        """A student of the same network with random weights."""
+        student = self.params.student.at_random()
+        return build_student(student, len(self.real.images.classes), seed=seed)
+
     def _phases(
         self, name: str, num_real: int, num_synthetic: int, model: nn.Module, lesson: Lesson
     ) -> Sequence[Phase]:
@@ -231,6 +237,7 @@ class Table:
             num_classes=len(self.real.images.classes),
             guide=self.params.guide,
             references=self.references.opened,
+            fresh=self._fresh,
         )
         return METHODS[name].phases(task)
 

@@ -33,10 +33,9 @@ from synthgap.runs.crew import accelerator_of, held
 from synthgap.runs.pictures import save_samples
 from synthgap.runs.plan import Plan, Settings
 from synthgap.runs.running import STUDENT, Bench, lesson_of, make, results
-from synthgap.runs.sources import Source
+from synthgap.runs.sources import Source, read_source
 from synthgap.runs.views import device_of
 from synthgap.seeding import derived_seed
-from synthgap.training.labelled import Labelled
 
 LOCK_TIMEOUT_S = 3600.0
 SELECTS = "val"
@@ -118,10 +117,7 @@ def _bench(params: JudgeParams, artifacts: Artifacts, log: Log) -> Bench:
 
 def _source(params: JudgeParams, artifacts: Artifacts, name: str) -> Source:
     """A real set in memory, which the gate has not seen yet."""
-    images = ImageSet.read(artifacts.image_set(name))
-    store = artifacts.root / ".synthgap" / "packed"
-    pixels = images.pixels(params.data.image_size, store=store)
-    return Source(name, images, Labelled.of(pixels, images.labels))
+    return read_source(artifacts, artifacts.image_set(name), name, params.data.image_size)
 
 
 def _identity(params: JudgeParams, recipe: str) -> dict[str, Any]:

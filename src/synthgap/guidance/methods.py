@@ -15,6 +15,7 @@ from synthgap.guidance.dann import dann
 from synthgap.guidance.guided import pg, pg_f, pg_kl, pg_l1, pg_r, rg, rg_pg, rg_pg_f, rg_pg_r
 from synthgap.guidance.ltda import ltda
 from synthgap.guidance.plainly import adaptation, balanced, pooled, real, synthetic
+from synthgap.guidance.prefix import prefix
 from synthgap.guidance.task import Phases
 
 Given = Literal["none", "any", "images", "labels", "all"]
@@ -44,6 +45,7 @@ METHODS: Mapping[str, Method] = {
     "pooled": Method(pooled, "any", "baseline"),
     "balanced": Method(balanced, "labels", "baseline"),
     "adaptation": Method(adaptation, "labels", "baseline"),
+    "prefix": Method(prefix, "labels", "Mind the Gap Between Synthetic and Real"),
     "a-gem": Method(a_gem, "labels", "Chaudhry et al. 2019"),
     "asg": Method(asg, "any", "Chen et al., ICML 2020, without its second stage", asks="asg"),
     "csg": Method(csg, "any", "Chen et al., ICLR 2021", asks="csg"),

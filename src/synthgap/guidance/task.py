@@ -20,7 +20,8 @@ class Task:
 
     `lesson` has the real images first, [0, num_real), then the synthetic ones; all its steps are
     the method's budget. Real labels are -1 for a method that may not have them. `references` are
-    frozen networks by name.
+    frozen networks by name. `fresh` makes a student of the same network with random weights of a
+    seed.
     """
 
     student: nn.Module
@@ -30,6 +31,7 @@ class Task:
     num_classes: int
     guide: Guide
     references: Mapping[str, Reference]
+    fresh: Callable[[int], nn.Module]  # another student of the same network, random, by a seed
 
     def only_real(self) -> Lesson:
         """Real images alone."""

@@ -29,7 +29,9 @@ def edited(text: str, values: Mapping[str, object], *, place: str) -> tuple[str,
     params = parse_params(text, place=place)
     news = {key: value for key, value in values.items() if value_at(params, key) != value}
     changed = overridden(params, news, place=place)
-    keys = [key for key in composed(params, news) if value_at(changed, key) != value_at(params, key)]
+    keys = [
+        key for key in composed(params, news) if value_at(changed, key) != value_at(params, key)
+    ]
     if changed.grid != params.grid:
         keys.append(SETS)
     if not keys:

@@ -38,6 +38,7 @@ def overridden(params: Params, values: Mapping[str, object], *, place: str) -> P
         inside = _child(changed, section, f"{place}: {key}")
         found = _within(inside, kind, rest, value, f"{place}: {key}")
         changed = replace(changed, **{section: found})
+    _check_sections(changed, composed(params, values), place)
     named = changed.guide.image_set
     if named != params.guide.image_set and named not in changed.grid.synthetic_sets:
         sets = (*changed.grid.synthetic_sets, named)
@@ -123,17 +124,24 @@ def _child(parent: Any, name: str, key: str) -> Any:  # noqa: ANN401 - any value
     raise ParamsError(f"{key}: nothing is at {name!r}{hint}")
 
 
+def _check_sections(params: Params, values: Mapping[str, object], place: str) -> None:
+    """Hold every section that a key goes through to its ranges, once all values are there."""
+    for key in values:
+        section: Any = params
+        for name in key.split("."):
+            section = _child(section, name, key)
+            problems = list(section.problems()) if hasattr(section, "problems") else []
+            if problems:
+                raise ParamsError(f"{place}: {key}: {'; '.join(problems)}")
+
+
 def _put(parent: Any, path: list[str], value: object, place: str) -> Any:  # noqa: ANN401
     """A copy of a section, mapping or list with the value at the path."""
     name, rest = path[0], path[1:]
     child = _child(parent, name, place)
     if is_dataclass(parent) and not isinstance(parent, type):
         kind = get_type_hints(type(parent))[name]
-        section = replace(parent, **{name: _within(child, kind, rest, value, place)})
-        problems = list(section.problems()) if hasattr(section, "problems") else []
-        if problems:
-            raise ParamsError(f"{place}: {'; '.join(problems)}")
-        return section
+        return replace(parent, **{name: _within(child, kind, rest, value, place)})
     if isinstance(parent, Mapping):
         kind = Any if rest else type(child)
         return {**parent, name: _within(child, kind, rest, value, place)}

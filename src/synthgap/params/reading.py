@@ -49,14 +49,24 @@ def parse_params(text: str, *, place: str) -> Params:
     Raises:
         ParamsError: see `read_params`.
     """
+    params = parse_section(text, Params, place=place)
+    assert isinstance(params, Params)
+    return params
+
+
+def parse_section(text: str, shape: type, *, place: str) -> object:
+    """Read the text of one section, or of a shape made of sections.
+
+    Raises:
+        ParamsError: see `read_params`.
+    """
     reader = _Reader()
-    params = reader.section(_root(text, place), Params, "")
+    section = reader.section(_root(text, place), shape, "")
     if reader.problems:
         count = len(reader.problems)
         heading = f"{place}: {count} problem{'s' if count > 1 else ''}, nothing was run"
         raise ParamsError("\n  ".join([heading, *reader.problems]))
-    assert isinstance(params, Params)
-    return params
+    return section
 
 
 def section_dict(section: object) -> dict[str, Any]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 READ = ("training", "guide", "student", "protocols", "synthesize")
 """Sections that a trial reads."""
+GRIDDED = (f"{IMAGE_SET}.guidance_scale", f"{IMAGE_SET}.factor")
+"""Numbers in a set's name: each of them is images that have to be sampled."""
 
 
 def study_problems(params: Params) -> Iterator[str]:
@@ -35,7 +37,9 @@ def space_problems(params: Params, study: Study) -> Iterator[str]:
         if section not in READ:
             yield f"space: {key}, which no trial reads; expected a key of {', '.join(READ)}"
             continue
-        if key == f"{IMAGE_SET}.guidance_scale" and not _is_gridded(dimension):
+        if dimension == ():
+            yield f"space: {key}: [], expected at least one value"
+        if key in GRIDDED and not _is_gridded(dimension):
             yield f"space: {key}, expected values or a step: every value is a set of images"
         for value in ends(dimension):
             try:

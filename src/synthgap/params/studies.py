@@ -127,8 +127,8 @@ class Study:
             yield f"pruner: {self.pruner}, expected none with more than one objective"
         if self.sampler == "nsga2" and len(self.objectives) == 1:
             yield "sampler: nsga2, expected another one with a single objective"
-        if self.pruner == "wilcoxon" and len(self.seeds) < 2:
-            yield "pruner: wilcoxon, expected at least two seeds, which it compares"
+        if self.pruner == "wilcoxon" and len(self.seeds) < 3:
+            yield "pruner: wilcoxon, expected at least three seeds: two tell it nothing"
         for name in self.constraints:
             if name not in METRICS:
                 yield f"constraints.{name}: no metric, expected one of {list(METRICS)}"

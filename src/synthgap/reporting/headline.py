@@ -8,13 +8,16 @@ from synthgap.reporting.formats import interval, label_equivalent, signed, sprea
 from synthgap.reporting.guide import guide_sentences
 from synthgap.reporting.labels import CONTROL_OF, fraction_name
 from synthgap.reporting.lookup import Record, companion, one, select
+from synthgap.reporting.studies import Findings
+from synthgap.reporting.studies_sentences import verdict_sentences
 from synthgap.reporting.summary import Summary
 
 
 def headline(summary: Summary) -> list[str]:
-    """Three to six sentences, each with its numbers and intervals."""
+    """Three to seven sentences, each with its numbers and intervals."""
     told = [*_gap(summary), *_transfer(summary), *_reduce(summary)]
-    return [*told, *guide_sentences(summary)[-1:], *_orderings(summary)]
+    tuned = verdict_sentences(Findings(summary.tune)) if summary.tune else []
+    return [*told, *guide_sentences(summary)[-1:], *tuned, *_orderings(summary)]
 
 
 def _gap(summary: Summary) -> Iterator[str]:

@@ -63,6 +63,7 @@ METHODS = {  # in the order of PG/RG's Tables 2 and 4, what they do not have aft
     "adaptation": "adaptation in two stages",
     "pooled": "pooling (augmentation)",
     "balanced": "pooling, steps balanced",
+    "prefix": "frozen synthetic prefix (MtG)",
     "adda": "ADDA",
     "dada": "DADA",
     "dann": "DANN",

@@ -16,6 +16,7 @@ from synthgap.reporting.layer_figures import layers_section
 from synthgap.reporting.lookup import select
 from synthgap.reporting.printed import published_guidance, published_reduce, published_transfer
 from synthgap.reporting.published import published_figure
+from synthgap.reporting.studies_section import studies_section
 from synthgap.reporting.summary import Summary
 from synthgap.reporting.tables import (
     comparison_table,
@@ -43,6 +44,7 @@ def sections(summary: Summary) -> list[Section]:
         ablations_section(summary),
         gap_section(summary),
         guide_section(summary),
+        studies_section(summary),
         Section("published", "Beside the published results", [
             Picture.of(summary.recipe, published_figure(summary), PUBLISHED_CAPTION),
         ]),

@@ -28,6 +28,7 @@ from synthgap.reporting.pairings import paired_comparisons
 from synthgap.reporting.plots import metrics, write_rows
 from synthgap.reporting.records import Panel, Resampling, records
 from synthgap.reporting.series import Cell, read_cells, read_series
+from synthgap.reporting.studies import FILE as TUNE
 
 HOLD_TIMEOUT_S = 600.0
 STYLISED = ("texture", "shape")  # what the report shows of the stage's run.json
@@ -117,6 +118,11 @@ def _gather(summary: Path, grid: Grid, artifacts: Artifacts) -> list[Path]:
             partial.write_bytes(picture.read_bytes())
     elif "stylised" in grid.ablations:
         missing.append(stylise)
+    tuned = artifacts.stage("tune") / "run.json"
+    if tuned.is_file():
+        write_json(summary / TUNE, read_json(tuned))
+    else:
+        missing.append(tuned.parent)
     return missing
 
 

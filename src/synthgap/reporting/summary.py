@@ -10,6 +10,7 @@ from typing import Any
 from synthgap.artifacts import read_json
 from synthgap.errors import DataError
 from synthgap.reporting import gap as gaps
+from synthgap.reporting import studies
 from synthgap.reporting.fidelity import SHEET, Fidelity
 from synthgap.reporting.layers import Layers
 from synthgap.reporting.lookup import PLACE, Record, one, select, top1
@@ -34,6 +35,7 @@ class Summary:
     fidelity: Fidelity | None
     stylise: Mapping[str, Any] | None  # texture and shape of sets before and after, by set
     gap: gaps.Gap | None
+    tune: Mapping[str, Any] | None  # the study of stage tune, its run.json
 
     @property
     def units(self) -> list[str]:
@@ -132,8 +134,8 @@ def _read(folder: Path) -> Summary:
     pictures = {name: folder / f"{name}.png" for name in PHOTOS}
     for sheets in (SHEET, gaps.SHEET):
         pictures |= {path.stem: path for path in sorted(folder.glob(f"{sheets}*.png"))}
-    names = ("layers.json", "fidelity.json", "stylise.json", gaps.FILE)
-    layers, fidelity, stylise, gap = (_optional(folder / name) for name in names)
+    names = ("layers.json", "fidelity.json", "stylise.json", gaps.FILE, studies.FILE)
+    layers, fidelity, stylise, gap, tune = (_optional(folder / name) for name in names)
     return Summary(
         recipe=folder.name,
         records=records,
@@ -145,6 +147,7 @@ def _read(folder: Path) -> Summary:
         fidelity=Fidelity.of(fidelity) if fidelity else None,
         stylise=stylise,
         gap=gaps.Gap(gap) if gap else None,
+        tune=tune,
     )
 
 

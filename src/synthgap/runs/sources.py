@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -89,6 +90,16 @@ def open_source(artifacts: Artifacts, name: str, size_px: int) -> Source:
             f"{path}: no passing verdict on {artifacts.image_set(name)}{made_from}; nothing trains "
             "on what the gate has not passed, rerun `dvc repro validate`"
         )
+    return Source(name, images, _labelled(artifacts, images, size_px))
+
+
+def read_source(artifacts: Artifacts, folder: Path, name: str, size_px: int) -> Source:
+    """Read a set into memory without asking for the gate's word on it.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    images = ImageSet.read(folder)
     return Source(name, images, _labelled(artifacts, images, size_px))
 
 

@@ -14,7 +14,8 @@ from synthgap.tracking.runs import Origin, Run
 from synthgap.tracking.spool import times_path
 
 # artifacts/<stage>/<recipe>[/<cell>]/run.json; a deeper search would walk through the images.
-PATTERNS = ("artifacts/*/*/run.json", "artifacts/*/*/*/run.json")
+# mlruns/studies/<recipe>/<name>/run.json is of studies that the command line made.
+PATTERNS = ("artifacts/*/*/run.json", "artifacts/*/*/*/run.json", "mlruns/studies/*/*/run.json")
 FIELDS = ("inputs", "params", "runs")
 
 
@@ -27,8 +28,9 @@ class Cell:
     runs: Sequence[Run]
 
     def content(self, run: Run) -> dict[str, Any]:
-        """What run.json would say if it held this run alone."""
-        return {**self.about, "runs": [run]}
+        """What run.json would say if it held this run alone, without what its study says."""
+        about = {name: value for name, value in self.about.items() if name != "study"}
+        return {**about, "runs": [run]}
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def cells(root: Path) -> Iterator[Cell]:
     """
     for pattern in PATTERNS:
         for path in sorted(root.glob(pattern)):
-            yield _cell(path)
+            yield cell_of(path)
 
 
 def digest_of(cell: Cell, run: Run) -> str:
@@ -91,7 +93,12 @@ def origin_of(cell: Cell, times: Times) -> Origin:
     )
 
 
-def _cell(path: Path) -> Cell:
+def cell_of(path: Path) -> Cell:
+    """The cell of one run.json.
+
+    Raises:
+        TrackingError: it is not one of ours.
+    """
     try:
         content = read_json(path)
     except (OSError, json.JSONDecodeError) as error:

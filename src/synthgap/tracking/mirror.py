@@ -17,24 +17,47 @@ from synthgap.tracking.live import commit, ensure_sender
 from synthgap.tracking.machine import is_alive
 from synthgap.tracking.outbox import Outbox
 from synthgap.tracking.publishing import Published, publish_all
-from synthgap.tracking.runs import CONTENT, DIGEST, EPOCHS, Run, begin, epoch_points, summary_points
+from synthgap.tracking.replaced import drop_replaced
+from synthgap.tracking.runs import (
+    CONTENT,
+    DIGEST,
+    EPOCHS,
+    Run,
+    begin,
+    epoch_points,
+    params_of,
+    summary_points,
+)
 from synthgap.tracking.spool import sending, spool_of, spools
 from synthgap.tracking.stage_files import keep_files
-from synthgap.tracking.store import Store, open_store, told
+from synthgap.tracking.store import NOTE_TAG, Store, open_store, told
 from synthgap.tracking.sweeps import (
+    NOTES,
+    PARENT,
     SUPERSEDED,
     SWEEP,
     Sweep,
     begin_sweep,
+    only_parent,
     settle_sweep,
     sweep_of,
+)
+from synthgap.tracking.trials import (
+    TUNE,
+    is_shared,
+    is_trial,
+    status_of,
+    study_note,
+    study_tags,
+    trial_tags,
+    verdict_places,
 )
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 WAIT_S = 120.0
-PARENT = "mlflow.parentRunId"
+ENDED = ("FINISHED", "FAILED")
 Action = Literal["left", "completed", "replaced", "created", "running"]
 
 
@@ -61,7 +84,7 @@ class Window:
     """What the store holds: runs by digest, current parents by sweep, fetched in one search."""
 
     runs: Mapping[str, Sequence[MlflowRun]]
-    parents: dict[str, MlflowRun]
+    parents: Mapping[str, MlflowRun]
 
 
 def mirror(root: Path) -> MirrorReport:
@@ -87,11 +110,14 @@ def mirror(root: Path) -> MirrorReport:
     return report
 
 
-def mirror_runs(store: Store) -> MirrorReport:
-    """Complete, replace or create every run of `artifacts/`, then their parents' charts."""
+def mirror_runs(store: Store, found: Sequence[Cell] | None = None) -> MirrorReport:
+    """Complete, replace or create every run of the outputs, then their parents' charts.
+
+    Of `found` alone where that is given.
+    """
     report = MirrorReport(uri=store.uri)
     sweeps: dict[Sweep, list[tuple[Cell, Run]]] = defaultdict(list)
-    for cell in cells(store.root):
+    for cell in cells(store.root) if found is None else found:
         for run in cell.runs:
             sweeps[sweep_of(run, cell.about["params"])].append((cell, run))
     with told(store.uri):
@@ -99,7 +125,8 @@ def mirror_runs(store: Store) -> MirrorReport:
         known = dvc_digests(store.root)
         for sweep, members in sweeps.items():
             _mirror_sweep(_Pass(store, window, known, report), sweep, members)
-        _close_empty(store, window, {sweep.digest for sweep in sweeps})
+        if found is None:
+            _close_empty(store, window, {sweep.digest for sweep in sweeps})
     return report
 
 
@@ -108,7 +135,9 @@ def _close_empty(store: Store, window: Window, filled: set[str]) -> None:
     if any(_is_live(store, spool.digest) for spool in spools(store.root)):
         return
     for digest, parent in window.parents.items():
-        if digest not in filled and parent.info.status == "RUNNING":
+        tags = parent.data.tags
+        elsewhere = "study" in tags and is_shared(tags)  # another machine may work on it
+        if digest not in filled and parent.info.status == "RUNNING" and not elsewhere:
             store.client.set_terminated(parent.info.run_id, "FAILED")
 
 
@@ -122,7 +151,7 @@ class _Pass:
 
 def _look(store: Store) -> Window:
     runs: dict[str, list[MlflowRun]] = defaultdict(list)
-    parents: dict[str, MlflowRun] = {}
+    parents: dict[str, list[MlflowRun]] = defaultdict(list)
     token, experiments = None, store.experiments()
     while experiments:
         page = store.client.search_runs(
@@ -136,11 +165,11 @@ def _look(store: Store) -> Window:
             if DIGEST in tags:
                 runs[tags[DIGEST]].append(run)
             elif SWEEP in tags and SUPERSEDED not in tags:
-                parents[tags[SWEEP]] = run
+                parents[tags[SWEEP]].append(run)
         token = page.token
         if not token:
             break
-    return Window(runs, parents)
+    return Window(runs, {digest: only_parent(store, found) for digest, found in parents.items()})
 
 
 def _mirror_sweep(work: _Pass, sweep: Sweep, members: Sequence[tuple[Cell, Run]]) -> None:
@@ -154,8 +183,14 @@ def _mirror_sweep(work: _Pass, sweep: Sweep, members: Sequence[tuple[Cell, Run]]
         action, run_id = _mirror_run(work, cell, run, parent.info.run_id)
         work.report.runs[action] += 1
         children.append(run_id)
-    shown = settle_sweep(store, parent, [run for _, run in members], children)
-    keep_files(store, shown, sweep.experiment, members[0][0].folder)
+    cell, runs = members[0][0], [run for _, run in members]
+    study = cell.about.get("study") or {}
+    shown = settle_sweep(store, parent, runs, children, verdict_places(study))
+    if study:
+        drop_replaced(store, shown, runs)
+        said = f"{study_note(study)}\n\n{NOTES[TUNE]}"
+        store.write(shown, tags=study_tags(study) | {NOTE_TAG: said})
+    keep_files(store, shown, sweep.experiment, cell.folder)
 
 
 def _mirror_run(work: _Pass, cell: Cell, run: Run, parent: str) -> tuple[Action, str]:
@@ -190,12 +225,12 @@ def _is_live(store: Store, digest: str) -> bool:
 
 
 def _is_complete(old: MlflowRun, content: str) -> bool:
-    return bool(old.data.tags.get(CONTENT) == content and old.info.status == "FINISHED")
+    return bool(old.data.tags.get(CONTENT) == content and old.info.status in ENDED)
 
 
 def _can_complete(old: MlflowRun, run: Run) -> bool:
     """Whether a live run sent every epoch and lacks only what run.json adds."""
-    fresh = CONTENT not in old.data.tags and old.info.status == "FINISHED"
+    fresh = CONTENT not in old.data.tags and old.info.status == status_of(run)
     return bool(fresh and old.data.tags.get(EPOCHS) == _last_epoch(run))
 
 
@@ -231,7 +266,8 @@ def _restored(root: Path) -> dict[str, str]:
 def _complete(store: Store, cell: Cell, run: Run, run_id: str) -> None:
     """Add what only run.json has; the content tag comes last, so its presence means complete."""
     times = times_of_run(store.root, cell, run)
-    store.write(run_id, summary_points(run, times.end))
+    known = params_of(run, cell.about["params"]) if is_trial(run) else {}  # more than at its start
+    store.write(run_id, summary_points(run, times.end), params=known)
     with tempfile.TemporaryDirectory(prefix="synthgap-") as folder:
         path = Path(folder) / "run.json"
         write_json(path, cell.content(run))
@@ -239,5 +275,5 @@ def _complete(store: Store, cell: Cell, run: Run, run_id: str) -> None:
     for name in run.get("pictures", ["samples.png"]):
         if (cell.folder / name).is_file():
             store.client.log_artifact(run_id, str(cell.folder / name))
-    store.client.set_terminated(run_id, "FINISHED", end_time=round(times.end * 1000))
-    store.write(run_id, tags={CONTENT: digest_of(cell, run)})
+    store.client.set_terminated(run_id, status_of(run), end_time=round(times.end * 1000))
+    store.write(run_id, tags=trial_tags(run) | {CONTENT: digest_of(cell, run)})

@@ -10,10 +10,11 @@ from typing import Any
 
 from synthgap.tracking.dvc_digests import dvc_digests
 from synthgap.tracking.machine import Machine, is_alive
-from synthgap.tracking.runs import EPOCHS, Origin, begin, epoch_points
+from synthgap.tracking.runs import CONTENT, DIGEST, EPOCHS, Origin, begin, epoch_points
 from synthgap.tracking.spool import Event, Sent, Spool, spools
 from synthgap.tracking.store import Point, Store, error_code, told
 from synthgap.tracking.sweeps import Sweep, begin_sweep, find_sweep, sweep_of
+from synthgap.tracking.trials import is_shared, is_trial, points_of, trial_places, trial_tags
 
 FRESH_S = 60.0
 GONE, REFUSED = "RESOURCE_DOES_NOT_EXIST", ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
@@ -74,13 +75,15 @@ class Outbox:
                     sent = replace(sent, epoch=step)
             elif event["event"] == "end" and sent.run_id:
                 points = self._flush(sent, points)
-                self._end(sent, str(event["status"]), event["time"])
+                self._end(sent, event)
                 sent = replace(sent, status=str(event["status"]))
         self._flush(sent, points)
         return sent
 
     def _start(self, spool: Spool, sent: Sent, event: Event) -> Sent:
         resumed = sent.run_id and sent.status in ("RUNNING", "KILLED")
+        if not resumed and self._is_recorded(event["run"]):
+            return replace(sent, run_id="", status="FINISHED")
         if resumed:
             self.store.client.update_run(sent.run_id, status="RUNNING")
             run_id, epoch = sent.run_id, sent.epoch
@@ -100,6 +103,14 @@ class Outbox:
             self.store.write(run_id, self._sample(sent))
         return sent
 
+    def _is_recorded(self, run: Event) -> bool:
+        """Whether the trial is there from its study's record, sent by a machine that was faster."""
+        if not is_shared(run):
+            return False
+        place = [self.store.experiment(str(run["recipe"]))]
+        there = self.store.client.search_runs(place, f"tags.`{DIGEST}` = '{run['digest']}'")
+        return any(CONTENT in old.data.tags for old in there)
+
     def _begin(self, event: Event) -> str:
         run, params = event["run"], event.get("params", {})
         origin = Origin(
@@ -116,9 +127,11 @@ class Outbox:
     def _parent(self, sweep: Sweep, *, start: float) -> str:
         if sweep not in self._parents:
             found = find_sweep(self.store, sweep)
-            self._parents[sweep] = (
-                str(found.info.run_id) if found else begin_sweep(self.store, sweep, start=start)
-            )
+            if found is None:
+                begin_sweep(self.store, sweep, start=start)
+                found = find_sweep(self.store, sweep)  # another machine may have begun it as well
+            assert found is not None
+            self._parents[sweep] = str(found.info.run_id)
         return self._parents[sweep]
 
     def _flush(self, sent: Sent, points: list[Point]) -> list[Point]:
@@ -126,8 +139,14 @@ class Outbox:
             self.store.write(sent.run_id, points)
         return []
 
-    def _end(self, sent: Sent, status: str, when: float) -> None:
-        self.store.write(sent.run_id, tags={EPOCHS: str(sent.epoch)})
+    def _end(self, sent: Sent, event: Event) -> None:
+        tags, when, run = {EPOCHS: str(sent.epoch)}, float(event["time"]), event.get("run")
+        if run and is_trial(run):
+            tags |= trial_tags(run)
+            parent = self._parent(sweep_of(run, {}), start=when)
+            self.store.write(parent, points_of(trial_places(run), when))
+        self.store.write(sent.run_id, tags=tags)
+        status = str(event["status"])
         self.store.client.set_terminated(sent.run_id, status, end_time=round(when * 1000))
 
     def _watch(self, spool: Spool) -> int:

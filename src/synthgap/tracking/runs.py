@@ -13,6 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from synthgap.tracking.dvc_digests import dataset_digest
 from synthgap.tracking.store import Point, Store
+from synthgap.tracking.trials import (
+    is_trial,
+    source_of,
+    text,
+    trial_name,
+    trial_params,
+    trial_tags,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
@@ -60,21 +68,25 @@ def params_of(run: Run, sections: Mapping[str, Any]) -> dict[str, str]:
         values[f"real_labels.{name}"] = "unknown" if count is None else count
     for section in SECTIONS:
         values |= dict(_flat(section, sections.get(section) or {}))
-    return {name: _text(value) for name, value in values.items()}
+    values |= trial_params(run, values)
+    return {name: text(value) for name, value in values.items()}
 
 
 def shown_name(run: Run) -> str:
     """The run's name in MLflow; an ablation's begins with what is changed."""
+    if is_trial(run):
+        return trial_name(run)
     words = [run.get("ablation") or "", *str(run["name"]).split(" ")]
     return " ".join(word for word, _ in groupby(words) if word)
 
 
 def tags_of(run: Run, origin: Origin, parent: str | None) -> dict[str, str]:
     """Coordinates to filter by, and whose run it is."""
-    tags = {name: _text(run[name]) for name in TAGGED if run.get(name) is not None}
+    tags = {name: text(run[name]) for name in TAGGED if run.get(name) is not None}
+    tags |= trial_tags(run)
     tags |= {
         DIGEST: run["digest"],
-        "mlflow.source.name": f"pipelines/{run['experiment']}.py",
+        "mlflow.source.name": source_of(run),
         "mlflow.source.type": "LOCAL",
         "mlflow.user": getpass.getuser(),
     }
@@ -101,7 +113,7 @@ def epoch_points(metrics: Mapping[str, Any], time: float) -> list[Point]:
 def summary_points(run: Run, time: float) -> list[Point]:
     """`last/test_top1` and the like: the papers' mean and std over the last epochs."""
     points = []
-    for name, estimate in run.get("last", {}).items():
+    for name, estimate in (run.get("last") or {}).items():
         flat = f"last/{name.replace('/', '_')}"
         points.append(Point(flat, float(estimate["mean"]), 0, time))
         points.append(Point(f"{flat}_std", float(estimate["std"]), 0, time))
@@ -158,6 +170,8 @@ def _context(run: Run, path: str) -> str | None:
     if run["experiment"] == "fidelity":  # nothing learns there
         return "evaluation" if parts[-1] in (run["set"], "train") else None
     learned = str(run.get("set")).split("+")  # a mixed source is two sets
+    if run["experiment"] == "tune":  # a trial's set is the synthetic one; the real images join it
+        learned.append("train")
     if parts[-1] in learned or (run["experiment"] in MADE_FROM_CORPUS and parts[-1] == "corpus"):
         return "training"
     return "donor" if parts[-1] == run.get("donor_set") else None
@@ -169,7 +183,3 @@ def _flat(prefix: str, section: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from _flat(f"{prefix}.{name}", value)
         else:
             yield f"{prefix}.{name}", value
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

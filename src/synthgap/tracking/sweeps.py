@@ -12,11 +12,13 @@ from synthgap.artifacts import content_digest
 from synthgap.params.set_names import SetName
 from synthgap.tracking.runs import CONTENT, Run
 from synthgap.tracking.store import NOTE_TAG, Point, Store
+from synthgap.tracking.trials import KINDS, TUNE, is_trial, source_of, study_places
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 SWEEP, SUPERSEDED = "synthgap.sweep", "synthgap.superseded"
+PARENT = "mlflow.parentRunId"
 CHARTS = {"accuracy": "test/top1", "val_accuracy": "val/top1", "probe": "probe/top1"}
 NOTES = {
     "train": "Students from scratch, one child a source and seed. `accuracy/<set>` compares the "
@@ -49,6 +51,10 @@ NOTES = {
     "fidelity": "How close each synthetic set is to real images, before any student: a child a set "
     "and one of real images for reference. `fidelity/<metric>` is the set's, `class/<metric>` "
     "each class's against the step, which is its label. Contact sheets are among the artifacts.",
+    "tune": "A study: one child a trial, and one a run of its finals. `trials/<objective>` and the "
+    "best so far, `best/<objective>`, against the trial's number. The tag `trial.state` says "
+    "complete, pruned or failed, `trial.kind` where the values come from, and the params `tuned.*` "
+    "what was tried: compare them. The page and its figures are among the artifacts.",
     "judge": "The classifier that labels, filters and judges synthetic images; its child's losses "
     "against the step.",
     "rivals": "Training of generators beside the recipe's own; a child each, its losses against "
@@ -67,11 +73,14 @@ class Sweep:
     recipe: str
     experiment: str
     digest: str
+    study: str = ""  # whose trials these are
 
 
 def sweep_of(run: Run, params: Mapping[str, Any]) -> Sweep:
-    """The sweep a run belongs to: other parameters, another parent."""
+    """The sweep a run belongs to: other parameters, another parent; a study's own is its plan's."""
     recipe, experiment = str(run["recipe"]), str(run["experiment"])
+    if is_trial(run):
+        return Sweep(recipe, experiment, str(run["plan"]), str(run["study"]))
     shared = {name: section for name, section in params.items() if name != "protocol"}
     identity = {"recipe": recipe, "experiment": experiment, "params": shared}
     return Sweep(recipe, experiment, content_digest(identity))
@@ -82,7 +91,10 @@ def curve(runs: Sequence[Run]) -> dict[tuple[str, int], float]:
 
     The step is the depth where units are frozen, 1/fraction where labels are reduced, the number
     of images of a clone, 0 else. `probe/<line>` is what linear probes of the students get right.
+    A study has its own charts, against the trial's number.
     """
+    if runs and is_trial(runs[0]):
+        return study_places(runs)
     scores: dict[tuple[str, int], list[float]] = defaultdict(list)
     for run in runs:
         for kind, score in CHARTS.items():
@@ -98,14 +110,15 @@ def begin_sweep(store: Store, sweep: Sweep, *, start: float) -> str:
         SWEEP: sweep.digest,
         "recipe": sweep.recipe,
         "experiment": sweep.experiment,
-        "mlflow.source.name": f"pipelines/{sweep.experiment}.py",
+        "mlflow.source.name": source_of({"experiment": sweep.experiment, "study": sweep.study}),
         "mlflow.source.type": "LOCAL",
         NOTE_TAG: NOTES.get(sweep.experiment, f"Runs of the {sweep.experiment} experiment."),
     }
+    tags |= {"study": sweep.study} if sweep.study else {}
     created = store.client.create_run(
         store.experiment(sweep.recipe),
         start_time=round(start * 1000),
-        run_name=sweep.experiment,
+        run_name=sweep.study or sweep.experiment,
         tags=tags,
     )
     return str(created.info.run_id)
@@ -118,7 +131,21 @@ def find_sweep(store: Store, sweep: Sweep) -> MlflowRun | None:
         f"tags.`{SWEEP}` = '{sweep.digest}'",
         order_by=["attributes.start_time DESC"],
     )
-    return next((run for run in found if SUPERSEDED not in run.data.tags), None)
+    current = [run for run in found if SUPERSEDED not in run.data.tags]
+    return only_parent(store, current) if current else None
+
+
+def only_parent(store: Store, parents: Sequence[MlflowRun]) -> MlflowRun:
+    """The one parent of a sweep, whose children of others move to it.
+
+    Two machines that begin a study at the same moment may each have made one: MLflow has no way
+    to make a run unless it is there.
+    """
+    first, *others = sorted(parents, key=lambda run: (run.info.start_time, run.info.run_id))
+    for other in others:
+        _move_children(store, other, first.info.run_id)
+        store.client.delete_run(other.info.run_id)
+    return first
 
 
 def finish_sweep(store: Store, run_id: str, points: Mapping[tuple[str, int], float]) -> None:
@@ -134,7 +161,7 @@ def finish_sweep(store: Store, run_id: str, points: Mapping[tuple[str, int], flo
 
 def shown_points(store: Store, run: MlflowRun) -> dict[tuple[str, int], float]:
     """What the parent's charts show now."""
-    kinds = tuple(f"{kind}/" for kind in CHARTS)
+    kinds = tuple(f"{kind}/" for kind in (*CHARTS, *KINDS))
     names = [name for name in run.data.metrics if name.startswith(kinds)]
     return {
         (name, metric.step): metric.value
@@ -144,23 +171,28 @@ def shown_points(store: Store, run: MlflowRun) -> dict[tuple[str, int], float]:
 
 
 def settle_sweep(
-    store: Store, parent: MlflowRun, runs: Sequence[Run], children: Sequence[str]
+    store: Store,
+    parent: MlflowRun,
+    runs: Sequence[Run],
+    children: Sequence[str],
+    more: Mapping[tuple[str, int], float],
 ) -> str:
-    """Make the parent's charts say what `runs` say; return the id of the parent that does.
+    """Make the parent's charts say what `runs` say, and `more`; return the id of the parent.
 
     MLflow cannot take back a point, so where a value changed a new parent takes the children over
-    and the old one keeps what is no longer in any output.
+    and the old one keeps what is no longer in any output; that of a study is deleted instead.
     """
-    wanted, run_id = curve(runs), str(parent.info.run_id)
+    wanted, run_id = curve(runs) | dict(more), str(parent.info.run_id)
     content = content_digest({f"{name}@{step}": value for (name, step), value in wanted.items()})
     if parent.data.tags.get(CONTENT) == content and parent.info.status == "FINISHED":
         return run_id
     shown = shown_points(store, parent)
+    if _is_study(parent):  # a trial may be told live before it is in any record
+        shown = {key: value for key, value in shown.items() if key in wanted}
     if any(wanted.get(key) != value for key, value in shown.items()):
-        store.write(run_id, tags={SUPERSEDED: "true", "mlflow.runName": f"{_name(runs)} (older)"})
-        run_id = begin_sweep(store, _again(parent), start=parent.info.start_time / 1000)
-        for child in children:
-            store.write(child, tags={"mlflow.parentRunId": run_id})
+        run_id = _renewed(store, parent)
+        for child in filter(None, children):
+            store.write(child, tags={PARENT: run_id})
         shown = {}
     missing = {key: value for key, value in wanted.items() if key not in shown}
     finish_sweep(store, run_id, missing)
@@ -170,11 +202,31 @@ def settle_sweep(
 
 def _again(parent: MlflowRun) -> Sweep:
     tags = parent.data.tags
-    return Sweep(tags["recipe"], tags["experiment"], tags[SWEEP])
+    return Sweep(tags["recipe"], tags["experiment"], tags[SWEEP], tags.get("study", ""))
 
 
-def _name(runs: Sequence[Run]) -> str:
-    return str(runs[0]["experiment"])
+def _renewed(store: Store, parent: MlflowRun) -> str:
+    """A parent without points, in place of one that is put aside."""
+    sweep, old = _again(parent), str(parent.info.run_id)
+    if not _is_study(parent):
+        name = f"{sweep.experiment} (older)"
+        store.write(old, tags={SUPERSEDED: "true", "mlflow.runName": name})
+    run_id = begin_sweep(store, sweep, start=parent.info.start_time / 1000)
+    if _is_study(parent):  # which has one parent
+        _move_children(store, parent, run_id)
+        store.client.delete_run(old)
+    return run_id
+
+
+def _is_study(parent: MlflowRun) -> bool:
+    return bool(parent.data.tags["experiment"] == TUNE)
+
+
+def _move_children(store: Store, parent: MlflowRun, to: str) -> None:
+    """Hang every run under another parent."""
+    place = f"tags.`{PARENT}` = '{parent.info.run_id}'"
+    for child in store.client.search_runs([parent.info.experiment_id], place, max_results=1000):
+        store.write(child.info.run_id, tags={PARENT: to})
 
 
 def _place(run: Run) -> tuple[str, int]:

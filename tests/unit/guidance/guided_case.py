@@ -89,9 +89,10 @@ def task(*, pg=PG, rg=RG, real_share=0.25, num_real=NUM_REAL, **changed):
     if num_real:
         both = images(num_real, 0).joined(both)
     lesson = Lesson("lesson", both, training(**changed), 1, {}, steps_per_epoch=2)
-    rest = dict.fromkeys(("asg", "csg", "dann", "adda", "dada", "ltda"))
+    rest = dict.fromkeys(("asg", "csg", "prefix", "dann", "adda", "dada", "ltda"))
     guide = Guide("g", (1,), 2, "dino", real_share, 0.25, 0.5, pg=pg, rg=rg, **rest)
-    return Task(student(), lesson, num_real, NUM_SYNTHETIC, 2, guide, {"tutor": reference()})
+    guides = {"tutor": reference()}
+    return Task(student(), lesson, num_real, NUM_SYNTHETIC, 2, guide, guides, student)
 
 
 def learned(given, method, accelerator, *, steps=None):

@@ -64,7 +64,7 @@ def test_there_are_as_many_keys_as_values():
         ("training.local_crops.scale", (0.1, 0.2)),
         ("guide.pg.tap", 3),
         ("protocols.low-shot.real_per_class", 9),
-        ("protocols.zero-shot.synthetic_ratio", 2.0),
+        ("protocols.low-shot.synthetic_ratio", 2.0),
         ("student.options.channels.0", 24),
         (f"{IMAGE_SET}.guidance_scale", 4.0),
         (f"{IMAGE_SET}.scheme", "definition"),
@@ -93,10 +93,19 @@ def test_keys_do_not_depend_on_their_order():
     assert put(values).guide.image_set == "g4.0-s7"
 
 
+def test_values_that_hold_only_together_are_put_together():
+    turned = put({"guide.rg.lambda_1": 1.0, "guide.rg.lambda_2": 0.0})
+    back = {"guide.rg.lambda_1": 0.0, "guide.rg.lambda_2": 1.0}
+    assert put(back, turned) == put(dict(reversed(back.items())), turned)
+
+
 def test_values_take_the_type_of_their_key():
     assert type(put({"training.base_lr": 3}).training.base_lr) is float
     assert type(put({"guide.prefix.depth": 3.0}).guide.prefix.depth) is int
-    assert type(put({"protocols.low-shot.real_per_class": 3.0}).protocols["low-shot"].real_per_class) is int
+    assert (
+        type(put({"protocols.low-shot.real_per_class": 3.0}).protocols["low-shot"].real_per_class)
+        is int
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from made_up_fidelity import write_fidelity
 from made_up_gap import write_gap
 from made_up_guide import write_guides
 from made_up_layers import write_layers, write_stylise
+from made_up_study import write_study
 
 from synthgap.params.sections import Summarise
 from synthgap.reporting.report import report
@@ -43,6 +44,7 @@ def write_all(plan):
         write_stylise(artifacts)
         write_guides(artifacts, plan)
         write_gap(artifacts, plan)
+        write_study(artifacts.stage("tune") / "run.json")
         return artifacts
 
     return write

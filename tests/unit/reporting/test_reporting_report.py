@@ -65,7 +65,8 @@ def test_files_stand_beside_the_page(reported):
     kinds = (
         *("ablations", "contact", "guidance", "guide", "heatmap", "layers", "losses", "oracle"),
         *("published", "reduce", "saturation", "settings", "similarity", "split", "stylised"),
-        "transfer",
+        *("transfer", "tune-grid", "tune-history", "tune-importance", "tune-parallel"),
+        *("tune-slices", "tune-verdict", "tune-watched"),
     )
     sheets = [
         f"fidelity-{kind}-{name}"

@@ -29,6 +29,11 @@ def test_nothing_is_left_in_the_work_folder(reported):
     assert not [path for path in reported.work.iterdir() if path.is_dir()]
 
 
+def test_the_study_is_copied_as_it_is(reported):
+    record = reported.stage("tune") / "run.json"
+    assert _read(reported, "tune.json") == json.loads(record.read_text())
+
+
 def test_metrics_are_nested_numbers(reported):
     tree = _read(reported, "metrics.json")
     stages = {"train", "transfer", "control", "reduce", "ablate", "clone", "guide", "gap"}
@@ -94,7 +99,8 @@ def test_a_cell_of_the_grid_that_is_absent_is_named(tmp_path, run_summary):
         *("artifacts/transfer/digits/6", "artifacts/ablate/digits/stylised"),
         *("artifacts/guide/digits/zero-shot", "artifacts/guide/digits/low-shot"),
         "artifacts/gap/digits",
-        *("artifacts/layers/digits", "artifacts/stylise/digits", "artifacts/fidelity/digits"),
+        *("artifacts/layers/digits", "artifacts/stylise/digits", "artifacts/tune/digits"),
+        "artifacts/fidelity/digits",
     ]
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 from synthgap.generation.jobs.progress import Progress, tell
 from synthgap.generation.samplers.requests import Request, Sampled
 from synthgap.generation.sets.journal import Made, num_done
+from synthgap.generation.sets.known import Filled
 from synthgap.generation.sets.making import Making, Round, Tools
 from synthgap.generation.sets.parts import Part, Writing, claim
 from synthgap.generation.sets.rounds import planned
@@ -30,6 +31,10 @@ WAIT_S = 0.2  # between two looks at parts that other processes hold
 LOOK_S = 1.0  # between two counts of what all processes have done
 
 
+def _nothing(_numbers: Sequence[int]) -> None:
+    """Know no candidate before it is sampled."""
+
+
 @dataclass
 class Crowd:
     """One of the processes that make a set; the leading one tells how far they all are.
@@ -40,6 +45,7 @@ class Crowd:
     making: Making
     open_tools: Callable[[], Tools]
     leads: bool
+    known: Callable[[Sequence[int]], Filled | None] = _nothing
     _tools: Tools | None = field(default=None, init=False)
     _watch: Watch | None = field(default=None, init=False)
 
@@ -96,16 +102,24 @@ class Crowd:
         with ThreadPoolExecutor(max_workers=1) as pool:
             written: Future[None] | None = None
             for start in range(writing.num_made, len(numbers), batch):
-                asked = [self.making.candidates.request(k) for k in numbers[start : start + batch]]
-                sampled = self._opened().sampler(asked)
-                fates = self._opened().judge(sampled, asked)
+                filled = self._filled_in(numbers[start : start + batch])
                 if written is not None:
                     written.result()  # so that a kill costs one batch, and a full disk stops us
-                written = pool.submit(_write, self.making, writing, asked, sampled, fates)
+                written = pool.submit(_append, writing, filled)
                 self._look()
             if written is not None:
                 written.result()
         writing.close()
+
+    def _filled_in(self, numbers: Sequence[int]) -> Callable[[], Filled]:
+        """A batch as it will be written: known, or sampled now and encoded when it is asked for."""
+        known = self.known(numbers)
+        if known is not None:
+            return lambda: known
+        asked = [self.making.candidates.request(number) for number in numbers]
+        sampled = self._opened().sampler(asked)
+        fates = self._opened().judge(sampled, asked)
+        return lambda: _encoded(self.making, asked, sampled, fates)
 
     def _opened(self) -> Tools:
         if self._tools is None:
@@ -157,15 +171,15 @@ def _done(parts: Sequence[Part]) -> int:
     return sum(len(part.numbers) if part.closed else num_done(part.log) for part in parts)
 
 
-def _write(
-    making: Making,
-    writing: Writing,
-    asked: Sequence[Request],
-    sampled: Sampled,
-    fates: Sequence[Judged],
-) -> None:
-    """Encode a batch, and append it to its part."""
-    made = []
+def _append(writing: Writing, filled: Callable[[], Filled]) -> None:
+    writing.append(filled())
+
+
+def _encoded(
+    making: Making, asked: Sequence[Request], sampled: Sampled, fates: Sequence[Judged]
+) -> Filled:
+    """A sampled batch, to be appended to its part."""
+    made: Filled = []
     for request, pixels, fate in zip(asked, sampled.pixels, fates, strict=True):
         name, content = "", b""
         if fate.dropped is None:
@@ -176,4 +190,4 @@ def _write(
         facts = dict(fate.facts)
         one = Made(request.number, fate.label, fate.dropped, digest, 0, len(content), facts)
         made.append((one, name, content))
-    writing.append(made)
+    return made

@@ -6,7 +6,7 @@ import fcntl
 import functools
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,17 @@ from synthgap.generation.jobs.progress import tell
 from synthgap.generation.sets.asking import SynthesizeParams
 from synthgap.generation.sets.assembling import Facts, assemble
 from synthgap.generation.sets.crowd import Crowd, voice
+from synthgap.generation.sets.known import Known
 from synthgap.generation.sets.planning import Plan, planned_set
 from synthgap.generation.sets.rounds import planned
 from synthgap.generation.sets.selecting import ReopenedError
 from synthgap.processes.launching import is_launched, is_main, own_gpu
 from synthgap.processes.workers import run_all
 
-__all__ = ["SynthesizeParams", "synthesize"]
+__all__ = ["SynthesizeParams", "shelf_place", "shelve", "synthesize"]
 
 LOCK_TIMEOUT_S = 3600.0
+SHELF_TIMEOUT_S = 7 * 24 * 3600.0  # workers of a study wait for the one that samples, however long
 ATTEMPTS = 3  # to put a set together
 FOR = "for.json"  # in a work folder: for which set it is
 KEPT = "kept"  # and there: what was made before
@@ -56,12 +58,59 @@ def synthesize(params: SynthesizeParams, artifacts: Artifacts, *, image_set: str
         started = time.time()
         _tell_of_others(plan, work)
         finished = work.folder / KEPT
-        if _kept_whole(artifacts.image_sets_kept / work.digest, finished):
+        if _kept_whole(shelf_place(plan), finished):
             work.publish(finished)
         else:
-            _make(plan, work)
+            _make(plan, work, functools.partial(_publish, plan, work))
         times = {"name": image_set, "start": started, "end": time.time()}
         write_json(artifacts.times / "sampling" / f"{artifacts.recipe}-{image_set}.json", times)
+
+
+def shelf_place(plan: Plan) -> Path:
+    """Where a set lies in the cache, or would: named by the digest of all that makes it."""
+    return plan.artifacts.image_sets_kept / content_digest(plan.identity)
+
+
+def shelve(plan: Plan, shorter: Sequence[Plan] = ()) -> Path:
+    """Folder of the set in the cache, sampled there if it is not; no output is written.
+
+    The stage takes it from there, as it would what it made itself, and leaves there what it makes.
+    One process at a time makes a set, whole or not at all; killed, it goes on as the stage does.
+    Images of the first of the `shorter` sets that is there are not sampled again.
+
+    Raises:
+        SynthgapError: as `synthesize`.
+    """
+    place = shelf_place(plan)
+    if place.is_dir():
+        return place
+    with hold(plan.artifacts.work, plan.identity, place, timeout_s=SHELF_TIMEOUT_S) as work:
+        if not place.is_dir():
+            _tell_of_others(plan, work)
+            known = next((one for one in shorter if _begins(one, plan)), None)
+            _make(plan, work, functools.partial(_shelve, work, place), known)
+    return place
+
+
+def _begins(shorter: Plan, plan: Plan) -> bool:
+    """Whether a set is there whose images the other begins with."""
+    sizes = ("counts", "packed")
+    ours, theirs = (
+        {name: value for name, value in one.identity.items() if name not in sizes}
+        for one in (plan, shorter)
+    )
+    return ours == theirs and plan.near_copies is None and shelf_place(shorter).is_dir()
+
+
+def _publish(plan: Plan, work: Work, finished: Path) -> None:
+    keep(finished, shelf_place(plan))
+    work.publish(finished)
+
+
+def _shelve(work: Work, place: Path, finished: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    finished.rename(place)
+    shutil.rmtree(work.folder, ignore_errors=True)
 
 
 def _kept_whole(place: Path, finished: Path) -> bool:
@@ -80,17 +129,16 @@ def _kept_whole(place: Path, finished: Path) -> bool:
     return True
 
 
-def _make(plan: Plan, work: Work) -> None:
-    """Sample with all workers, then put the set together; again where an image is damaged."""
+def _make(plan: Plan, work: Work, place: Callable[[Path], None], known: Plan | None = None) -> None:
+    """Sample with all workers, put the set together and `place` it; again where one is damaged."""
     for _ in range(ATTEMPTS):
         workers = _workers(plan, work.folder)
-        tasks = [functools.partial(_sample, plan, work, leads=n == 0) for n in range(workers)]
+        sample = functools.partial(_sample, plan, work, known=known)
+        tasks = [functools.partial(sample, leads=n == 0) for n in range(workers)]
         run_all(tasks, workers=workers)
         with _among_others(work, alone=True):
             try:
-                finished = assemble(plan.making(work.folder), _facts(plan))
-                keep(finished, plan.artifacts.image_sets_kept / work.digest)
-                work.publish(finished)
+                place(assemble(plan.making(work.folder), _facts(plan)))
             except ReopenedError as damage:
                 name = plan.wanted.name
                 tell(f"synthesize {name}: {damage}; what follows is made again", voice())
@@ -110,13 +158,16 @@ def _help(plan: Plan, work: Work) -> None:
     _sample(plan, work, leads=False)
 
 
-def _sample(plan: Plan, work: Work, *, leads: bool) -> None:
+def _sample(plan: Plan, work: Work, *, leads: bool, known: Plan | None = None) -> None:
     from synthgap.generation.jobs.machine import torch_threads
 
     with _among_others(work, alone=False), torch_threads(plan.params.synthesize.threads):
         work.folder.mkdir(parents=True, exist_ok=True)
         _take_gpu(plan)
-        Crowd(plan.making(work.folder), plan.tools, leads).work()
+        crowd = Crowd(plan.making(work.folder), plan.tools, leads)
+        if known is not None:
+            crowd.known = Known.read(shelf_place(known)).batch
+        crowd.work()
 
 
 @contextmanager

@@ -1,0 +1,48 @@
+"""What makes a plan's trials, opened, and what a study's record states beside them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from synthgap.artifacts import Artifacts, content_digest, environment, folder_digest
+from synthgap.data import ImageSet
+from synthgap.experiments.studies.plan import Attempt, StudyPlan
+
+STAGE = "tune"
+CODE = ("training", "models", "runs", "data", "guidance", "generation", "experiments/studies")
+"""Packages that make a trial: workers on one study have the same."""
+
+
+def open_attempt(plan: StudyPlan, artifacts: Artifacts) -> tuple[StudyPlan, Attempt]:
+    """What makes the plan's trials, and the plan with the digests of what they read.
+
+    Raises:
+        SynthgapError: something of it is missing or damaged.
+    """
+    from synthgap.experiments.studies.attempt import StudentAttempt
+
+    attempt = StudentAttempt.open(plan, artifacts)
+    return replace(plan, inputs=attempt.inputs), attempt
+
+
+def surroundings(plan: StudyPlan, artifacts: Artifacts) -> dict[str, Any]:
+    """What a record states beside trials: the environment, and how many images `val` has."""
+    from synthgap.runs.views import device_of
+
+    runtime = plan.base.runtime
+    return {
+        "environment": {
+            **environment(threads=runtime.threads, device=device_of(runtime).type),
+            "precision": runtime.precision,
+            "processes": runtime.processes,
+        },
+        "num_val": len(ImageSet.read(artifacts.image_set("val"))),
+    }
+
+
+def code_digest() -> str:
+    """Digest of the code that makes a trial."""
+    package = Path(__file__).parents[2]
+    return content_digest({name: folder_digest(package / name, pattern="*.py") for name in CODE})

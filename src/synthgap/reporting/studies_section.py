@@ -1,0 +1,120 @@
+"""What tuning found: the section of the report, and all that a study's own page holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from synthgap.reporting.blocks import Block, Heading, Picture, Points, Section, Text
+from synthgap.reporting.drawing import Drawing
+from synthgap.reporting.studies import Findings
+from synthgap.reporting.studies_figures import importance_figure, pareto_figure, verdict_figure
+from synthgap.reporting.studies_grid import grid_figure, grid_metric
+from synthgap.reporting.studies_history import history_figure
+from synthgap.reporting.studies_names import key_name, metric_word
+from synthgap.reporting.studies_parallel import parallel_figure
+from synthgap.reporting.studies_sentences import sentences
+from synthgap.reporting.studies_slices import slices_figure, watched_figure
+from synthgap.reporting.studies_tables import (
+    finals_table,
+    labels_table,
+    settings_table,
+    trials_fold,
+)
+from synthgap.reporting.summary import Summary
+
+KEY, TITLE = "tune", "What tuning found"
+INTRODUCTION = (
+    "Trials are trained on train and chosen on val; the winner and the default alone are scored on "
+    "test, once. The best of many trials owes part of its lead to chance: fresh seeds say how "
+    "much of it stays."
+)
+VERDICT = (
+    "Winner and default on test at the same seeds, and the mean of the paired differences with its "
+    "interval over seeds."
+)
+GRID = (
+    "Left: {metric} of every pair, all else at its default; the frame marks the default. "
+    "Right: the default, each tuned alone, the default plus both gains, and the best pair. Each "
+    "is the best of several values, which favours the one chosen from most. {bars}"
+)
+HISTORY = (
+    "Every trial's value, in order. Pruned ones are where they stopped, on less data; only "
+    "complete ones within all bounds can become the best."
+)
+IMPORTANCE = (
+    "PED-ANOVA: how much better trials differ from the rest in each setting. It says what "
+    "mattered in these trials, not in which direction, and it is rough where trials are few."
+)
+PARALLEL = (
+    "A line a trial through its settings to its value at the right; the better the quarter, the "
+    "stronger and thicker. Equal choices are drawn a little apart. Pruned trials are dashed."
+)
+SLICES = (
+    "The same values against one setting at a time. The sampler visits promising settings more "
+    "often, so that a dense column is its choice and no measurement."
+)
+WATCHED = (
+    "Complete trials. Spearman's rank correlation says whether a metric orders settings as val "
+    "accuracy does; those without real labels could stand in for it where it is high."
+)
+PARETO = (
+    "Complete trials; along the line no trial is better at one objective without being worse at "
+    "another. Hollow marks are beyond a bound."
+)
+
+
+def studies_section(summary: Summary) -> Section:
+    """The study of stage `tune`, or that it was not run."""
+    if summary.tune is None:
+        return Section(KEY, TITLE, [Picture(None, "", "")])
+    return Section(KEY, TITLE, study_blocks(Findings(summary.tune)))
+
+
+def study_blocks(found: Findings) -> list[Block]:
+    """All that is said of one study, in reading order; what it has nothing of is left out."""
+    told: list[Block] = [Points(sentences(found), "headline"), Text(INTRODUCTION, quiet=True)]
+    return [*told, *_ending(found), *_pairs(found), *_search(found), *_spent(found)]
+
+
+def _ending(found: Findings) -> Iterator[Block]:
+    yield from _figure(found, "Winner and default", verdict_figure(found), VERDICT)
+    if found.study.get("finals"):
+        yield Heading("The best trials again, with fresh seeds")
+        yield finals_table(found)
+    yield Heading("Settings")
+    yield settings_table(found)
+
+
+def _pairs(found: Findings) -> Iterator[Block]:
+    grid = found.study.get("grid")
+    if not grid:
+        return
+    title = f"{' and '.join(map(key_name, grid['keys']))}: each alone, and both together"
+    bars = "" if found.num_seeds == 1 else f"Spreads are stds over {found.num_seeds} seeds."
+    caption = GRID.format(
+        metric=metric_word(grid_metric(grid)), bars=bars or "Every cell is a single run."
+    )
+    yield from _figure(found, title[:1].upper() + title[1:], grid_figure(found), caption)
+
+
+def _search(found: Findings) -> Iterator[Block]:
+    yield from _figure(found, "Pareto front", pareto_figure(found), PARETO)
+    yield from _figure(found, "The trials in order", history_figure(found), HISTORY)
+    yield from _figure(found, "Which settings matter", importance_figure(found), IMPORTANCE)
+    yield from _figure(found, "What good trials share", parallel_figure(found), PARALLEL)
+    yield from _figure(found, "One setting at a time", slices_figure(found), SLICES)
+    title = "Which metrics order settings as val accuracy does"
+    yield from _figure(found, title, watched_figure(found), WATCHED)
+
+
+def _spent(found: Findings) -> Iterator[Block]:
+    yield Heading("Real labels spent")
+    yield labels_table(found)
+    if found.trials:
+        yield trials_fold(found)
+
+
+def _figure(found: Findings, title: str, drawing: Drawing | None, caption: str) -> Iterator[Block]:
+    if drawing is not None:
+        yield Heading(title)
+        yield Picture.of(found.recipe, drawing, caption)

@@ -1,0 +1,185 @@
+"""What MLflow is told of a study's trials: values and states of each, and the study's charts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from synthgap.params.studies import SMALLER
+from synthgap.tracking.store import Point
+
+Run = Mapping[str, Any]
+Places = dict[tuple[str, int], float]
+TUNE = "tune"  # experiment of every study, and the name of the pipeline's own
+FINAL = "final"  # kind of those that are trained again
+KINDS = ("best", "trials", "verdict")  # charts of a study
+ENDED = ("state", "reason", "share", "feasible", "retries")  # known at a trial's end
+
+
+def is_trial(run: Run) -> bool:
+    """Whether the run belongs to a study."""
+    return bool(run["experiment"] == TUNE)
+
+
+def is_shared(run: Run) -> bool:
+    """Whether many machines may work on the study: those of the command line, not the stage's."""
+    return is_trial(run) and run["study"] != TUNE
+
+
+def status_of(run: Run) -> str:
+    """MLflow's word for how the run ended.
+
+    A pruned trial is FINISHED: it did what its study wanted, and KILLED is said of a run whose
+    process died. The tag `trial.state` tells the two apart.
+    """
+    return "FAILED" if run.get("state") == "failed" else "FINISHED"
+
+
+def source_of(run: Run) -> str:
+    """What made the run."""
+    if is_shared(run):
+        return f"synthgap study {run['study']}"
+    return f"pipelines/{run['experiment']}.py"
+
+
+def trial_params(run: Run, known: Mapping[str, Any]) -> dict[str, Any]:
+    """`tuned.<key>`, and each tuned key that is among the `known` params in place of its value."""
+    tuned = run.get("tuned") or {}
+    tuned = {key: "null" if value is None else value for key, value in tuned.items()}
+    over = {key: value for key, value in tuned.items() if key in known}
+    return {**over, **{f"tuned.{key}": value for key, value in tuned.items()}}
+
+
+def trial_name(run: Run) -> str:
+    """Name of a trial in the list of runs, where a pruned one looks like a complete one."""
+    return f"{run['name']} pruned" if run.get("state") == "pruned" else str(run["name"])
+
+
+def trial_tags(run: Run) -> dict[str, str]:
+    """Number and kind of a trial; how it ended once it has."""
+    if not is_trial(run):
+        return {}
+    told = {"number": run["trial"], "kind": run["kind"]}
+    told |= {name: run[name] for name in ENDED if run.get(name) is not None}
+    tags = {f"trial.{name}": text(value) for name, value in told.items()}
+    if "state" in run:
+        tags["mlflow.runName"] = trial_name(run)
+    return {"study": str(run["study"]), **tags}
+
+
+def trial_places(run: Run) -> Places:
+    """`trials/<objective>` of one complete trial, against its number."""
+    if run["kind"] == FINAL or run["state"] != "complete":
+        return {}
+    return {
+        (f"trials/{_flat(metric)}", int(run["trial"])): round(float(run["values"][metric]), 4)
+        for metric in run["objectives"]
+    }
+
+
+def study_places(runs: Sequence[Run]) -> Places:
+    """The trials' objectives, and the best so far of the first, against the trial's number.
+
+    The best is told up to the first trial that has not ended, so that no point is ever taken back.
+    """
+    trials = {int(run["trial"]): run for run in runs if run["kind"] != FINAL}
+    found: Places = {}
+    for run in trials.values():
+        found |= trial_places(run)
+    best: float | None = None
+    for number in range(len(trials)):
+        if number not in trials:
+            break
+        run = trials[number]
+        metric = str(run["objectives"][0])
+        if run["state"] == "complete" and run["feasible"]:
+            value = float(run["values"][metric])
+            better = best is None or (value < best if metric in SMALLER else value > best)
+            best = value if better else best
+        if best is not None:
+            found[f"best/{_flat(metric)}", number] = round(best, 4)
+    return found
+
+
+def verdict_places(study: Mapping[str, Any]) -> Places:
+    """The winner and the default on the images that no trial saw, as run.json has them."""
+    verdict = study.get("verdict")
+    if verdict is None:
+        return {}
+    told = {"winner_top1": verdict["winner_top1"]["mean"]}
+    told["default_top1"] = verdict["default_top1"]["mean"]
+    told |= {
+        name if name != "mean" else "difference": verdict["difference"].get(name)
+        for name in ("mean", "low", "high")
+    }
+    return {
+        (f"verdict/{name}", 0): round(float(value), 4)
+        for name, value in told.items()
+        if value is not None
+    }
+
+
+def study_tags(study: Mapping[str, Any]) -> dict[str, str]:
+    """What a study asks for, spends and has found, to filter parents by; of no study nothing."""
+    if not study:
+        return {}
+    objectives = [one["metric"] for one in study["objectives"]]
+    told: dict[str, Any] = {
+        "study.method": study["method"],
+        "study.objectives": ", ".join(objectives),
+        "study.trials": study["trials"],
+        **{f"study.{state}": count for state, count in study["counts"].items()},
+        **{f"real_labels.{name}": count for name, count in study["labels"].items()},
+        "study.data_free": study["data_free"],
+        "study.best": study["best"] if study["best"] is not None else study["pareto"] or None,
+        "study.winner": study["winner"] and study["winner"]["trial"],
+    }
+    told |= {
+        f"winner.{key}": value for key, value in (study["winner"] or {"tuned": {}})["tuned"].items()
+    }
+    return {name: "unknown" if value is None else text(value) for name, value in told.items()}
+
+
+def study_note(study: Mapping[str, Any]) -> str:
+    """What a study spent and found, in sentences."""
+    labels = study["labels"]
+    said = [
+        f"{study['counts']['complete']} of {study['trials']} trials are complete, "
+        f"{study['counts']['pruned']} pruned, {study['counts']['failed']} failed.",
+        f"The objectives use {labels['objective']} real labels of `val`; a trial "
+        f"{_count(labels['student'])}, its generator {_count(labels['generator'])}, its references "
+        f"{_count(labels['reference'])}.",
+    ]
+    if study["winner"]:
+        tuned = ", ".join(f"`{key}` {value}" for key, value in study["winner"]["tuned"].items())
+        said.append(f"The winner of the finals is trial {study['winner']['trial']}: {tuned}.")
+    verdict = study.get("verdict")
+    if verdict is not None:
+        found, shown = verdict["difference"], f"{verdict['difference']['mean']:+.2f} points"
+        if found.get("low") is not None:
+            shown += f" [{found['low']:+.2f}, {found['high']:+.2f}]"
+        said.append(
+            f"On images that no trial saw: {verdict['winner_top1']['mean']:.2f} against "
+            f"{verdict['default_top1']['mean']:.2f} of the default, {shown} over "
+            f"{len(verdict['seeds'])} seeds."
+        )
+    return " ".join(said)
+
+
+def points_of(places: Places, time: float) -> list[Point]:
+    """Points of a chart, all of one moment (seconds since 1970)."""
+    return [Point(name, value, step, time) for (name, step), value in places.items()]
+
+
+def text(value: object) -> str:
+    """A param or tag as MLflow takes it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _count(labels: int | None) -> str:
+    return "nobody knows how many" if labels is None else str(labels)
+
+
+def _flat(metric: str) -> str:
+    return metric.replace("/", "_")
