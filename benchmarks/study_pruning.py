@@ -100,9 +100,8 @@ class Side:
 def repeat(number: int, given: argparse.Namespace) -> dict[str, Any]:
     """Both sides once."""
     plain = replace(PLAIN, trials=given.trials, seeds=(number,))
-    thrifty = replace(
-        plain, pruner=given.pruner, shares=(given.share, 1.0), trials=given.trials * 2
-    )
+    trials = given.trials * 3 // 2  # more than the budget of steps has room for
+    thrifty = replace(plain, pruner=given.pruner, shares=tuple(given.shares), trials=trials)
     order = [("plain", plain), ("pruned", thrifty)]
     sides = {name: Side(f"{name}-{number}", study, given.checkout) for name, study in order}
     searched = {name: side.incumbents() for name, side in sides.items()}
@@ -139,7 +138,7 @@ def main() -> None:
     parser.add_argument("checkout", type=Path)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--trials", type=int, default=PLAIN.trials)
-    parser.add_argument("--share", type=float, default=0.25, help="of the set that comes first")
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.5, 1.0])
     parser.add_argument("--pruner", default="successive_halving")
     default = Path(__file__).parent / "results" / "study_pruning.json"
     parser.add_argument("--out", type=Path, default=default)
@@ -155,7 +154,7 @@ def main() -> None:
         f"{ratios['of_plain']:.2f} of its own steps to the goal (medians of {len(rows)}), "
         f"target {TARGET:g}: {told}\n"
     )
-    asked = {name: getattr(given, name) for name in ("trials", "share", "pruner")}
+    asked = {name: getattr(given, name) for name in ("trials", "shares", "pruner")}
     seen = environment(threads=1, device="cpu")
     write_json(
         given.out,

@@ -42,8 +42,8 @@ HISTORY = (
     "complete ones within all bounds can become the best."
 )
 IMPORTANCE = (
-    "PED-ANOVA: how much better trials differ from the rest in each setting. It says what "
-    "mattered in these trials, not in which direction, and it is rough where trials are few."
+    "fANOVA (Hutter et al., 2014): how much of the differences between complete trials each "
+    "setting explains. It does not say in which direction, and it is rough where trials are few."
 )
 PARALLEL = (
     "A line a trial through its settings to its value at the right; the better the quarter, the "
