@@ -15,7 +15,7 @@ def postgresql() -> Iterator[str]:
     programs = binaries()
     if programs is None:
         pytest.skip("/usr/lib/postgresql/*/bin/initdb: not there; `apt-get install postgresql`")
-    pytest.importorskip("psycopg", reason="psycopg: not there; `pip install 'synthgap[server]'`")
+    pytest.importorskip("psycopg", reason="psycopg is not there (requirements-server.lock)")
     server = Server(programs)
     try:
         server.start()

@@ -102,7 +102,8 @@ class Place:
             return create_engine(self.url, connect_args=connect, poolclass=NullPool).connect()
         except ImportError:
             raise WorkError(
-                f"{self.shown}: psycopg is not installed; run `pip install 'synthgap[server]'`"
+                f"{self.shown}: psycopg is not installed; "
+                "run `pip install -r requirements-server.lock`"
             ) from None
         except (SQLAlchemyError, ValueError) as error:
             raise self._refused(error) from None
