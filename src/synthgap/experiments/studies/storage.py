@@ -6,7 +6,8 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,33 @@ def open_storage(url: str | None, root: Path, beats: Beats | None = None) -> Bas
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return Place(place_of(url, root), beats or Beats()).open()
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Turn what a storage raises while it is used, a full disk say, into one line about `what`.
+
+    Raises:
+        WorkError: it did.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _is_of_storage(error):
+            raise
+        cause = error.__cause__ or error
+        said = str(getattr(cause, "orig", None) or cause).splitlines()[0]
+        raise WorkError(
+            f"{what}: its storage fails: {said}; expected it to be there and have room, mend that "
+            "and start again: ended trials are kept"
+        ) from None
+
+
+def _is_of_storage(error: Exception) -> bool:
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return isinstance(error, StorageInternalError | SQLAlchemyError)
 
 
 def place_of(url: str | None, root: Path) -> str:

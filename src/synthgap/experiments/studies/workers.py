@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from synthgap.errors import TrainingError, WorkError
+from synthgap.errors import TrainingError
 from synthgap.experiments.studies import ledger
 from synthgap.experiments.studies.plan import Attempt, Reading, StudyPlan
 from synthgap.experiments.studies.rows import Tell
 from synthgap.experiments.studies.samplers import pruner, sampler
 from synthgap.experiments.studies.search import Ended, run_trial
 from synthgap.experiments.studies.slots import Slot, slots
-from synthgap.experiments.studies.storage import check_plan
+from synthgap.experiments.studies.storage import check_plan, told
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -53,27 +53,16 @@ def work(
         WorkError: the storage cannot be reached any more.
         SynthgapError: of the attempt, where it is not the trial's own.
     """
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import SQLAlchemyError
-
     check_plan(study, plan)
     budget = slots(plan)
     worker = _Worker(study, plan, budget, attempt, tell)
     made = 0
-    try:
-        with _stopping():
-            while limit is None or made < limit:
-                trial_id = worker.next()
-                if trial_id is None:
-                    break
-                made += worker.make(trial_id)
-    except (StorageInternalError, SQLAlchemyError) as error:
-        cause = error.__cause__ or error
-        said = str(getattr(cause, "orig", None) or cause).splitlines()[0]
-        raise WorkError(
-            f"study {study.study_name}: its storage fails: {said}; "
-            "ended trials are kept, start again when it is back"
-        ) from None
+    with told(f"study {study.study_name}"), _stopping():
+        while limit is None or made < limit:
+            trial_id = worker.next()
+            if trial_id is None:
+                break
+            made += worker.make(trial_id)
     return made
 
 

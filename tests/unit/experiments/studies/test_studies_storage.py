@@ -29,6 +29,7 @@ from synthgap.experiments.studies.storage import (
     place_of,
     shown,
     study_names,
+    told,
 )
 
 AWKWARD = "pa:s/s@w?rd"
@@ -103,6 +104,19 @@ def test_a_server_that_is_away_is_one_line_without_the_password(tmp_path):
             open_storage(f"postgresql+psycopg://me:secret@127.0.0.1:{port}/db", tmp_path)
     assert "secret" not in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_storage_that_fails_while_it_is_used_is_one_line():
+    from optuna.exceptions import StorageInternalError
+
+    with (
+        pytest.raises(WorkError, match="study x: its storage fails: disk is full; ") as refused,
+        told("study x"),
+    ):
+        raise StorageInternalError("disk is full\nand more")
+    assert "\n" not in str(refused.value)
+    with pytest.raises(ValueError, match="ours"), told("study x"):
+        raise ValueError("ours")
 
 
 def test_without_the_driver_the_extra_is_named(tmp_path, monkeypatch):
