@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -160,8 +160,3 @@ class Tune:
     base: str | None
     settings: dict[str, Value | tuple[int, ...]]
     study: Study
-
-
-def studies_by_name(studies: Mapping[str, Study], tune: Tune) -> dict[str, Study]:
-    """All studies that params.yaml describes; that of the stage is called `tune`."""
-    return {**studies, "tune": tune.study}

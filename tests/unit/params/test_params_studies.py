@@ -16,7 +16,6 @@ from synthgap.params.studies import (
     Finals,
     Interval,
     Study,
-    studies_by_name,
 )
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -26,7 +25,7 @@ DIGITS = ROOT / "recipes" / "digits.yaml"
 @cache
 def shipped() -> dict[str, Study]:
     params = read_params(DIGITS)
-    return studies_by_name(params.studies, params.tune)
+    return {**params.studies, "tune": params.tune.study}
 
 
 def problems(**changes) -> str:
