@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 
 Subparsers = argparse._SubParsersAction
+Handler = Callable[[argparse.Namespace], int]
 
 EXAMPLES = """\
 examples:
@@ -50,35 +51,28 @@ def _add_working(actions: Subparsers[argparse.ArgumentParser]) -> None:
     run.add_argument("name", metavar="NAME", help="of `studies` in params.yaml")
     run.add_argument("--as", dest="called", metavar="NAME2", help="what to call it; default: NAME")
     run.add_argument("--trials", type=_count, metavar="N", help="instead of its own budget")
-    _add_storage(run)
-    run.set_defaults(run=_told(_run))
+    _handled(run, _run)
     resume = actions.add_parser("resume", help="go on with a study that was interrupted")
     resume.add_argument("name", metavar="NAME")
-    _add_storage(resume)
-    resume.set_defaults(run=_told(_resume))
+    _handled(resume, _resume)
     work = actions.add_parser("work", help="work on a study beside its other workers")
     work.add_argument("--study", dest="name", metavar="NAME", required=True)
-    _add_storage(work)
-    work.set_defaults(run=_told(_resume))
+    _handled(work, _resume)
 
 
 def _add_telling(actions: Subparsers[argparse.ArgumentParser]) -> None:
     status = actions.add_parser("status", help="trials by state, the best so far, workers")
     status.add_argument("name", metavar="NAME", nargs="?", help="default: all studies, in a table")
-    _add_storage(status)
-    status.set_defaults(run=_told(_status))
+    _handled(status, _status)
     best = actions.add_parser("best", help="what won, by how much, and what it cost")
     best.add_argument("name", metavar="NAME")
-    _add_storage(best)
-    best.set_defaults(run=_told(_best))
+    _handled(best, _best)
     compare = actions.add_parser("compare", help="several studies, side by side")
     compare.add_argument("names", metavar="NAME", nargs="+")
-    _add_storage(compare)
-    compare.set_defaults(run=_told(_compare))
+    _handled(compare, _compare)
     report = actions.add_parser("report", help="write a study's page from what is there now")
     report.add_argument("name", metavar="NAME")
-    _add_storage(report)
-    report.set_defaults(run=_told(_report))
+    _handled(report, _report)
 
 
 def _add_using(actions: Subparsers[argparse.ArgumentParser]) -> None:
@@ -87,20 +81,20 @@ def _add_using(actions: Subparsers[argparse.ArgumentParser]) -> None:
     )
     apply.add_argument("name", metavar="NAME", help="of a study, or `tune`")
     apply.add_argument("--dry-run", action="store_true", help="say what would change, no more")
-    _add_storage(apply)
-    apply.set_defaults(run=_told(_apply))
+    _handled(apply, _apply)
     dashboard = actions.add_parser(
         "dashboard", help="optuna-dashboard over all studies, on this machine alone"
     )
     dashboard.add_argument("--port", type=_count, default=8080, metavar="N", help="default: 8080")
-    _add_storage(dashboard)
-    dashboard.set_defaults(run=_told(_dashboard))
+    _handled(dashboard, _dashboard)
 
 
-def _add_storage(parser: argparse.ArgumentParser) -> None:
+def _handled(parser: argparse.ArgumentParser, handler: Handler) -> None:
+    """Let the action take a storage and be answered by `handler`."""
     parser.add_argument(
         "--storage", metavar="URL", help="default: SYNTHGAP_STUDIES, or mlruns/studies.db here"
     )
+    parser.set_defaults(run=_told(handler))
 
 
 def _count(text: str) -> int:
@@ -110,7 +104,7 @@ def _count(text: str) -> int:
     return count
 
 
-def _told(handler: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+def _told(handler: Handler) -> Handler:
     """The handler, with what its storage raises as one line."""
 
     def run(arguments: argparse.Namespace) -> int:
