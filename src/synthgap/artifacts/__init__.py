@@ -1,9 +1,10 @@
 """Paths, whole writes, work in progress, and what defines a result's bits."""
 
+from synthgap.artifacts.code import code_digest
 from synthgap.artifacts.environment import differences, environment
 from synthgap.artifacts.log import Log, silent
 from synthgap.artifacts.paths import Artifacts
-from synthgap.artifacts.work import Work, discard, hold
+from synthgap.artifacts.work import Work, discard, hold, work_digest
 from synthgap.artifacts.writing import (
     content_digest,
     file_digest,
@@ -19,6 +20,7 @@ __all__ = [
     "Artifacts",
     "Log",
     "Work",
+    "code_digest",
     "content_digest",
     "differences",
     "discard",
@@ -30,6 +32,7 @@ __all__ = [
     "read_json",
     "silent",
     "whole_file",
+    "work_digest",
     "write_json",
     "write_state",
 ]

@@ -18,24 +18,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from synthgap.artifacts.code import code_digest
 from synthgap.artifacts.writing import content_digest, publish, write_json
 from synthgap.errors import WorkError
 
 DONE = "work.json"
+LOCK_TIMEOUT_S = 3600.0
 
 
 @dataclass(frozen=True)
 class Work:
-    """A held work folder; `identity` says what it is for and `digest` is its name.
+    """A held work folder; `identity` says what it is for, `digest` (with the code) is its name.
 
-    `identity["code"]`, where there is one, keeps other code from resuming the work, but stays out
-    of the output's stamp: a changed comment must not change an output's bytes.
+    The output's stamp is of `identity` alone: code that makes the same bytes leaves the same stamp.
     """
 
     folder: Path
     output: Path
     digest: str
     identity: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, root: Path, identity: Mapping[str, Any], output: Path, stage: str | None) -> Work:
+        """The work on `identity` by the code that `stage` depends on now, held or not."""
+        digest = work_digest(identity, stage)
+        return cls(folder=root / digest, output=output, digest=digest, identity=identity)
 
     @property
     def finished(self) -> bool:
@@ -58,34 +65,45 @@ class Work:
 
     @property
     def _stamp(self) -> dict[str, str]:
-        known = {name: value for name, value in self.identity.items() if name != "code"}
-        return {"digest": content_digest(known)}
+        return {"digest": content_digest(self.identity)}
 
     @property
     def _done(self) -> Path:
         return self.folder.with_name(f"{self.digest}.done")
 
 
+def work_digest(identity: Mapping[str, Any], stage: str | None) -> str:
+    """Hex sha256 of what is made and of the code that makes it (None: whatever the code)."""
+    return content_digest({**identity, "code": code_digest(stage) if stage else None})
+
+
 @contextmanager
 def hold(
-    root: Path, identity: Mapping[str, Any], output: Path, *, timeout_s: float
+    root: Path,
+    identity: Mapping[str, Any],
+    output: Path,
+    *,
+    stage: str | None,
+    timeout_s: float | None = None,
 ) -> Iterator[Work]:
     """Hold the work folder for `identity`, waiting up to `timeout_s` for another holder.
+
+    What is found in the folder was begun with the code that `stage` depends on now (`code_digest`);
+    None where no code is to be told apart. `timeout_s` is `LOCK_TIMEOUT_S` where it is not given.
 
     Raises:
         WorkError: another process still holds it after `timeout_s`; the line names its pid.
     """
-    digest = content_digest(identity)
-    folder = root / digest
+    work = Work.of(root, identity, output, stage)
     root.mkdir(parents=True, exist_ok=True)
-    with (root / f"{digest}.lock").open("a+") as lock:
-        _acquire(lock, output, timeout_s=timeout_s)
+    with (root / f"{work.digest}.lock").open("a+") as lock:
+        _acquire(lock, output, timeout_s=LOCK_TIMEOUT_S if timeout_s is None else timeout_s)
         try:
-            folder.mkdir(exist_ok=True)
-            yield Work(folder=folder, output=output, digest=digest, identity=identity)
+            work.folder.mkdir(exist_ok=True)
+            yield work
         finally:
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+            if work.folder.is_dir() and not any(work.folder.iterdir()):
+                work.folder.rmdir()
             fcntl.flock(lock, fcntl.LOCK_UN)
 
 

@@ -118,7 +118,11 @@ def _workplace(root: Path) -> Iterator[Work]:
     identity = {"import": "data"}
     try:
         with hold(
-            root / ".synthgap" / "import", identity, root / "data", timeout_s=LOCK_TIMEOUT_S
+            root / ".synthgap" / "import",
+            identity,
+            root / "data",
+            stage=None,
+            timeout_s=LOCK_TIMEOUT_S,
         ) as work:
             _recover(root, work)
             try:

@@ -21,8 +21,6 @@ from synthgap.data.splits import SPLITS, Pool, draw, sizes_of
 from synthgap.errors import DataError
 from synthgap.params.sections import Data, SplitSize
 
-LOCK_TIMEOUT_S = 3600.0
-
 
 @dataclass(frozen=True)
 class IngestParams:
@@ -64,7 +62,7 @@ def ingest(params: IngestParams, artifacts: Artifacts) -> None:
     require_pinned(artifacts.root, data.name, folder)
     identity = {"stage": "ingest", **asdict(params), "pin": pins(artifacts.root)[data.name]}
     train = artifacts.image_set("train")
-    with hold(artifacts.work, identity, train, timeout_s=LOCK_TIMEOUT_S) as work:
+    with hold(artifacts.work, identity, train, stage="ingest") as work:
         discard(work)  # a killed ingest starts afresh: checking every image is most of its work
         try:
             stored = _store(folder, data, work)

@@ -19,7 +19,6 @@ from synthgap.artifacts import (
     content_digest,
     discard,
     environment,
-    folder_digest,
     hold,
     write_json,
 )
@@ -31,8 +30,6 @@ from synthgap.experiments.sheets import draw_neighbours, draw_worst
 from synthgap.experiments.standards import CORPUS, ORACLE, TRAIN, Standard, reference
 from synthgap.params.sections import Data, Fidelity, Grid, Runtime, SetName
 
-TIMEOUT_S = 3600.0
-CODE = ("evaluation", "experiments", "models", "data")
 SHEETS = ("neighbours", "worst")
 WORST, PROMPTS = 10, 3  # classes shown, and prompts told of each
 
@@ -66,24 +63,23 @@ def fidelity(params: FidelityParams, artifacts: Artifacts, log: Log) -> None:
     names += [name for name in params.grid.ablations if name == ORACLE]  # it is called as its set
     about = _about(params, artifacts, seers, names)
     output = artifacts.stage("fidelity")
-    with hold(artifacts.work, about, output, timeout_s=TIMEOUT_S) as work:
+    with hold(artifacts.work, about, output, stage="fidelity") as work:
         if work.finished:
             return
         discard(work)  # what networks saw is kept elsewhere: nothing else is worth resuming
-        written = {name: value for name, value in about.items() if name != "code"}
         standard = Standard.open(params.fidelity, seers, artifacts, seed=params.seed)
         found: dict[str, dict[str, Any]] = {}
         runs = []
         for name in names:
             gallery = Gallery.open(artifacts, name, max_images=params.fidelity.max_images)
             found[name] = _measured(standard, gallery, work.folder)
-            runs.append(_told(_run(written, gallery), found[name], written, log))
+            runs.append(_told(_run(about, gallery), found[name], about, log))
         real = reference(standard)
-        runs.append(_told(_run(written, standard.corpus or standard.train), real, written, log))
+        runs.append(_told(_run(about, standard.corpus or standard.train), real, about, log))
         known = {"real": real, "order": names, "classes": list(standard.train.images.classes)}
-        whole = {**written, **seers.about, **known, "sets": found}
+        whole = {**about, **seers.about, **known, "sets": found}
         write_json(work.folder / "fidelity.json", whole)
-        write_json(work.folder / "run.json", {**written, "units": [], "runs": runs})
+        write_json(work.folder / "run.json", {**about, "units": [], "runs": runs})
         work.publish()
 
 
@@ -99,7 +95,6 @@ def _about(
         folder = artifacts.stage(stage).relative_to(artifacts.root)
         inputs[folder.as_posix()] = seers.about[network]["digest"]
     threads = params.runtime.threads
-    package = Path(__file__).parents[1]
     return {
         "schema": 1,
         "experiment": "fidelity",
@@ -112,9 +107,6 @@ def _about(
             "feature_network": seers.about["feature_network"]["digest"],
         },
         "environment": environment(threads=threads, device=device_name(seers.device)),
-        "code": content_digest(
-            {part: folder_digest(package / part, pattern="*.py") for part in CODE}
-        ),
     }
 
 

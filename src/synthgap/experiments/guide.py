@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from synthgap.artifacts import Artifacts, Log, content_digest, folder_digest
+from synthgap.artifacts import Artifacts, Log, content_digest
 from synthgap.errors import ParamsError
 from synthgap.experiments.guides import References
 from synthgap.guidance.methods import METHODS, Method
@@ -211,13 +210,11 @@ class Table:
         return references_asked(self.params.guide, alone)
 
     def _digest(self, name: MethodName) -> str:
-        code = Path(__file__).parents[1] / "guidance"
         return content_digest(
             {
                 "method": name,
                 "protocol": asdict(self.protocol),
                 "references": self.references.inputs(self._asked(name)),
-                "code": folder_digest(code, pattern="*.py"),
             }
         )
 

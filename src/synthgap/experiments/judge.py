@@ -14,10 +14,8 @@ import torch
 from synthgap.artifacts import (
     Artifacts,
     Log,
-    content_digest,
     environment,
     file_digest,
-    folder_digest,
     silent,
     write_json,
 )
@@ -37,9 +35,7 @@ from synthgap.runs.sources import Source, read_source
 from synthgap.runs.views import device_of
 from synthgap.seeding import derived_seed
 
-LOCK_TIMEOUT_S = 3600.0
 SELECTS = "val"
-CODE = ("training", "models", "runs", "data")
 FINISHED, RUN = "finished", "run.json"
 
 
@@ -69,7 +65,7 @@ def make_judge(params: JudgeParams, artifacts: Artifacts, log: Log) -> None:
     bench = _bench(params, artifacts, log if is_main() else silent)
     claim = {**bench.identity, "inputs": bench.inputs}
     output = artifacts.stage("judge")
-    with held(artifacts.work, claim, output, timeout_s=LOCK_TIMEOUT_S) as work:
+    with held(artifacts.work, claim, output, stage="judge") as work:
         if work.finished:
             return
         bench, finished = replace(bench, folder=work.folder), work.folder / FINISHED
@@ -124,9 +120,6 @@ def _identity(params: JudgeParams, recipe: str) -> dict[str, Any]:
     """What determines the judge besides its inputs."""
     device = device_of(params.runtime)
     name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
-    package = Path(__file__).parents[1]
-    code = {part: folder_digest(package / part, pattern="*.py") for part in CODE}
-    code["judge"] = file_digest(Path(__file__))
     return {
         "experiment": "judge",
         "recipe": recipe,
@@ -142,7 +135,6 @@ def _identity(params: JudgeParams, recipe: str) -> dict[str, Any]:
             "precision": params.runtime.precision,
             "processes": params.runtime.processes,
         },
-        "code": content_digest(code),
     }
 
 

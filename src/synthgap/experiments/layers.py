@@ -24,7 +24,6 @@ from synthgap.runs.subsets import balanced
 from synthgap.runs.views import Trained, device_of
 from synthgap.training.labelled import Labelled
 
-TIMEOUT_S = 600.0
 DIGITS = 6  # decimals kept
 Kind = Literal["real", "synthetic"]
 Key = tuple[Kind, int]  # what a student learned from, and its seed
@@ -54,7 +53,7 @@ def layers(params: LayersParams, artifacts: Artifacts) -> None:
     torch.set_num_threads(params.runtime.threads)
     study = _Study.open(params, artifacts)
     output = artifacts.stage("layers")
-    with hold(artifacts.work, study.about, output, timeout_s=TIMEOUT_S) as work:
+    with hold(artifacts.work, study.about, output, stage="layers") as work:
         if not work.finished:
             write_json(work.folder / "layers.json", _found(study))
             work.publish()

@@ -21,10 +21,8 @@ from synthgap.artifacts import (
     Artifacts,
     Log,
     Work,
-    content_digest,
     environment,
     file_digest,
-    folder_digest,
     silent,
     write_json,
 )
@@ -47,8 +45,6 @@ from synthgap.training.loop import fit
 from synthgap.training.resume import Epoch, Keeper
 
 NAME = "references"
-LOCK_TIMEOUT_S = 3600.0
-CODE = ("training", "guidance", "models", "experiments", "runs", "data")
 FINISHED, RUN, STATE = "finished", "run.json", "state.pt"
 
 
@@ -226,11 +222,7 @@ def _about(asked: _Asked, sections: Mapping[str, Any], inputs: Mapping[str, str]
 
 
 def _held(asked: _Asked, about: Mapping[str, Any]) -> AbstractContextManager[Work]:
-    """The work on it, which other code does not resume."""
-    package = Path(__file__).parents[1]
-    code = {part: folder_digest(package / part, pattern="*.py") for part in CODE}
-    claim = {**about, "code": content_digest(code)}
-    return held(asked.artifacts.work, claim, asked.output, timeout_s=LOCK_TIMEOUT_S)
+    return held(asked.artifacts.work, about, asked.output, stage=NAME)
 
 
 def _record(

@@ -16,7 +16,7 @@ from synthgap.artifacts import Artifacts, Log, Work, hold, read_json, write_json
 from synthgap.errors import ParamsError, TrainingError
 from synthgap.experiments.studies.finals import final_round, standings, winner
 from synthgap.experiments.studies.lines import append_line, read_lines
-from synthgap.experiments.studies.opening import STAGE, code_digest, open_attempt, surroundings
+from synthgap.experiments.studies.opening import STAGE, open_attempt, surroundings
 from synthgap.experiments.studies.plan import Attempt, StudyPlan
 from synthgap.experiments.studies.record import run_record, study_record, trial_rows
 from synthgap.experiments.studies.rows import Tell, teller
@@ -29,7 +29,6 @@ from synthgap.params.recipes import resolve
 from synthgap.params.sections import Data, Params, Prompts, Runtime, Student, Synthesize, Tune
 from synthgap.params.spaces import space_problems
 
-LOCK_TIMEOUT_S = 3600.0
 TUNED = ("guide", "training", "protocols")
 """Sections that the stage does not read from params.yaml, so that `apply` may write there."""
 TRIALS, FINALS, VERDICT, FINISHED = "trials.jsonl", "finals.jsonl", "verdict.json", "finished"
@@ -63,10 +62,9 @@ def tune(params: TuneParams, artifacts: Artifacts, log: Log) -> None:
         "plan": plan.content,
         "params": {"tune": section_dict(params.tune)},
         "environment": about["environment"],
-        "code": code_digest(),
     }
     output = artifacts.stage(STAGE)
-    with hold(artifacts.work, identity, output, timeout_s=LOCK_TIMEOUT_S) as work:
+    with hold(artifacts.work, identity, output, stage=STAGE) as work:
         if work.finished:
             return
         tell = _shown(teller(plan, log))

@@ -13,8 +13,6 @@ from synthgap.reporting.page import html_page, markdown_page
 from synthgap.reporting.sections import sections
 from synthgap.reporting.summary import read_summaries
 
-HOLD_TIMEOUT_S = 600.0
-
 
 @dataclass(frozen=True)
 class ReportParams:
@@ -28,9 +26,7 @@ def report(artifacts: Artifacts) -> None:
         DataError: no recipe has a summary.
     """
     summaries = read_summaries(artifacts.root)
-    with hold(
-        artifacts.work, {"stage": "report"}, artifacts.report, timeout_s=HOLD_TIMEOUT_S
-    ) as work:
+    with hold(artifacts.work, {"stage": "report"}, artifacts.report, stage="report") as work:
         discard(work)
         parts = {summary.recipe: sections(summary) for summary in summaries}
         for recipe_parts in parts.values():

@@ -30,7 +30,6 @@ from synthgap.reporting.records import Panel, Resampling, records
 from synthgap.reporting.series import Cell, read_cells, read_series
 from synthgap.reporting.studies import FILE as TUNE
 
-HOLD_TIMEOUT_S = 600.0
 STYLISED = ("texture", "shape")  # what the report shows of the stage's run.json
 
 
@@ -61,7 +60,7 @@ def summarise(params: SummariseParams, artifacts: Artifacts) -> None:
     panel = Panel(read_series(cells), how)
     rows = records(panel)
     identity = {"stage": "summarise", "recipe": artifacts.recipe}
-    with hold(artifacts.work, identity, artifacts.summary, timeout_s=HOLD_TIMEOUT_S) as work:
+    with hold(artifacts.work, identity, artifacts.summary, stage="summarise") as work:
         discard(work)
         write_json(work.folder / "records.json", rows)
         compared = [*comparisons(panel), *paired_comparisons(panel)]

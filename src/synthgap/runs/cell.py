@@ -13,10 +13,8 @@ import numpy as np
 from synthgap.artifacts import (
     Artifacts,
     Log,
-    content_digest,
     environment,
     file_digest,
-    folder_digest,
     silent,
     write_json,
 )
@@ -32,9 +30,6 @@ from synthgap.runs.plan import Plan, Settings
 from synthgap.runs.running import Bench, Prober, lesson_of, make, results
 from synthgap.runs.sources import REAL, Source, open_scored
 from synthgap.training.labelled import Labelled, Normalisation
-
-LOCK_TIMEOUT_S = 3600.0
-CODE = ("training", "models", "runs", "data")
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ def make_cell(cell: Cell, settings: Settings, artifacts: Artifacts, log: Log) ->
         "inputs": bench.inputs,
         "runs": [plan.name for plan in cell.plans],
     }
-    with held(artifacts.work, claim, output, timeout_s=LOCK_TIMEOUT_S) as work:
+    with held(artifacts.work, claim, output, stage=cell.experiment) as work:
         if work.finished:
             return
         bench = replace(bench, folder=work.folder)
@@ -131,16 +126,8 @@ def _identity(cell: Cell, settings: Settings, recipe: str) -> dict[str, Any]:
             "precision": settings.runtime.precision,
             "processes": settings.runtime.processes,
         },
-        "code": content_digest({name: _code_digest(name) for name in CODE}),
-        **_probing(cell.prober),
+        **({"probe": cell.prober.about} if cell.prober else {}),
     }
-
-
-def _probing(prober: Prober | None) -> dict[str, Any]:
-    """What a run depends on only where its student is probed."""
-    if prober is None:
-        return {}
-    return {"probe": {**prober.about, "code": _code_digest("evaluation")}}
 
 
 def stored_size(plans: list[Plan]) -> int:
@@ -240,7 +227,3 @@ def _device(settings: Settings) -> str:
     if settings.runtime.device == "cpu" or not torch.cuda.is_available():
         return "cpu"
     return torch.cuda.get_device_name()
-
-
-def _code_digest(package: str) -> str:
-    return folder_digest(Path(__file__).parents[1] / package, pattern="*.py")

@@ -76,22 +76,20 @@ def split_batch_norm(model: nn.Module, runtime: Runtime, rows: int) -> nn.Module
 
 
 @contextmanager
-def held(
-    root: Path, identity: Mapping[str, Any], output: Path, *, timeout_s: float
-) -> Iterator[Work]:
+def held(root: Path, identity: Mapping[str, Any], output: Path, *, stage: str) -> Iterator[Work]:
     """Hold the work of a cell; of several processes, the first one holds it for all.
 
     Raises:
-        WorkError: another command still holds it after `timeout_s`.
+        WorkError: another command still holds it after an hour.
     """
     if not is_launched():
-        with hold(root, identity, output, timeout_s=timeout_s) as work:
+        with hold(root, identity, output, stage=stage) as work:
             yield work
         return
     from accelerate.utils import broadcast_object_list
 
     if is_main():
-        with hold(root, identity, output, timeout_s=timeout_s) as work:
+        with hold(root, identity, output, stage=stage) as work:
             broadcast_object_list([str(work.folder), work.digest])
             yield work
         return

@@ -20,7 +20,6 @@ from synthgap.tracking.publishing import publish_from
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-LOCK_TIMEOUT_S = 600.0
 SELECTION = "val/top1"  # never test: `best` selects
 KEPT = ("run", "recipe", "set", "seed", "num_classes", "classes", "normalisation", "image_size")
 
@@ -63,7 +62,7 @@ def register(params: RegisterParams, artifacts: Artifacts, log: Log) -> None:  #
         },
     }
     output = artifacts.stage("register")
-    with hold(artifacts.work, identity, output, timeout_s=LOCK_TIMEOUT_S) as work:
+    with hold(artifacts.work, identity, output, stage="register") as work:
         if not work.finished:
             for donor in donors:
                 donor.write(work.folder, wanted)

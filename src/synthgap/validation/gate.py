@@ -49,7 +49,7 @@ def validate(params: ValidateParams, artifacts: Artifacts) -> None:
     names += [name for name in params.grid.ablations if name == ORACLE]  # it is called as its set
     identity = {"stage": "validate", "recipe": artifacts.recipe, "sets": names}
     output = artifacts.stage("validate")
-    with hold(artifacts.work, identity, output, timeout_s=600) as work:
+    with hold(artifacts.work, identity, output, stage="validate") as work:
         shutil.rmtree(work.folder)  # quick work: nothing of an interrupted run is worth resuming
         site, verdicts = work.folder / "site", work.folder / "verdicts"
         whole = _judge(params, artifacts, names, site)

@@ -16,7 +16,6 @@ from synthgap.artifacts import read_json
 from synthgap.data.image_set import ImageSet
 from synthgap.errors import GeneratorError, ParamsError, WorkError
 from synthgap.generation.checkpoints.provenance import Provenance, locate
-from synthgap.generation.generators import generator
 from synthgap.generation.generators.generator import make_generator
 
 KILLED = """
@@ -84,7 +83,7 @@ def test_a_second_starter_stops_with_the_holders_pid(trained, tmp_path, monkeypa
     artifacts = real_sets(tmp_path)
     artifacts.work.mkdir(parents=True)
     (lock,) = trained.work.glob("*.lock")
-    monkeypatch.setattr(generator, "LOCK_TIMEOUT_S", 0.0)
+    monkeypatch.setattr("synthgap.artifacts.work.LOCK_TIMEOUT_S", 0.0)
     with (artifacts.work / lock.name).open("w") as held:
         held.write("4711")
         held.flush()

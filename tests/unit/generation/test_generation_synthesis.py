@@ -146,7 +146,7 @@ def test_a_second_command_names_the_first_ones_pid(tmp_path, monkeypatch):
     artifacts = world(tmp_path)
     use(Dice())
     made(artifacts)
-    monkeypatch.setattr(synthesis, "LOCK_TIMEOUT_S", 0.0)
+    monkeypatch.setattr("synthgap.artifacts.work.LOCK_TIMEOUT_S", 0.0)
     (lock,) = artifacts.work.glob("*.lock")
     with lock.open("w") as held:
         held.write("4711")

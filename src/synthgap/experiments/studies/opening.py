@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from synthgap.artifacts import Artifacts, content_digest, environment, folder_digest
+from synthgap.artifacts import Artifacts, environment
 from synthgap.data import ImageSet
 from synthgap.experiments.studies.plan import Attempt, StudyPlan
 
 STAGE = "tune"
-CODE = ("training", "models", "runs", "data", "guidance", "generation", "experiments/studies")
-"""Packages that make a trial: workers on one study have the same."""
 
 
 def open_attempt(plan: StudyPlan, artifacts: Artifacts) -> tuple[StudyPlan, Attempt]:
@@ -40,9 +37,3 @@ def surroundings(plan: StudyPlan, artifacts: Artifacts) -> dict[str, Any]:
         },
         "num_val": len(ImageSet.read(artifacts.image_set("val"))),
     }
-
-
-def code_digest() -> str:
-    """Digest of the code that makes a trial."""
-    package = Path(__file__).parents[2]
-    return content_digest({name: folder_digest(package / name, pattern="*.py") for name in CODE})

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from synthgap.artifacts import Artifacts
+from synthgap.artifacts import Artifacts, code_digest
 from synthgap.errors import ParamsError, WorkError
 from synthgap.experiments.studies.opening import (
-    CODE,
     STAGE,
-    code_digest,
     open_attempt,
     surroundings,
 )
@@ -157,7 +155,7 @@ def record_path(artifacts: Artifacts, name: str) -> Path:
 def _describe(study: optuna.Study, plan: StudyPlan, section: str, artifacts: Artifacts) -> None:
     described = plan.base.studies[section].trials
     asked = None if plan.study.trials == described else plan.study.trials
-    given = {"section": section, "trials": asked, "code": code_digest()}
+    given = {"section": section, "trials": asked, "code": code_digest(STAGE)}
     study.set_user_attr(ABOUT, {**given, **surroundings(plan, artifacts)})
 
 
@@ -180,9 +178,10 @@ def _refuse_other_code(plan: StudyPlan, about: Mapping[str, Any]) -> None:
     Raises:
         ParamsError: it was begun with other code.
     """
-    if about.get("code") not in (None, code_digest()):
+    if about.get("code") not in (None, code_digest(STAGE)):
         section = about.get("section", plan.name)
         raise ParamsError(
-            f"study {plan.name}: begun with other code of {', '.join(CODE)}; check that version "
-            f"out, or begin another with `synthgap study run {section} --as NAME`"
+            f"study {plan.name}: begun with other code of what dvc.yaml lists for stage {STAGE}; "
+            "check that version out, or begin another with "
+            f"`synthgap study run {section} --as NAME`"
         )

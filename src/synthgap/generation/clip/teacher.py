@@ -14,7 +14,6 @@ from synthgap.errors import GeneratorError, ParamsError
 from synthgap.generation.checkpoints.provenance import Provenance, attested, locate
 from synthgap.generation.clip.resemblance import pixels_of, some_rows, unit
 from synthgap.generation.jobs.recording import (
-    code_digest,
     input_of,
     machine_of,
     record,
@@ -27,8 +26,6 @@ from synthgap.params.reading import section_dict
 from synthgap.params.sections import Data, Prompts, Runtime, Teacher
 from synthgap.seeding import derived_seed
 
-CODE = ("checkpoints", "clip", "diffusion", "jobs", "vocabulary")
-LOCK_TIMEOUT_S = 3600.0
 CHECKPOINT_EVERY_STEPS = 100
 FINISHED = "finished"
 RUN = "run.json"
@@ -68,10 +65,10 @@ def make_teacher(params: TeacherParams, artifacts: Artifacts, log: Log) -> None:
     train = ImageSet.read(artifacts.image_set("train"))
     source = _pinned(params, artifacts) if params.teacher.pin else _generator(params, artifacts)
     known = _record(params, artifacts, source)
-    identity = {**known, "classes": list(train.classes), "code": code_digest(CODE)}
+    identity = {**known, "classes": list(train.classes)}
     output = artifacts.stage("teacher")
     with (
-        hold(artifacts.work, identity, output, timeout_s=LOCK_TIMEOUT_S) as work,
+        hold(artifacts.work, identity, output, stage="teacher") as work,
         torch_threads(params.teacher.threads),
     ):
         if work.finished:

@@ -19,7 +19,6 @@ from synthgap.generation.checkpoints.provenance import (
 )
 from synthgap.generation.checkpoints.saving import quiet
 from synthgap.generation.jobs.recording import (
-    code_digest,
     input_of,
     machine_of,
     record,
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from synthgap.generation.jobs.learning import Course
 
 Captions = dict[str, list[str]]  # of each class, by its folder
-CODE = ("checkpoints", "diffusion", "generators", "jobs", "vocabulary")
-LOCK_TIMEOUT_S = 3600.0
 FINISHED = "finished"
 RUN = "run.json"
 
@@ -82,9 +79,7 @@ def make_generator(params: GeneratorParams, artifacts: Artifacts, log: Log) -> N
 def _pin(params: GeneratorParams, artifacts: Artifacts) -> None:
     provenance = declared_source(params.generator, root=artifacts.root, name=MAIN)
     identity = {"experiment": "generator", "recipe": artifacts.recipe, **provenance.as_json()}
-    with hold(
-        artifacts.work, identity, artifacts.generator, timeout_s=LOCK_TIMEOUT_S
-    ) as work:  # fmt: skip
+    with hold(artifacts.work, identity, artifacts.generator, stage="generator") as work:
         if not work.finished:
             provenance.write(work.folder / FINISHED)
             work.publish(work.folder / FINISHED)
@@ -101,13 +96,10 @@ def _train(params: GeneratorParams, artifacts: Artifacts, log: Log) -> None:
         )
     captions = _captions(params, artifacts, corpus)
     known = _record(params, artifacts, corpus, captions)
-    identity = {**known, "code": code_digest(CODE)}
     with (
-        hold(
-            artifacts.work, identity, artifacts.generator, timeout_s=LOCK_TIMEOUT_S
-        ) as work,
+        hold(artifacts.work, known, artifacts.generator, stage="generator") as work,
         torch_threads(params.generator.threads),
-    ):  # fmt: skip
+    ):
         if work.finished:
             return
         lesson = _Lesson(params, corpus, captions, work.folder, _run(known, corpus))

@@ -19,7 +19,6 @@ from synthgap.generation.checkpoints.provenance import (
 )
 from synthgap.generation.checkpoints.saving import quiet
 from synthgap.generation.jobs.recording import (
-    code_digest,
     input_of,
     machine_of,
     record,
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from synthgap.generation.jobs.learning import Course
 
 NAME = "rivals"
-CODE = ("checkpoints", "diffusion", "generators", "jobs", "samplers", "vocabulary")
-LOCK_TIMEOUT_S = 3600.0
 FINISHED = "finished"
 RUN = "run.json"
 
@@ -96,7 +93,7 @@ def _pin(params: RivalsParams, artifacts: Artifacts, name: str) -> None:
     provenance = declared_source(params.rivals[name], root=artifacts.root, name=name)
     identity = {"experiment": NAME, "recipe": artifacts.recipe, **provenance.as_json()}
     output = artifacts.cell(NAME, name)
-    with hold(artifacts.work, identity, output, timeout_s=LOCK_TIMEOUT_S) as work:
+    with hold(artifacts.work, identity, output, stage=NAME) as work:
         if not work.finished:
             provenance.write(work.folder / FINISHED)
             work.publish(work.folder / FINISHED)
@@ -113,10 +110,9 @@ def _train(params: RivalsParams, artifacts: Artifacts, log: Log, name: str) -> N
         )
     corpus = ImageSet.read(artifacts.image_set("corpus"))
     known = _record(params, artifacts, corpus, main, name)
-    identity = {**known, "code": code_digest(CODE)}
     output, threads = artifacts.cell(NAME, name), params.rivals[name].threads
     with (
-        hold(artifacts.work, identity, output, timeout_s=LOCK_TIMEOUT_S) as work,
+        hold(artifacts.work, known, output, stage=NAME) as work,
         torch_threads(threads),
     ):
         if work.finished:

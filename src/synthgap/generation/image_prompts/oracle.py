@@ -23,7 +23,6 @@ from synthgap.generation.checkpoints.provenance import (
 from synthgap.generation.clip.resemblance import resemblance
 from synthgap.generation.image_prompts.prompting import NAME, Prompted, sample_prompted
 from synthgap.generation.jobs.recording import (
-    code_digest,
     input_of,
     machine_of,
     record,
@@ -35,8 +34,6 @@ from synthgap.params.reading import section_dict
 from synthgap.params.sections import Data, Oracle, Runtime
 from synthgap.seeding import derived_seed
 
-CODE = ("checkpoints", "clip", "diffusion", "image_prompts", "jobs", "samplers", "vocabulary")
-LOCK_TIMEOUT_S = 3600.0
 CHECKPOINT_EVERY_STEPS = 100
 PIPELINE_CLASS = "StableUnCLIPImg2ImgPipeline"
 RUN = "run.json"
@@ -83,10 +80,10 @@ def make_oracle(params: OracleParams, artifacts: Artifacts, log: Log) -> None:
 
     train = ImageSet.read(artifacts.image_set("train"))
     known = _record(params, artifacts)
-    identity = {**known, "prompts": train.digest, "code": code_digest(CODE)}
+    identity = {**known, "prompts": train.digest}
     output, kept = artifacts.image_set(NAME), artifacts.stage(NAME)
     with (
-        hold(artifacts.work, identity, output, timeout_s=LOCK_TIMEOUT_S) as work,
+        hold(artifacts.work, identity, output, stage=NAME) as work,
         torch_threads(params.oracle.threads),
     ):
         if work.finished and (kept / PROVENANCE).is_file():

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from synthgap.artifacts import Artifacts, Log, content_digest, environment, folder_digest
+from synthgap.artifacts import Artifacts, Log, content_digest, environment
 from synthgap.data.image_set import ImageSet
 from synthgap.params.sections import Runtime
 
@@ -31,14 +30,6 @@ def record(
         "params": dict(params),
         "units": [],
     }
-
-
-def code_digest(parts: Sequence[str]) -> str:
-    """Of these parts of `synthgap.generation`: work is resumed only by the code that began it."""
-    package = Path(__file__).parents[1]
-    missing = [part for part in parts if not (package / part).is_dir()]
-    assert not missing, f"{package}: no part {missing}"
-    return content_digest({part: folder_digest(package / part, pattern="*.py") for part in parts})
 
 
 def machine_of(runtime: Runtime, threads: int) -> dict[str, str | int]:

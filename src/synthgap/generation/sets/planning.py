@@ -16,7 +16,7 @@ from synthgap.errors import DataError
 from synthgap.generation.checkpoints.provenance import Provenance, checker_digest, locate
 from synthgap.generation.filtering.filters import Asked, filters_identity
 from synthgap.generation.filtering.near_copies import NearCopies
-from synthgap.generation.jobs.recording import code_digest, machine_of
+from synthgap.generation.jobs.recording import machine_of
 from synthgap.generation.prompts.schemes import PromptWriter, prompt_writer
 from synthgap.generation.samplers.schedulers import scheduler_used
 from synthgap.generation.sets.asking import SynthesizeParams, Wanted, wanted_set
@@ -27,7 +27,6 @@ from synthgap.generation.sets.making import Making, Tools
 from synthgap.generation.sets.nature import Nature, nature_of
 from synthgap.generation.sets.story import Story, versions_of
 
-CODE = ("checkpoints", "filtering", "jobs", "prompts", "samplers", "sets", "vocabulary")
 PROMPTED_BY = "unclip"  # the scheme of sets whose prompts are images
 
 
@@ -122,7 +121,6 @@ class Plan:
             "filters": {**self.judged_by, "safety_checker": checker},
             "near_copies": None if self.near_copies is None else self.near_copies.identity,
             "environment": self.environment,
-            "code": code_digest(CODE),
         }
 
     @property

@@ -11,7 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from synthgap.artifacts import Artifacts, Work, content_digest, hold, read_json, write_json
+from synthgap.artifacts import (
+    Artifacts,
+    Work,
+    hold,
+    read_json,
+    work_digest,
+    write_json,
+)
 from synthgap.artifacts.keeping import keep, kept
 from synthgap.data.image_set import ImageSet
 from synthgap.errors import DataError, WorkError
@@ -28,7 +35,7 @@ from synthgap.processes.workers import run_all
 
 __all__ = ["SynthesizeParams", "shelf_place", "shelve", "synthesize"]
 
-LOCK_TIMEOUT_S = 3600.0
+STAGE = "synthesize"
 SHELF_TIMEOUT_S = 7 * 24 * 3600.0  # workers of a study wait for the one that samples, however long
 ATTEMPTS = 3  # to put a set together
 FOR = "for.json"  # in a work folder: for which set it is
@@ -49,10 +56,9 @@ def synthesize(params: SynthesizeParams, artifacts: Artifacts, *, image_set: str
     plan = planned_set(params, artifacts, image_set)
     output = artifacts.image_set(image_set)
     if not is_main():
-        digest = content_digest(plan.identity)
-        _help(plan, Work(artifacts.work / digest, output, digest, plan.identity))
+        _help(plan, Work.of(artifacts.work, plan.identity, output, STAGE))
         return
-    with hold(artifacts.work, plan.identity, output, timeout_s=LOCK_TIMEOUT_S) as work:
+    with hold(artifacts.work, plan.identity, output, stage=STAGE) as work:
         if work.finished:
             return
         started = time.time()
@@ -67,8 +73,11 @@ def synthesize(params: SynthesizeParams, artifacts: Artifacts, *, image_set: str
 
 
 def shelf_place(plan: Plan) -> Path:
-    """Where a set lies in the cache, or would: named by the digest of all that makes it."""
-    return plan.artifacts.image_sets_kept / content_digest(plan.identity)
+    """Where a set lies in the cache, or would: named by the digest of all that makes it.
+
+    The code is part of the name, as it is no part of the set: other code may make other images.
+    """
+    return plan.artifacts.image_sets_kept / work_digest(plan.identity, STAGE)
 
 
 def shelve(plan: Plan, shorter: Sequence[Plan] = ()) -> Path:
@@ -84,7 +93,9 @@ def shelve(plan: Plan, shorter: Sequence[Plan] = ()) -> Path:
     place = shelf_place(plan)
     if place.is_dir():
         return place
-    with hold(plan.artifacts.work, plan.identity, place, timeout_s=SHELF_TIMEOUT_S) as work:
+    with hold(
+        plan.artifacts.work, plan.identity, place, stage=STAGE, timeout_s=SHELF_TIMEOUT_S
+    ) as work:
         if not place.is_dir():
             _tell_of_others(plan, work)
             known = next((one for one in shorter if _begins(one, plan)), None)

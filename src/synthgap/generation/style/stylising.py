@@ -23,7 +23,6 @@ from synthgap.artifacts import (
 from synthgap.data.image_set import MANIFEST, ImageSet
 from synthgap.errors import DataError, ParamsError
 from synthgap.generation.jobs.recording import (
-    code_digest,
     input_of,
     machine_of,
     record,
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from synthgap.generation.style.adain import StyleTransfer
     from synthgap.generation.style.styled_set import Styled
 
-CODE = ("jobs", "style")
-LOCK_TIMEOUT_S = 3600.0
 FINISHED, SETS = "finished", "sets"
 RUN, PICTURE, NETWORK = "run.json", "before_after.png", "network.safetensors"
 SUFFIX = "-stylised"
@@ -91,9 +88,8 @@ def stylise(params: StyliseParams, artifacts: Artifacts, log: Log) -> None:
     _check_size(params)
     task = _task(params, artifacts)
     output = artifacts.stage("stylise")
-    identity = {**task.record, "code": code_digest(CODE)}
     with (
-        hold(artifacts.work, identity, output, timeout_s=LOCK_TIMEOUT_S) as work,
+        hold(artifacts.work, task.record, output, stage="stylise") as work,
         torch_threads(params.stylise.threads),
     ):
         there = all((path / MANIFEST).is_file() for path in task.outputs.values())
