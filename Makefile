@@ -5,6 +5,7 @@
 # make ui         MLflow's pages on http://127.0.0.1:5000
 # make studies    optuna-dashboard over all studies on http://127.0.0.1:8080
 # make bench      where the time went, and what was measured against what
+# make relock     after a refactoring: dvc.lock with the new code, if the tiny journey proves no output changed
 # make clean      caches and unfinished work; keeps .venv, data, artifacts, mlruns
 #
 # VENV=DIR uses another virtual environment; PYTHON=FILE makes it with that interpreter.
@@ -22,7 +23,7 @@ export GX_ANALYTICS_ENABLED := false
 export PYTHONNOUSERSITE := 1
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help venv repro test test-servers lint ui studies bench clean
+.PHONY: help venv repro test test-servers lint ui studies bench relock clean
 .NOTPARALLEL:
 
 help:
@@ -62,6 +63,9 @@ studies: venv
 
 bench: venv
 	@for name in $(BENCHMARKS); do echo "$$name"; "$(BIN)/python" "benchmarks/$$name.py" || exit 1; done
+
+relock: venv
+	@"$(BIN)/python" .ci/relock.py $(if $(BASE),--base "$(BASE)")
 
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .synthgap
