@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from synthgap.artifacts import Artifacts, silent, write_json
 from synthgap.errors import SynthgapError
+from synthgap.experiments.settings import STAGE as SETTINGS
+from synthgap.experiments.settings import require_settings
 from synthgap.params import read_params
 from synthgap.processes.launching import die_with_parent, is_launched, is_main, launch, tell
 from synthgap.tracking.live import open_log
@@ -44,6 +46,8 @@ def run(
         params = read_params(root / "params.yaml")
         artifacts = Artifacts(root, params.recipe)
         sections = {field.name: getattr(params, field.name) for field in fields(shape)}
+        if {"student", "training"} <= set(sections) and stage != SETTINGS:
+            require_settings(params, artifacts)
         if is_launched():
             die_with_parent()
         elif (in_processes or "training" in sections) and params.runtime.processes > 1:

@@ -19,6 +19,10 @@ from synthgap.params.sections import Params
 # A log line, a page's colour or a message must not rerun a generator. A stage that lives in one of
 # these packages counts it.
 WITHOUT = {"stage", "cli", "tracking", "reporting", "errors", "params"}
+FRAME = {"artifacts", "processes"}
+"""How stages hold work, write and start processes: never listed, even where a stage imports it."""
+SHARED = {"seed", "runtime.threads", "data", "student", "training"}
+"""What stage `settings` writes into one file, on which the cells of students depend."""
 
 names = sorted({*stage_files(), *stages()})
 
@@ -93,6 +97,8 @@ def test_params_are_the_fields_of_the_shape(name):
     lists = {param for param in given - wanted if f"${{{param}}}" in _templates(stage)}
     # `rivals.${item.rival}`: of a section of named entries, the cell's own alone
     sections = {re.sub(r"\.\$\{item\.\w+\}$", "", param) for param in given - lists}
+    if any(path.endswith("settings/${item.recipe}/student.json") for path in _paths(stage["deps"])):
+        sections |= SHARED if "training" in wanted else SHARED - {"training"}
     assert sections == wanted, f"dvc.yaml, {name}: {sorted(given)}, the shape has {sorted(wanted)}"
     assert all(param.startswith("grid.") for param in lists)
 
@@ -175,7 +181,9 @@ def _reached(name: str) -> set[Path]:
     own = {module.split(".")[1] for module in _library(name)}
     reached = _graph().find_upstream_modules(f"pipelines.{name}")
     counted = {module for module in reached if module.startswith("synthgap.")}
-    return {_file(module) for module in counted if module.split(".")[1] not in WITHOUT - own}
+    return {
+        _file(module) for module in counted if module.split(".")[1] not in (WITHOUT - own) | FRAME
+    }
 
 
 def _library(name: str) -> set[str]:

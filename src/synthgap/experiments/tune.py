@@ -14,6 +14,7 @@ from typing import Any
 
 from synthgap.artifacts import Artifacts, Log, Work, hold, read_json, write_json
 from synthgap.errors import ParamsError, TrainingError
+from synthgap.experiments.settings import TUNED, require_tune_base, tune_base
 from synthgap.experiments.studies.finals import final_round, standings, winner
 from synthgap.experiments.studies.lines import append_line, read_lines
 from synthgap.experiments.studies.opening import STAGE, open_attempt, surroundings
@@ -24,12 +25,10 @@ from synthgap.experiments.studies.sequential import search
 from synthgap.experiments.studies.slots import slots
 from synthgap.experiments.studies.verdict import verdict
 from synthgap.params.overriding import overridden
-from synthgap.params.reading import parse_params, section_dict
-from synthgap.params.recipes import resolve
+from synthgap.params.reading import section_dict
 from synthgap.params.sections import Data, Params, Prompts, Runtime, Student, Synthesize, Tune
 from synthgap.params.spaces import space_problems
 
-TUNED = ("guide", "training", "protocols")
 """Sections that the stage does not read from params.yaml, so that `apply` may write there."""
 TRIALS, FINALS, VERDICT, FINISHED = "trials.jsonl", "finals.jsonl", "verdict.json", "finished"
 
@@ -108,9 +107,8 @@ def stage_plan(params: TuneParams, artifacts: Artifacts) -> StudyPlan:
 
 
 def _base(params: TuneParams, artifacts: Artifacts) -> Params:
-    name = params.tune.base or artifacts.recipe
-    text = resolve(artifacts.root / "recipes", name)
-    recipe = parse_params(text, place=f"recipes/{name}.yaml, base of tune")
+    recipe = tune_base(params.tune, artifacts)
+    require_tune_base(recipe, artifacts)
     given = {item.name: getattr(params, item.name) for item in fields(TuneParams)}
     return replace(recipe, recipe=artifacts.recipe, **given)
 

@@ -10,6 +10,7 @@ from search_world import EPOCHS, LAMBDA, STUDY, KilledError, Rule
 
 from synthgap.artifacts import Artifacts, silent
 from synthgap.errors import ParamsError, TrainingError
+from synthgap.experiments import settings
 from synthgap.experiments import tune as stage
 from synthgap.experiments.studies.plan import Reading
 from synthgap.experiments.tune import TuneParams, stage_plan, tune
@@ -28,8 +29,8 @@ def shipped():
 @pytest.fixture(autouse=True)
 def _recipes_are_read_once(monkeypatch):
     """Each reading of a recipe takes most of a second."""
-    monkeypatch.setattr(stage, "resolve", lambda _folder, name: text_of(name))
-    monkeypatch.setattr(stage, "parse_params", parsed)
+    monkeypatch.setattr(settings, "resolve", lambda _folder, name: text_of(name))
+    monkeypatch.setattr(settings, "parse_params", parsed)
 
 
 @pytest.fixture
