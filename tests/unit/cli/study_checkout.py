@@ -64,7 +64,7 @@ class World:
         patch.delenv("SYNTHGAP_STUDIES", raising=False)
         patch.setattr(session, "open_attempt", world.open)
         patch.setattr(session, "surroundings", lambda _plan, _artifacts: ABOUT)
-        patch.setattr(session, "code_digest", lambda: "c0de")
+        patch.setattr(session, "code_digest", lambda _stage: "c0de")
         patch.setattr(sets, "sets_of", lambda _plan, _artifacts: {"g1.0": True, "g2.0": False})
         patch.setattr(verdict, "verdict", world.judge)
         patch.setattr(study_page, "write_study_page", _page)

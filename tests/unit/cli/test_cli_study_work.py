@@ -198,9 +198,9 @@ def test_other_inputs_and_other_code_are_refused(world, capsys, monkeypatch):
 
     interrupted(world, 1)
     capsys.readouterr()
-    monkeypatch.setattr(session, "code_digest", lambda: "other")
+    monkeypatch.setattr(session, "code_digest", lambda _stage: "other")
     assert "begun with other code" in refusal(capsys, "resume", "quick")
-    monkeypatch.setattr(session, "code_digest", lambda: "c0de")
+    monkeypatch.setattr(session, "code_digest", lambda _stage: "c0de")
     inner = session.open_attempt
     monkeypatch.setattr(session, "open_attempt", lambda plan, place: inner(plan, place)[::1])
     monkeypatch.setattr(

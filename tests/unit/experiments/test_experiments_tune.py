@@ -71,7 +71,7 @@ def scored(monkeypatch):
     found = Scored()
     about = {"environment": ENVIRONMENT, "num_val": 100}
     monkeypatch.setattr(stage, "verdict", found)
-    monkeypatch.setattr(stage, "code_digest", lambda: "c" * 64)
+    monkeypatch.setattr("synthgap.artifacts.work.code_digest", lambda _stage: "c" * 64)
     monkeypatch.setattr(stage, "surroundings", lambda plan, artifacts: about)
     return found
 
