@@ -23,14 +23,13 @@ from torch.nn import functional
 from turns import Times, arguments, in_turns, keep, quotients, spread, told
 
 from synthgap.models.arrangement import arrange
-from synthgap.models.cut import freeze
-from synthgap.models.flops import unit_flops
-from synthgap.models.units import units_of
+from synthgap.models.frozen_prefix import freeze
+from synthgap.models.units import unit_flops, units_of
+from synthgap.training.batch_loader import Batch, BatchLoader
+from synthgap.training.checkpointing import EpochProgress
+from synthgap.training.epoch_runner import EpochRunner
 from synthgap.training.labelled import Labelled
-from synthgap.training.learner import Learner
 from synthgap.training.optimizer import optimizer_of
-from synthgap.training.resume import Progress
-from synthgap.training.serving import Batch, Server
 
 TARGET = 1.2
 CLASSES = 10
@@ -38,24 +37,24 @@ TRAINING = training_of()
 
 
 @dataclass(frozen=True)
-class SameBatch(Server):
+class SameBatch(BatchLoader):
     """Serves one batch again and again."""
 
     batch: Batch | None = None
 
     @classmethod
-    def like(cls, server: Server) -> SameBatch:
+    def like(cls, server: BatchLoader) -> SameBatch:
         """Take the first batch that `server` would give."""
         _, (batch,) = next(iter(server.steps(1, after=0)))
         same = {field.name: getattr(server, field.name) for field in fields(server)}
         return cls(**same, batch=batch)
 
-    def steps(self, epoch: int, *, after: int):  # noqa: ANN201, ARG002 - as Server's
+    def steps(self, epoch: int, *, after: int):  # noqa: ANN201, ARG002 - as BatchLoader's
         """Yield it once a step."""
         yield from ((step, [self.batch]) for step in range(1, self.lesson.num_steps + 1))
 
 
-def learner_at(depth: int, images: Labelled, steps: int) -> Learner:
+def learner_at(depth: int, images: Labelled, steps: int) -> EpochRunner:
     """An engine whose student has its first units frozen."""
     model = student("resnet18", CLASSES, seed=0)
     freeze(model, depth)
@@ -117,8 +116,8 @@ def measure(depths: list[int], *, steps: int, rounds: int) -> Times:
         same = SameBatch.like(whole.rule.server)
         fed = changed(whole, rule=changed(whole.rule, server=same))
         sides[f"bound {depth}"] = by_hand(depth, same.batch, steps)
-        sides[f"step {depth}"] = lambda fed=fed: fed.epoch(1, Progress(), None)
-        sides[f"whole {depth}"] = lambda whole=whole: whole.epoch(1, Progress(), None)
+        sides[f"step {depth}"] = lambda fed=fed: fed.epoch(1, EpochProgress(), None)
+        sides[f"whole {depth}"] = lambda whole=whole: whole.epoch(1, EpochProgress(), None)
     return in_turns(sides, rounds)
 
 

@@ -18,8 +18,8 @@ from accelerate import Accelerator
 from lessons import learner_of, model_alone, noise, student, training_of
 from turns import Times, arguments, in_turns, keep, quotients, spread, told
 
-from synthgap.models.flops import unit_flops
-from synthgap.training.resume import Progress
+from synthgap.models.units import unit_flops
+from synthgap.training.checkpointing import EpochProgress
 
 TARGET = 0.9
 PEAK_BF16 = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # FLOP/s, dense, by data sheets
@@ -80,7 +80,7 @@ def measure(size: Size, images: int, batch_size: int, rounds: int) -> Times:
     )
     _, (batch,) = next(iter(alone.rule.server.steps(1, after=0)))
     sides = {
-        "whole": lambda: whole.epoch(1, Progress(), None),
+        "whole": lambda: whole.epoch(1, EpochProgress(), None),
         "model": model_alone(alone, batch, steps=size.steps),
         "input": lambda: list(whole.rule.server.steps(1, after=0)),
     }

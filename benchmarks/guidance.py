@@ -20,17 +20,16 @@ from torch import nn
 from turns import Times, arguments, in_turns, keep, quotients, spread, told
 
 from synthgap.guidance.guided import pg_f, pg_kl, rg, rg_pg
-from synthgap.guidance.reference import Reference
-from synthgap.guidance.task import Phases, Task
+from synthgap.guidance.method_context import MethodContext, Phases
+from synthgap.guidance.reference import ReferenceNetwork
 from synthgap.models.arrangement import arrange
-from synthgap.models.flops import unit_flops
-from synthgap.models.reference_record import Sight
-from synthgap.params.guidance import Guide
-from synthgap.params.guidance_losses import Pg, Rg, Weights
-from synthgap.training.learner import Learner
-from synthgap.training.lesson import Lesson
-from synthgap.training.phases import Phase
-from synthgap.training.resume import Progress
+from synthgap.models.reference import Preprocessing
+from synthgap.models.units import unit_flops
+from synthgap.params.guidance import Guide, Pg, Rg, Weights
+from synthgap.training.checkpointing import EpochProgress
+from synthgap.training.epoch_runner import EpochRunner
+from synthgap.training.loop import Phase
+from synthgap.training.train_spec import TrainSpec
 
 STUDENT, REFERENCE, SIZE_PX, NUM_IMAGES = "resnet18", "resnet34", 32, 2048
 PG_TARGET, CACHED_TARGET, RG_TARGET = 1.15, 1.05, 1.25
@@ -41,7 +40,7 @@ BESIDE = {  # each side's plain one: the same images, and one of its neighbours 
     "pg-f": "plain, both kinds",
     "rg-pg": "plain, both kinds",
 }
-SIGHT = Sight(SIZE_PX, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+SIGHT = Preprocessing(SIZE_PX, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 PG = Pg("tutor", None, None, "cosine", "kl", 1.0, Weights(l1=1.0, kl=1.0))
 
 
@@ -53,16 +52,16 @@ def _fresh(seed: int) -> nn.Module:
 class Bench:
     """What all sides share."""
 
-    reference: Reference
+    reference: ReferenceNetwork
     accelerator: Accelerator
     batch_size: int
     steps: int
 
-    def task(self, augmentation: str) -> Task:
+    def task(self, augmentation: str) -> MethodContext:
         """Half of the images pass for real ones."""
         training = training_of(SIZE_PX, batch_size=self.batch_size)
         training = replace(training, augmentation=augmentation)
-        lesson = Lesson("bench", noise(NUM_IMAGES, SIZE_PX, num_classes=10), training, 0, {})
+        lesson = TrainSpec("bench", noise(NUM_IMAGES, SIZE_PX, num_classes=10), training, 0, {})
         lesson = replace(lesson, steps_per_epoch=self.steps)
         others = dict.fromkeys(("prefix", "asg", "csg", "dann", "adda", "dada", "ltda"))
         guide = Guide(
@@ -70,23 +69,23 @@ class Bench:
         )
         half = NUM_IMAGES // 2
         references = {"tutor": self.reference}
-        return Task(_fresh(0), lesson, half, half, 10, guide, references, _fresh)
+        return MethodContext(_fresh(0), lesson, half, half, 10, guide, references, _fresh)
 
     def side(self, method: Phases, *, augmentation: str = "pytorch") -> Callable[[], object]:
         """Steps of a method; what it does once is done here."""
         task = self.task(augmentation)
         (phase,) = method(task)
         rule = phase.rule(task.student, phase.lesson, self.accelerator)
-        learner = Learner(phase.lesson, rule)
-        return lambda: learner.epoch(1, Progress(), None)
+        learner = EpochRunner(phase.lesson, rule)
+        return lambda: learner.epoch(1, EpochProgress(), None)
 
 
-def plain_synthetic(task: Task) -> list[Phase]:
+def plain_synthetic(task: MethodContext) -> list[Phase]:
     """What zero-shot PG adds to."""
     return [Phase(task.only_synthetic())]
 
 
-def plain_both(task: Task) -> list[Phase]:
+def plain_both(task: MethodContext) -> list[Phase]:
     """What RG takes apart, and PG adds to where there are real images."""
     return [Phase(task.both())]
 
@@ -135,7 +134,7 @@ def main() -> None:
     steps, rounds = (2, 2) if given.quick else (6, given.rounds)
     network = student(REFERENCE, 10, seed=1).eval().requires_grad_(False)  # noqa: FBT003 - torch's
     arrange(network)  # as an opened reference is
-    reference = Reference(network, SIGHT, "bench", {"title": REFERENCE}, 10)
+    reference = ReferenceNetwork(network, SIGHT, "bench", {"title": REFERENCE}, 10)
     times = in_turns(sides(Bench(reference, Accelerator(cpu=True), given.batch, steps)), rounds)
     bound, flops = bound_of_pg()
     found = judged(times, bound)

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from synthgap.artifacts import Artifacts
 from synthgap.data.image_set import ImageSet, write_manifest, write_png
-from synthgap.generation.checkpoints.provenance import Provenance, samples_digest
-from synthgap.generation.filtering.filters import open_filters
-from synthgap.generation.samplers.requests import Request, Sampled
-from synthgap.generation.sets import planning
-from synthgap.generation.sets.making import Tools
-from synthgap.generation.sets.nature import Nature
-from synthgap.generation.sets.synthesis import SynthesizeParams, synthesize
+from synthgap.generation.pipelines.provenance import Provenance, samples_digest
+from synthgap.generation.pipelines.sampler import Request, Sampled
+from synthgap.generation.synthesis import planning
+from synthgap.generation.synthesis.filters import open_filters
+from synthgap.generation.synthesis.set_in_progress import SamplingTools
+from synthgap.generation.synthesis.set_request import GeneratorCapabilities
+from synthgap.generation.synthesis.synthesize import SynthesizeParams, synthesize
+from synthgap.jobs import Artifacts
 from synthgap.params import read_params
 
 NUM_CLASSES, SIDE_PX = 100, 16
@@ -69,13 +69,13 @@ def make(
 ) -> ImageSet:
     """Run the stage in this process for `count` images in all."""
     artifacts, params = Artifacts(root, "instant"), read_params(ROOT / "params.yaml")
-    tools = Tools(Instant(seen), lambda *_: [])
+    tools = SamplingTools(Instant(seen), lambda *_: [])
 
-    def opened(plan: planning.Plan) -> Tools:
+    def opened(plan: planning.SetPlan) -> SamplingTools:
         return replace(tools, judge=open_filters(plan.sieve, artifacts, params.runtime))
 
-    planning.Plan.tools = opened  # type: ignore[method-assign] # in place of a diffusion model
-    planning.nature_of = lambda *_: Nature(True, True, False)  # noqa: FBT003
+    planning.SetPlan.tools = opened  # type: ignore[method-assign] # in place of a diffusion model
+    planning.nature_of = lambda *_: GeneratorCapabilities(True, True, False)  # noqa: FBT003
     synthesize(
         SynthesizeParams(
             seed=1,

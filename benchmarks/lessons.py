@@ -12,11 +12,11 @@ from torch.nn import functional
 
 from synthgap.models.build import build_student
 from synthgap.params.sections import AugMix, Crops, PixMix, Student, Training
-from synthgap.training.descent import Descent, descent
+from synthgap.training.batch_loader import Batch
+from synthgap.training.epoch_runner import EpochRunner
 from synthgap.training.labelled import Labelled
-from synthgap.training.learner import Learner
-from synthgap.training.lesson import Lesson
-from synthgap.training.serving import Batch
+from synthgap.training.supervised_step import SupervisedStep, supervised_step
+from synthgap.training.train_spec import TrainSpec
 
 COLOUR = {"flip": 0.5, "jitter": 0.8, "grayscale": 0.2}
 JITTER = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.2, "hue": 0.1}
@@ -71,16 +71,16 @@ def noise(num_images: int, size_px: int, *, num_classes: int) -> Labelled:
 
 def learner_of(
     model: nn.Module, images: Labelled, training: Training, accelerator: Accelerator, *, steps: int
-) -> Learner:
+) -> EpochRunner:
     """A learner by plain descent, whose epoch has so many steps."""
-    lesson = Lesson("bench", images, training, 0, {}, steps)
-    return Learner(lesson, descent(model, lesson, accelerator))
+    lesson = TrainSpec("bench", images, training, 0, {}, steps)
+    return EpochRunner(lesson, supervised_step(model, lesson, accelerator))
 
 
-def model_alone(learner: Learner, batch: Batch, *, steps: int) -> Callable[[], None]:
+def model_alone(learner: EpochRunner, batch: Batch, *, steps: int) -> Callable[[], None]:
     """The plainest loop that trains the learner's student, on one batch again and again."""
     rule = learner.rule
-    assert isinstance(rule, Descent)
+    assert isinstance(rule, SupervisedStep)
     accelerator = rule.learning.accelerator
     labels = batch.answer.tiled(sum(len(crops) for crops in batch.crops)).labels
     for group in rule.learning.optimizer.param_groups:

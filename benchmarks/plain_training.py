@@ -31,8 +31,8 @@ from synthgap.data.image_set import ImageSet, write_manifest
 from synthgap.params.sections import Training
 from synthgap.seeding import stream
 from synthgap.training.labelled import Labelled
-from synthgap.training.lesson import Lesson
 from synthgap.training.loop import fit
+from synthgap.training.train_spec import TrainSpec
 
 TARGET = 1.5
 TEST_DATA = Path(os.environ.get("SYNTHGAP_TEST_DATA", "../shared"))
@@ -84,7 +84,7 @@ def engine(folder: Path, training: Training, seed: int) -> list[float]:
     """Top-1 on the test images after each epoch, by the engine."""
     with tempfile.TemporaryDirectory() as store:
         train, test = (packed(folder / split, Path(store)) for split in ("train", "test"))
-        lesson = Lesson("bench", train, training, seed, {"test": test})
+        lesson = TrainSpec("bench", train, training, seed, {"test": test})
         model = student("resnet18", 10, seed=seed)
         epochs = list(fit(model, lesson, Accelerator(cpu=True)))
     return [epoch.metrics["test/top1"] for epoch in epochs]

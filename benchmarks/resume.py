@@ -22,9 +22,9 @@ import numpy as np
 from instant import NAME, checkout
 from turns import arguments, keep, spread
 
-from synthgap.artifacts import Artifacts
 from synthgap.data.image_set import ImageSet, write_manifest
-from synthgap.generation.sets.journal import num_done
+from synthgap.generation.synthesis.journal import num_done
+from synthgap.jobs import Artifacts
 
 TARGET_S, ROWS = 10.0, 1_000_000
 LOOK_S = 0.1

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from lessons import learner_of, model_alone, noise, student, training_of
 from turns import Times, arguments, in_turns, keep, quotients, spread, told
 
-from synthgap.training.resume import Progress
+from synthgap.training.checkpointing import EpochProgress
 
 TARGET = 0.85
 TRAINING = training_of()
@@ -29,7 +29,7 @@ def measure(steps: int, rounds: int) -> Times:
     _, (batch,) = next(iter(alone.rule.server.steps(1, after=0)))
     return in_turns(
         {
-            "whole": lambda: whole.epoch(1, Progress(), None),
+            "whole": lambda: whole.epoch(1, EpochProgress(), None),
             "model": model_alone(alone, batch, steps=steps),
             "input": lambda: list(whole.rule.server.steps(1, after=0)),
         },

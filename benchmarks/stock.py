@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from synthgap.artifacts import Artifacts
 from synthgap.data.image_set import write_manifest, write_png
-from synthgap.generation.checkpoints.provenance import MAIN, Provenance, pipeline_digest
-from synthgap.generation.checkpoints.saving import quiet
-from synthgap.generation.diffusion import networks
-from synthgap.generation.jobs.machine import seeded_weights
-from synthgap.generation.vocabulary.tokenizer import make_tokenizer
+from synthgap.generation.libraries import quiet
+from synthgap.generation.pipelines.provenance import MAIN, Provenance, pipeline_digest
+from synthgap.generation.prompts.tokenizer import make_tokenizer
+from synthgap.generation.trainers import diffusion_networks
+from synthgap.jobs import Artifacts
+from synthgap.jobs.device import seeded_weights
 from synthgap.params.sections import Generator
 
 TEMPLATE = "a photo of a {class}"
@@ -61,15 +61,15 @@ def embedded_generator(
     tokenizer = tokenizer_of(classes)
     latent_size = image_size // 2 ** (len(shape.autoencoder.channels) - 1)
     with seeded_weights(0):
-        autoencoder = networks.build_autoencoder(shape.autoencoder, image_size=image_size)
-        parts = networks.build_conditioned(
+        autoencoder = diffusion_networks.build_autoencoder(shape.autoencoder, image_size=image_size)
+        parts = diffusion_networks.build_conditioned(
             shape.denoiser,
             tokenizer,
             latent_channels=shape.autoencoder.latent_channels,
             latent_size=latent_size,
         )
     folder = artifacts.generator
-    networks.save_pipeline(folder, autoencoder, parts)
+    diffusion_networks.save_pipeline(folder, autoencoder, parts)
     digest = pipeline_digest(folder)
     Provenance("train", None, None, digest, tuple(classes), 0, None, MAIN).write(folder)
 
@@ -122,7 +122,7 @@ def stable_diffusion(folder: Path, classes: Sequence[str], *, toy: bool) -> None
             text_encoder=text_encoder,
             tokenizer=tokenizer,
             unet=unet,
-            scheduler=networks.build_scheduler(),
+            scheduler=diffusion_networks.build_scheduler(),
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,

@@ -25,12 +25,12 @@ from typing import Any
 
 from turns import arguments, keep, spread, told
 
-from synthgap.experiments.studies.ledger import counted
-from synthgap.experiments.studies.plan import Reading, StudyPlan
-from synthgap.experiments.studies.storage import close_storage, create_study, open_storage
-from synthgap.experiments.studies.workers import work
 from synthgap.params import read_params
-from synthgap.params.studies import Interval
+from synthgap.params.studies import SearchInterval
+from synthgap.studies.storage import close_storage, create_study, open_storage
+from synthgap.studies.trials.plan import AttemptReport, StudyPlan
+from synthgap.studies.trials.queue import counted
+from synthgap.studies.workers import work
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "servers"))
@@ -47,10 +47,10 @@ def plan_of(trials: int) -> StudyPlan:
     """The shipped study's keys, drawn by TPE and pruned by nobody."""
     params = read_params(ROOT / "params.yaml")
     space = {
-        "guide.rg.lambda_1": Interval(0.05, 0.95, 0.05, log=False),
+        "guide.rg.lambda_1": SearchInterval(0.05, 0.95, 0.05, log=False),
         "guide.pg.similarity": ("l1", "kl"),
         "guide.pg.distance": ("cosine", "l2"),
-        "training.base_lr": Interval(0.5, 4.0, None, log=True),
+        "training.base_lr": SearchInterval(0.5, 4.0, None, log=True),
     }
     study = replace(
         params.tune.study, trials=trials, space=space, grid=(), first=(), watched=(), pruner="none"
@@ -58,11 +58,11 @@ def plan_of(trials: int) -> StudyPlan:
     return StudyPlan("overhead", study, params)
 
 
-def nothing(values: Mapping[str, Any], *, seed: int, share: float) -> Iterator[Reading]:
+def nothing(values: Mapping[str, Any], *, seed: int, share: float) -> Iterator[AttemptReport]:
     """An attempt that takes no time."""
     del seed, share
     for epoch in range(1, EPOCHS + 1):
-        yield Reading(epoch, epoch, {"val/top1": 100 * float(values["guide.rg.lambda_1"])})
+        yield AttemptReport(epoch, epoch, {"val/top1": 100 * float(values["guide.rg.lambda_1"])})
 
 
 def measured(url: str, trials: int, workers: int) -> dict[str, float]:

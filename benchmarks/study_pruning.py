@@ -22,21 +22,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from synthgap.artifacts import Artifacts, environment, write_json
-from synthgap.experiments.studies.attempt import StudentAttempt
-from synthgap.experiments.studies.plan import StudyPlan
-from synthgap.experiments.studies.sequential import search
+from synthgap.jobs import Artifacts, environment, write_json
 from synthgap.params import read_params
 from synthgap.params.sections import Study
-from synthgap.params.studies import Finals, Interval
+from synthgap.params.studies import Finals, SearchInterval
+from synthgap.studies.trials.attempt import StudentAttempt
+from synthgap.studies.trials.plan import StudyPlan
+from synthgap.studies.trials.sequential import search
 
 FRESH = (101, 102, 103)
 TARGET = 0.5
 SPACE: Mapping[str, Any] = {
-    "guide.image_set.guidance_scale": Interval(1.0, 7.5, 0.5, log=False),
+    "guide.image_set.guidance_scale": SearchInterval(1.0, 7.5, 0.5, log=False),
     "guide.augmentation": ("none", "pytorch", "autoaugment", "dino"),
-    "training.global_crops.scale.0": Interval(0.4, 1.0, 0.05, log=False),
-    "training.global_crops.flip": Interval(0.0, 0.5, 0.1, log=False),
+    "training.global_crops.scale.0": SearchInterval(0.4, 1.0, 0.05, log=False),
+    "training.global_crops.flip": SearchInterval(0.0, 0.5, 0.1, log=False),
 }
 PLAIN = Study(
     protocol="low-shot",

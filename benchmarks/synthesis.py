@@ -50,7 +50,7 @@ def prepare(root: Path) -> None:
     """Lay down generator and real set."""
     import stock
 
-    from synthgap.artifacts import Artifacts
+    from synthgap.jobs import Artifacts
 
     artifacts, classes = Artifacts(root, "bench"), stock.class_names(CLASSES)
     stock.real_set(artifacts, classes, per_class=PER_CLASS, px=PX)
@@ -61,8 +61,8 @@ def ours(root: Path, workers: int) -> float:
     """Seconds of the stage, with so many processes of one thread."""
     import diffusers
 
-    from synthgap.artifacts import Artifacts
-    from synthgap.generation.sets.synthesis import SynthesizeParams, synthesize
+    from synthgap.generation.synthesis.synthesize import SynthesizeParams, synthesize
+    from synthgap.jobs import Artifacts
 
     assert diffusers.StableDiffusionPipeline
     given = params_of()
@@ -106,8 +106,8 @@ def turn(root: Path, side: str) -> float:
 
 def largest_difference(root: Path) -> int:
     """In grey levels, between the two sides' images."""
-    from synthgap.artifacts import Artifacts
     from synthgap.data.image_set import ImageSet
+    from synthgap.jobs import Artifacts
 
     made = ImageSet.read(Artifacts(root, "bench").image_set(f"g{SCALE}"))
     assert len(made) == CLASSES * PER_CLASS
@@ -173,7 +173,7 @@ def on_gpu(given: argparse.Namespace) -> None:
     import stock
     import torch
 
-    from synthgap.generation.samplers.opening import DTYPES
+    from synthgap.generation.pipelines.opening import DTYPES
 
     cuda = torch.cuda.is_available()
     classes = stock.class_names(8)
@@ -230,8 +230,8 @@ def _our_images(
 ) -> Callable[[], None]:
     import stock
 
-    from synthgap.generation.samplers.opening import open_sampler
-    from synthgap.generation.samplers.requests import Request, Settings
+    from synthgap.generation.pipelines.opening import open_sampler
+    from synthgap.generation.pipelines.sampler import Request, SamplingSettings
     from synthgap.params.sections import Runtime
 
     classes = stock.class_names(8)
@@ -246,7 +246,7 @@ def _our_images(
         checkpoint_every_epochs=1,
         checkpoint_every_steps=None,
     )
-    settings = Settings(
+    settings = SamplingSettings(
         "", SCALE, size["steps"], None, size["width"], size["height"], given.batch, given.decode
     )
     prompts = [stock.prompt_of(name) for name in classes]

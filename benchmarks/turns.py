@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from synthgap.artifacts import environment, write_json
+from synthgap.jobs import environment, write_json
 
 RESULTS = Path(__file__).parent / "results"
 Times = dict[str, list[float]]

@@ -14,7 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from synthgap.artifacts import environment, read_json, write_json
+from synthgap.jobs import environment, read_json, write_json
 
 MAKING = {
     "judge", "generator", "rivals", "synthesize", "teacher", "oracle", "stylise", "references"

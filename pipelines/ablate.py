@@ -1,8 +1,8 @@
 """Change one thing of the training at a time: the paper's tables, for this recipe."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
 from synthgap.experiments.ablate import AblateParams, ablate
+from synthgap.jobs import Artifacts, Log
 
 
 def main(params: AblateParams, artifacts: Artifacts, log: Log, ablation: str) -> None:

@@ -1,8 +1,8 @@
 """Train students from scratch on one synthetic set, whole or in part, and probe them."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
 from synthgap.experiments.clone import CloneParams, clone
+from synthgap.jobs import Artifacts, Log
 
 
 def main(params: CloneParams, artifacts: Artifacts, log: Log, image_set: str) -> None:

@@ -1,8 +1,8 @@
 """Freeze and relearn on the same source: what freezing itself costs."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
 from synthgap.experiments.transfer import ControlParams, control
+from synthgap.jobs import Artifacts, Log
 
 
 def main(params: ControlParams, artifacts: Artifacts, log: Log, depth: int) -> None:

@@ -1,8 +1,8 @@
 """Measure how close every synthetic set is to real images, and what is wrong with each class."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
-from synthgap.experiments.fidelity import FidelityParams, fidelity
+from synthgap.experiments.fidelity.stage import FidelityParams, fidelity
+from synthgap.jobs import Artifacts, Log
 
 
 def main(params: FidelityParams, artifacts: Artifacts, log: Log) -> None:

@@ -1,8 +1,8 @@
 """Hold real and synthetic sources against each other, and add easy or hard images to real ones."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
-from synthgap.experiments.gap import GapParams, gap
+from synthgap.experiments.gap.stage import GapParams, gap
+from synthgap.jobs import Artifacts, Log
 
 
 def main(params: GapParams, artifacts: Artifacts, log: Log) -> None:

@@ -1,8 +1,8 @@
 """Train a text-to-image pipeline on `corpus`, or pin one that was made elsewhere."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
-from synthgap.generation.generators.generator import GeneratorParams, make_generator
+from synthgap.generation.trainers.generator import GeneratorParams, make_generator
+from synthgap.jobs import Artifacts, Log
 
 
 def main(params: GeneratorParams, artifacts: Artifacts, log: Log) -> None:

@@ -1,8 +1,8 @@
 """Train students by every method of a protocol: guidance losses and their baselines."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
 from synthgap.experiments.guide import GuideParams, guide
+from synthgap.jobs import Artifacts, Log
 
 
 def main(params: GuideParams, artifacts: Artifacts, log: Log, protocol: str) -> None:

@@ -1,8 +1,8 @@
 """Check the real images and split them into corpus, train, val and test."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
 from synthgap.data.ingest import IngestParams, ingest
+from synthgap.jobs import Artifacts, Log
 
 
 def main(params: IngestParams, artifacts: Artifacts, log: Log) -> None:  # noqa: ARG001 - no runs

@@ -1,8 +1,8 @@
 """Train a classifier of real images that labels, filters and judges synthetic ones, or pin one."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
 from synthgap.experiments.judge import JudgeParams, make_judge
+from synthgap.jobs import Artifacts, Log
 
 
 def main(params: JudgeParams, artifacts: Artifacts, log: Log) -> None:

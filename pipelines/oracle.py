@@ -1,8 +1,8 @@
 """Sample one image for every real training image, prompted by its embedding."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
-from synthgap.generation.image_prompts.oracle import OracleParams, make_oracle
+from synthgap.generation.derived.oracle import OracleParams, make_oracle
+from synthgap.jobs import Artifacts, Log
 
 
 def main(params: OracleParams, artifacts: Artifacts, log: Log) -> None:

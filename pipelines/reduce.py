@@ -1,8 +1,8 @@
 """Learn from a fraction of the real labels: from scratch, fine-tuned, over frozen prefixes."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
 from synthgap.experiments.reduce import ReduceParams, reduce
+from synthgap.jobs import Artifacts, Log
 
 
 def main(params: ReduceParams, artifacts: Artifacts, log: Log, denominator: int) -> None:

@@ -1,8 +1,8 @@
 """Train a reference network on corpus without labels, or pin one, for guidance methods."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
-from synthgap.experiments.references import ReferencesParams, make_reference
+from synthgap.experiments.references.stage import ReferencesParams, make_reference
+from synthgap.jobs import Artifacts, Log
 
 
 def main(params: ReferencesParams, artifacts: Artifacts, log: Log, reference: str) -> None:

@@ -1,7 +1,7 @@
 """Write every donor's prefix at each depth as safetensors and JSON, and publish them."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
+from synthgap.jobs import Artifacts, Log
 from synthgap.tracking.register import RegisterParams, register
 
 

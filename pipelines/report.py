@@ -1,7 +1,7 @@
 """Draw every table and figure of every recipe into one page."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
+from synthgap.jobs import Artifacts, Log
 from synthgap.reporting.report import ReportParams, report
 
 

@@ -1,8 +1,8 @@
 """Train or pin another generator beside the recipe's own."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
-from synthgap.generation.generators.rivals import RivalsParams, make_rival
+from synthgap.generation.trainers.rivals import RivalsParams, make_rival
+from synthgap.jobs import Artifacts, Log
 
 
 def main(params: RivalsParams, artifacts: Artifacts, log: Log, rival: str) -> None:

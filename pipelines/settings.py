@@ -1,8 +1,8 @@
 """Write the sections that all students share, for the cells of every sweep to depend on."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
 from synthgap.experiments.settings import SettingsParams, write_settings
+from synthgap.jobs import Artifacts, Log
 
 
 def main(params: SettingsParams, artifacts: Artifacts, log: Log) -> None:  # noqa: ARG001 - no runs

@@ -1,8 +1,8 @@
 """Make the training sets anew in other pictures' styles: their texture goes, their shape stays."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
-from synthgap.generation.style.stylising import StyliseParams, stylise
+from synthgap.generation.derived.stylise import StyliseParams, stylise
+from synthgap.jobs import Artifacts, Log
 
 
 def main(params: StyliseParams, artifacts: Artifacts, log: Log) -> None:

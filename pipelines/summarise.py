@@ -1,7 +1,7 @@
 """Turn what every student wrote into records with intervals, one folder a recipe."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
+from synthgap.jobs import Artifacts, Log
 from synthgap.reporting.summarise import SummariseParams, summarise
 
 

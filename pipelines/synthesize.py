@@ -1,8 +1,8 @@
 """Sample a synthetic image set; its name says generator, guidance scale, prompts and size."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
-from synthgap.generation.sets.synthesis import SynthesizeParams, synthesize
+from synthgap.generation.synthesis.synthesize import SynthesizeParams, synthesize
+from synthgap.jobs import Artifacts, Log
 
 
 def main(

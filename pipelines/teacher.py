@@ -1,8 +1,8 @@
 """Train a CLIP on `corpus` beside the generator's text encoder, or pin one made elsewhere."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
-from synthgap.generation.clip.teacher import TeacherParams, make_teacher
+from synthgap.generation.trainers.teacher import TeacherParams, make_teacher
+from synthgap.jobs import Artifacts, Log
 
 
 def main(params: TeacherParams, artifacts: Artifacts, log: Log) -> None:

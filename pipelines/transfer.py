@@ -1,8 +1,8 @@
 """Keep the first units that a student learned on one source, relearn the rest on the other."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
 from synthgap.experiments.transfer import TransferParams, transfer
+from synthgap.jobs import Artifacts, Log
 
 
 def main(params: TransferParams, artifacts: Artifacts, log: Log, depth: int) -> None:

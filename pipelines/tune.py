@@ -1,8 +1,8 @@
 """Search guidance scale, augmentation and weights of guidance losses together, on train and val."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
-from synthgap.experiments.tune import TuneParams, tune
+from synthgap.jobs import Artifacts, Log
+from synthgap.studies.trials.tune import TuneParams, tune
 
 
 def main(params: TuneParams, artifacts: Artifacts, log: Log) -> None:

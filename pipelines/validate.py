@@ -1,7 +1,7 @@
 """Hold every image set to what is expected of it; nothing trains on what fails."""
 
 from synthgap import stage
-from synthgap.artifacts import Artifacts, Log
+from synthgap.jobs import Artifacts, Log
 from synthgap.validation import ValidateParams, validate
 
 

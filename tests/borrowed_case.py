@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from synthgap.data.image_set import ImageSet, write_manifest, write_png
-from synthgap.generation.checkpoints.saving import quiet
+from synthgap.generation.libraries import quiet
 from synthgap.params.sections import Runtime
 
 WORDS = ("a", "photo", "of", "0", "1", "red", "blue", "small", "thin", "line", "sky", ".")

@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from synthgap.artifacts import Artifacts, write_json
 from synthgap.data import ImageSet, write_manifest, write_png
+from synthgap.jobs import Artifacts, write_json
 from synthgap.models.build import build_student
 from synthgap.models.checkpoint import save
 from synthgap.params import read_params

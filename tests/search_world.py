@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from synthgap.errors import SynthgapError
-from synthgap.experiments.studies.plan import Attempt, Reading, StudyPlan
-from synthgap.experiments.studies.rows import Tell
-from synthgap.experiments.studies.sequential import search
 from synthgap.params import read_params
 from synthgap.params.overriding import overridden
 from synthgap.params.sections import Params
-from synthgap.params.studies import Finals, Interval, Study
+from synthgap.params.studies import Finals, SearchInterval, Study
+from synthgap.studies.trials.plan import Attempt, AttemptReport, StudyPlan
+from synthgap.studies.trials.rows import Tell
+from synthgap.studies.trials.sequential import search
 
 ROOT = Path(__file__).resolve().parents[1]
 SCALE, AUGMENTATION = "guide.image_set.guidance_scale", "guide.augmentation"
@@ -47,7 +47,7 @@ STUDY = Study(
     space={
         SCALE: (1.0, 2.0, 7.5),
         AUGMENTATION: ("none", "pytorch", "dino"),
-        LAMBDA: Interval(0.05, 0.95, 0.05, log=False),
+        LAMBDA: SearchInterval(0.05, 0.95, 0.05, log=False),
         SIMILARITY: ("l1", "kl"),
         "guide.pg.distance": ("cosine", "l2"),
     },
@@ -96,7 +96,7 @@ class Rule:
 
     def __call__(
         self, values: Mapping[str, object], *, seed: int, share: float
-    ) -> Iterator[Reading]:
+    ) -> Iterator[AttemptReport]:
         if len(self.calls) == self.stop_at:
             raise KilledError
         call = {"values": dict(values), "seed": seed, "share": share, "steps": 0}
@@ -111,7 +111,7 @@ class Rule:
                 metrics |= {"holdout": best / 2, "clip_score": 0.3, "real_labels": 50.0}
                 labels = {"generator": 700, "reference": 0, "student": 50}
                 facts = {"num_images": 650, "num_synthetic": 600, "real_labels": labels}
-            yield Reading(epoch, call["steps"], self.measured(metrics, values), facts)
+            yield AttemptReport(epoch, call["steps"], self.measured(metrics, values), facts)
 
     def best(self, values: Mapping[str, Any]) -> float:
         """Accuracy (percent) at the end."""

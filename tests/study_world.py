@@ -18,17 +18,17 @@ from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._rdb.models import TrialHeartbeatModel
 from sqlalchemy import update
 
-from synthgap.experiments.studies.heartbeat import BeatingJournal, Beats
-from synthgap.experiments.studies.ledger import by_slot, counted, deaths, is_done
-from synthgap.experiments.studies.plan import Reading, StudyPlan
-from synthgap.experiments.studies.storage import close_storage, load_study, open_storage
-from synthgap.experiments.studies.workers import work
 from synthgap.params import read_params
 from synthgap.params.sections import Params
-from synthgap.params.studies import Interval
+from synthgap.params.studies import SearchInterval
+from synthgap.studies.heartbeat import Heartbeat, HeartbeatJournal
+from synthgap.studies.storage import close_storage, load_study, open_storage
+from synthgap.studies.trials.plan import AttemptReport, StudyPlan
+from synthgap.studies.trials.queue import by_slot, counted, deaths, is_done
+from synthgap.studies.workers import work
 
 ROOT = Path(__file__).resolve().parents[1]
-SHORT = Beats(interval_s=1, grace_s=3)
+SHORT = Heartbeat(interval_s=1, grace_s=3)
 LAMBDA, SIMILARITY = "guide.rg.lambda_1", "guide.pg.similarity"
 LABELS = {"generator": 700, "reference": 0, "student": 50}
 
@@ -41,7 +41,7 @@ def shipped() -> Params:
 def plan_of(trials: int = 4, **changed: Any) -> StudyPlan:
     """The default and then drawn trials, over two keys."""
     params = shipped()
-    space = {LAMBDA: Interval(0.05, 0.95, 0.05, log=False), SIMILARITY: ("l1", "kl")}
+    space = {LAMBDA: SearchInterval(0.05, 0.95, 0.05, log=False), SIMILARITY: ("l1", "kl")}
     given = {
         "trials": trials, "space": space, "grid": (), "first": (), "watched": (), "shares": (1.0,),
         "seeds": (0,), "pruner": "none", "sampler": "random", "objectives": ("val/top1",),
@@ -55,12 +55,14 @@ class Sleeper:
     def __init__(self, log: Path, epoch_s: float = 0.0) -> None:
         self.log, self.epoch_s = log, epoch_s
 
-    def __call__(self, values: Mapping[str, Any], *, seed: int, share: float) -> Iterator[Reading]:
+    def __call__(
+        self, values: Mapping[str, Any], *, seed: int, share: float
+    ) -> Iterator[AttemptReport]:
         self.note("start", values)
         for epoch in (1, 2):
             time.sleep(self.epoch_s)
             facts = {"image_set": "g2.0", "num_images": 9, "real_labels": LABELS}
-            yield Reading(epoch, epoch, {"val/top1": 100 * values[LAMBDA]}, facts)
+            yield AttemptReport(epoch, epoch, {"val/top1": 100 * values[LAMBDA]}, facts)
         self.note("end", values)
 
     def note(self, event: str, values: Mapping[str, Any]) -> None:
@@ -78,7 +80,7 @@ class Sleeper:
 def age(storage: Any) -> None:
     """Set every beat back by an hour, as if its worker had died then."""
     storage = storage._backend if isinstance(storage, _CachedStorage) else storage
-    if isinstance(storage, BeatingJournal):
+    if isinstance(storage, HeartbeatJournal):
         for beat in storage.folder.iterdir():
             os.utime(beat, (time.time() - 3600,) * 2)
         return

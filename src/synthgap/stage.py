@@ -12,12 +12,18 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthgap.artifacts import Artifacts, silent, write_json
 from synthgap.errors import SynthgapError
 from synthgap.experiments.settings import STAGE as SETTINGS
 from synthgap.experiments.settings import require_settings
+from synthgap.jobs import Artifacts, silent, write_json
+from synthgap.jobs.launching import (
+    die_with_parent,
+    is_launched,
+    is_main,
+    launch,
+    write_stderr,
+)
 from synthgap.params import read_params
-from synthgap.processes.launching import die_with_parent, is_launched, is_main, launch, tell
 from synthgap.tracking.live import open_log
 
 if TYPE_CHECKING:
@@ -66,13 +72,13 @@ def reported() -> Iterator[None]:
     try:
         yield
     except SynthgapError as error:
-        tell(f"synthgap: {error}\n")
+        write_stderr(f"synthgap: {error}\n")
         sys.exit(1)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
             raise
         place = f"{error.filename}: " if error.filename else ""
-        tell(
+        write_stderr(
             f"synthgap: {place}{error.strerror}; expected room to write, free some and rerun: "
             "finished work is kept\n"
         )

@@ -6,10 +6,10 @@ import ast
 
 from checkout_files import ROOT, functions_of, python_files, stages, tree_of
 
-from synthgap.artifacts.code import code_deps, code_digest
+from synthgap.jobs.code import code_deps, code_digest
 
 UNCODED = {"data/importing.py"}  # an import moves files; no stage
-HOLDERS = {"hold", "held"}
+HOLDERS = {"hold", "hold_distributed"}
 
 
 def _calls() -> list[tuple[str, ast.Call]]:
@@ -41,7 +41,7 @@ def test_every_stage_has_code_of_its_own():
 def test_no_list_of_code_stands_beside_dvc_yaml():
     """`folder_digest` over this package's files, or a name CODE, would be one."""
     for path in python_files("src"):
-        if path.name == "code.py" and path.parent.name == "artifacts":
+        if path.name == "code.py" and path.parent.name == "jobs":
             continue
         for node in functions_of(path):
             assert "*.py" not in ast.unparse(node), f"{path}: {node.name}"

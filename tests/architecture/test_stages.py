@@ -19,7 +19,7 @@ from synthgap.params.sections import Params
 # A log line, a page's colour or a message must not rerun a generator. A stage that lives in one of
 # these packages counts it.
 WITHOUT = {"stage", "cli", "tracking", "reporting", "errors", "params"}
-FRAME = {"artifacts", "processes"}
+FRAME = {"jobs"}
 """How stages hold work, write and start processes: never listed, even where a stage imports it."""
 SHARED = {"seed", "runtime.threads", "data", "student", "training"}
 """What stage `settings` writes into one file, on which the cells of students depend."""

@@ -18,7 +18,7 @@ DECIDING = re.compile(
 PACKAGES = (
     "training",
     "experiments",
-    "runs",
+    "studies",
     "guidance",
     "tracking",
     "models",
@@ -28,13 +28,12 @@ PACKAGES = (
 
 # Who may say "test", and to what end. A new line here needs a reason that is not a decision.
 RECORDERS = {
-    "runs/sources.py": "opens the sets that every epoch is scored on",
-    "experiments/anatomy.py": "compares students on images that were held out, and scores probes",
-    "experiments/layers.py": "counts the images that the comparison and the probes' scores are of",
-    "runs/cell.py": "writes one row an image of the test set",
-    "runs/running.py": "means and predictions over the last epochs, which the papers report",
-    "experiments/probing.py": "scores finished probes, which val or held-out train images chose",
-    "experiments/studies/verdict.py": "scores a winner that the finals on val have chosen, once",
+    "experiments/runs/sources.py": "opens the sets that every epoch is scored on",
+    "experiments/layers.py": "compares students on held-out images, and scores probes",
+    "experiments/runs/cell.py": "writes one row an image of the test set",
+    "experiments/runs/run.py": "means and predictions over the last epochs, as the papers report",
+    "experiments/linear_probe.py": "scores finished probes, chosen by val or held-out train images",
+    "studies/trials/verdict.py": "scores a winner that the finals on val have chosen, once",
     "tracking/runs.py": "names the context of a run's image sets",
     "tracking/sweeps.py": "shows each child's score beside its parent, in the order of depths",
     "validation/rules.py": "images only, for the leakage check",
@@ -58,14 +57,15 @@ def test_only_recorders_say_test(path):
     )
 
 
-STUDIES = PACKAGE / "experiments" / "studies"
+STUDIES = PACKAGE / "studies"
 OPENERS = ("open_scored", "scored_on")  # of sets that something is scored on
-ASKS, KEEPS = "closing", "study_record"  # for a verdict; a verdict in the study's record
+ASKS, STAGE = "finalise", "tune"  # for a verdict
+KEEPS = "study_record"  # a verdict in the study's record
 SHOW = {"status"}  # tell how a study stands
 
 
 def test_of_a_study_the_verdict_alone_names_test_or_opens_it():
-    for path in STUDIES.glob("*.py"):
+    for path in STUDIES.rglob("*.py"):
         calls = {word for node in ast.walk(tree_of(path)) for word in _said(node)}
         opened = calls.intersection(OPENERS)  # a definition is no call
         assert path.stem == "verdict" or not [*_mentions(tree_of(path)), *opened], path
@@ -73,14 +73,14 @@ def test_of_a_study_the_verdict_alone_names_test_or_opens_it():
 
 def test_no_function_of_a_study_that_decides_can_receive_what_the_verdict_saw():
     """Its one caller comes after the last decision, and hands it to the record alone."""
-    asking = {path.stem for path in STUDIES.glob("*.py") if "verdict" in _imported(path)}
-    assert asking == {ASKS}
-    assert {path.stem for path in STUDIES.glob("*.py") if ASKS in _imported(path)} <= SHOW
-    assert not [path for path in STUDIES.glob("*.py") if SHOW & _imported(path)]
+    asking = {path.stem for path in STUDIES.rglob("*.py") if "verdict" in _imported(path)}
+    assert asking == {ASKS, STAGE}
+    assert {path.stem for path in STUDIES.rglob("*.py") if ASKS in _imported(path)} <= SHOW
+    assert not [path for path in STUDIES.rglob("*.py") if SHOW & _imported(path)]
     taking = {
         (path.stem, function.name)
-        for path in STUDIES.glob("*.py")
-        if path.stem not in ("verdict", ASKS)
+        for path in STUDIES.rglob("*.py")
+        if path.stem not in ("verdict", ASKS, STAGE)
         for function in functions_of(path)
         if {"verdict", "known"} & {one.arg for one in ast.walk(function.args) if _is_argument(one)}
     }
@@ -92,8 +92,8 @@ def test_no_function_of_a_study_that_decides_can_receive_what_the_verdict_saw():
 
 
 def test_the_verdict_decides_nothing():
-    imported = _imported(STUDIES / "verdict.py")
-    assert not imported & {"finals", "merit", "record", "search", "workers", "samplers", ASKS}
+    imported = _imported(STUDIES / "trials" / "verdict.py")
+    assert not imported & {"finals", "ranking", "record", "search", "workers", "samplers", ASKS}
 
 
 def test_the_loop_stops_at_the_last_epoch_alone():
@@ -114,7 +114,7 @@ def test_a_decision_by_test_would_be_seen():
 
 def _imported(path: Path) -> set[str]:
     """Files of studies that a file imports, also inside functions."""
-    prefix = "synthgap.experiments.studies"
+    prefix = "synthgap.studies"
     found = set()
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(prefix):

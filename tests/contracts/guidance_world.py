@@ -11,19 +11,17 @@ import torch
 from accelerate import Accelerator
 from torch.nn import functional
 
+from synthgap.guidance.method_context import MethodContext
 from synthgap.guidance.methods import METHODS
-from synthgap.guidance.reference import Reference
-from synthgap.guidance.task import Task
+from synthgap.guidance.reference import ReferenceNetwork
 from synthgap.models.build import build_student
-from synthgap.models.reference_record import Sight
-from synthgap.params.guidance import Guide
-from synthgap.params.guidance_adversarial import Adda, Dada, Dann, Ltda
-from synthgap.params.guidance_losses import Pg, Prefix, Rg, Weights
-from synthgap.params.guidance_references import Asg, Csg
+from synthgap.models.reference import Preprocessing
+from synthgap.params.guidance import Adda, Dada, Dann, Guide, Ltda, Pg, Prefix, Rg, Weights
+from synthgap.params.references import Asg, Csg
 from synthgap.params.sections import AugMix, Crops, PixMix, Student, Training
 from synthgap.training.labelled import Labelled
-from synthgap.training.lesson import Lesson
-from synthgap.training.phases import fit_phases
+from synthgap.training.loop import fit_phases
+from synthgap.training.train_spec import TrainSpec
 
 NUM_REAL, NUM_SYNTHETIC, NUM_CLASSES, SIZE_PX = 8, 24, 2, 8
 EPOCHS, STEPS = 4, 2  # of every method; two phases share the epochs 3 to 1
@@ -87,8 +85,8 @@ def network(seed, *, channels=(8, 8, 8, 8), outputs=NUM_CLASSES):
 def reference(seed, **shape):
     """Frozen, so that all tasks share it."""
     frozen = network(seed, outputs=3, **shape).eval().requires_grad_(requires_grad=False)
-    sight = Sight(SIZE_PX, (0.5,) * 3, (0.5,) * 3)
-    return Reference(frozen, sight, f"digest {seed}", {"title": f"reference {seed}"}, 3)
+    sight = Preprocessing(SIZE_PX, (0.5,) * 3, (0.5,) * 3)
+    return ReferenceNetwork(frozen, sight, f"digest {seed}", {"title": f"reference {seed}"}, 3)
 
 
 def labelled(count, *, seed):
@@ -109,10 +107,10 @@ def noise(images, *, seed=5):
 def task(*, real=None, synthetic=None, seed=1):
     real = labelled(NUM_REAL, seed=0) if real is None else real
     synthetic = labelled(NUM_SYNTHETIC, seed=1) if synthetic is None else synthetic
-    lesson = Lesson("lesson", real.joined(synthetic), TRAINING, seed, {}, steps_per_epoch=STEPS)
+    lesson = TrainSpec("lesson", real.joined(synthetic), TRAINING, seed, {}, steps_per_epoch=STEPS)
     references = {"tutor": reference(5, channels=(8, 8, 8, 16)), "twin": reference(6)}
     counts = (len(real), len(synthetic), NUM_CLASSES)
-    return Task(network(seed), lesson, *counts, GUIDE, references, network)
+    return MethodContext(network(seed), lesson, *counts, GUIDE, references, network)
 
 
 def as_given(name, images):

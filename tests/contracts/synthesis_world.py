@@ -9,16 +9,20 @@ import numpy as np
 import torch
 from tiny_pipelines import CLASSES, SIZE_PX
 
-from synthgap.artifacts import Artifacts
 from synthgap.data.image_set import ImageSet, write_manifest, write_png
-from synthgap.generation.checkpoints.provenance import Provenance, pipeline_digest, samples_digest
-from synthgap.generation.samplers.opening import open_sampler
-from synthgap.generation.samplers.requests import Request
-from synthgap.generation.sets.asking import wanted_set
-from synthgap.generation.sets.synthesis import SynthesizeParams, synthesize
+from synthgap.generation.pipelines.opening import open_sampler
+from synthgap.generation.pipelines.provenance import (
+    Provenance,
+    pipeline_digest,
+    samples_digest,
+)
+from synthgap.generation.pipelines.sampler import Request
+from synthgap.generation.synthesis.set_request import set_request
+from synthgap.generation.synthesis.synthesize import SynthesizeParams, synthesize
+from synthgap.jobs import Artifacts
+from synthgap.models.activations import penultimate
 from synthgap.models.build import build_student, classifier_name
-from synthgap.models.judge import Eye, Nature, keep_judge
-from synthgap.models.taps import penultimate
+from synthgap.models.judge import JudgeCapabilities, JudgePreprocessing, keep_judge
 from synthgap.params.sections import Data, Filters, Prompts, Runtime, Splits, Synthesize
 from synthgap.params.students import Student
 
@@ -94,7 +98,7 @@ def pinned(folder: Path, kind: str = "pin") -> Provenance:
 def with_judge(artifacts: Artifacts, pixels: np.ndarray, *, real_labels: int = 60) -> None:
     """A judge that finds half of `pixels`, uint8 (n, h, w, 3), to be of either class."""
     network = build_student(STUDENT, len(CLASSES), seed=0).eval()
-    eye = Eye(SIZE_PX, SIZE_PX, (0.5,) * 3, (0.5,) * 3)
+    eye = JudgePreprocessing(SIZE_PX, SIZE_PX, (0.5,) * 3, (0.5,) * 3)
     with torch.no_grad():
         features = penultimate(network, eye(pixels))[0]
         spread = features - features.mean(dim=0)
@@ -104,14 +108,14 @@ def with_judge(artifacts: Artifacts, pixels: np.ndarray, *, real_labels: int = 6
         classifier = network.get_submodule(classifier_name(network))
         classifier.weight.copy_(torch.stack([direction, -direction]) * scale)
         classifier.bias.copy_(torch.tensor([-1.0, 1.0]) * along.median() * scale)
-    nature = Nature(STUDENT, eye, CLASSES, real_labels)
+    nature = JudgeCapabilities(STUDENT, eye, CLASSES, real_labels)
     keep_judge(artifacts.stage("judge"), network.state_dict(), nature)
 
 
 def drawn(generator: Path, count: int) -> np.ndarray:
     """What a generator without classes draws: uint8 (count, h, w, 3)."""
     section = PARAMS.synthesize
-    settings = wanted_set("g2.0", section).settings(section)
+    settings = set_request("g2.0", section).settings(section)
     sampler = open_sampler(generator, settings, PARAMS.runtime, classes=CLASSES, prompts=())
     batch = section.compute_batch
     asked = [Request(seed=number, number=number) for number in range(count)]

@@ -8,16 +8,16 @@ import torch
 from tiny_pipelines import BY_IMAGE, CLASSES, LABELLED, PROMPTS, SIZE_PX, UNLABELLED
 
 from synthgap.errors import GeneratorError, ParamsError
-from synthgap.generation.checkpoints.provenance import pipeline_class
-from synthgap.generation.samplers.class_conditional import class_numbers
-from synthgap.generation.samplers.opening import FAMILIES, open_pipeline, open_sampler
-from synthgap.generation.samplers.requests import Request, Settings
-from synthgap.generation.samplers.schedulers import odd_arrays
+from synthgap.generation.pipelines.opening import FAMILIES, open_pipeline, open_sampler
+from synthgap.generation.pipelines.provenance import pipeline_class
+from synthgap.generation.pipelines.sampler import Request, SamplingSettings
+from synthgap.generation.pipelines.schedulers import odd_arrays
+from synthgap.generation.pipelines.without_text import class_numbers
 from synthgap.params.sections import Runtime
 
 RUNTIME = Runtime(1, 1, 1, False, "cpu", "fp32", False, 1, None)
 BATCH = 4
-SETTINGS = Settings(
+SETTINGS = SamplingSettings(
     negative_prompt="",
     guidance_scale=5.0,
     steps=3,

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from synthgap.guidance.methods import METHODS
-from synthgap.guidance.turns import Turns
-from synthgap.training.descent import Descent
-from synthgap.training.resume import Keeper
+from synthgap.guidance.updates import UpdateStep
+from synthgap.training.checkpointing import Checkpointer
+from synthgap.training.supervised_step import SupervisedStep
 
 ALL_STEPS = world.EPOCHS * world.STEPS
 
@@ -91,10 +91,10 @@ def test_stopped_and_resumed_it_ends_with_the_same_weights(
     """Stopped inside its last phase; what goes on begins as another student."""
 
     def keeper_of(number):
-        return Keeper(tmp_path / f"{number}.pt", every_epochs=1, every_steps=1)
+        return Checkpointer(tmp_path / f"{number}.pt", every_epochs=1, every_steps=1)
 
     taken = []
-    for rule in (Descent, Turns):
+    for rule in (SupervisedStep, UpdateStep):
         monkeypatch.setattr(rule, "step", _stopping(rule.step, taken, after=ALL_STEPS - 1))
     with pytest.raises(StoppedError):
         world.learned(name, plain(name), keeper_of)

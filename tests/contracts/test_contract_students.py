@@ -5,13 +5,12 @@ import torch
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from synthgap.models.activations import feature_size, penultimate, unit_activations
 from synthgap.models.build import build_student
-from synthgap.models.cut import freeze, graft, prefix_names
-from synthgap.models.flops import unit_flops
+from synthgap.models.frozen_prefix import freeze, graft, prefix_names
 from synthgap.models.head import classifier_name
 from synthgap.models.replay import Replay
-from synthgap.models.taps import feature_size, penultimate, unit_activations
-from synthgap.models.units import num_parameters, units_of
+from synthgap.models.units import num_parameters, unit_flops, units_of
 from synthgap.params.sections import Student
 
 VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 3, "num_heads": 3}

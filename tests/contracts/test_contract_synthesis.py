@@ -11,7 +11,11 @@ from tiny_pipelines import BY_IMAGE, CLASSES, LABELLED, UNLABELLED
 
 from synthgap.data.export import export
 from synthgap.errors import GeneratorError
-from synthgap.generation.explaining import again, explained_file, explained_number
+from synthgap.generation.synthesis.explaining import (
+    explained_file,
+    explained_number,
+    regenerate,
+)
 from synthgap.params.sections import Filters
 
 KINDS = (*LABELLED, *UNLABELLED, *BY_IMAGE)
@@ -90,9 +94,9 @@ def test_every_image_tells_its_story_and_can_be_made_again(checkout, tmp_path):
         assert story["set"] == "g2.0"
         assert story["generator"]["licence"] == "CC0"
         assert story["settings"]["compute_batch"] == PARAMS.synthesize.compute_batch
-    assert again(files[2], artifacts.root).equal
+    assert regenerate(files[2], artifacts.root).equal
     other = {**files[0].story, "seed": files[0].story["seed"] + 1}
-    assert not again(replace(files[0], story=other), artifacts.root).equal
+    assert not regenerate(replace(files[0], story=other), artifacts.root).equal
 
 
 def test_a_rival_makes_sets_of_its_own_name(tiny, tmp_path):
@@ -106,7 +110,7 @@ def test_a_rival_makes_sets_of_its_own_name(tiny, tmp_path):
     assert images.about["steps"] == 3
     explained = explained_file(images.root / images.paths[0])
     assert explained.story["set"] == "dit-g2.0-s3"
-    assert again(explained, artifacts.root).equal
+    assert regenerate(explained, artifacts.root).equal
 
 
 def test_what_a_safety_checker_finds_is_never_kept(tiny, tmp_path):

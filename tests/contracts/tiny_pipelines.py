@@ -41,9 +41,9 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from synthgap.generation.checkpoints.saving import quiet
-from synthgap.generation.jobs.machine import seeded_weights
-from synthgap.generation.vocabulary.tokenizer import make_tokenizer
+from synthgap.generation.libraries import quiet
+from synthgap.generation.prompts.tokenizer import make_tokenizer
+from synthgap.jobs.device import seeded_weights
 
 CLASSES = ("cat", "snow_leopard")
 PROMPTS = ("a cat", "a snow leopard")
@@ -244,7 +244,7 @@ def unconditional_latents():
 
 def _name_labels(folder: Path) -> None:
     """Say in the index what classes 3 and 5 are called, as the published pipeline does."""
-    from synthgap.artifacts import read_json, write_json
+    from synthgap.jobs import read_json, write_json
 
     index = folder / "model_index.json"
     names = {"3": "tabby, cat", "5": "snow leopard, ounce"}

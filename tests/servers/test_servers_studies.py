@@ -22,16 +22,11 @@ from study_world import (
 )
 
 from synthgap.errors import WorkError
-from synthgap.experiments.studies import ledger
-from synthgap.experiments.studies.ledger import counted, progress
-from synthgap.experiments.studies.slots import slots
-from synthgap.experiments.studies.storage import (
-    close_storage,
-    create_study,
-    open_storage,
-    study_names,
-)
-from synthgap.experiments.studies.workers import work
+from synthgap.studies.storage import close_storage, create_study, open_storage, study_names
+from synthgap.studies.trials import queue
+from synthgap.studies.trials.budget import planned_trials
+from synthgap.studies.trials.queue import counted, progress
+from synthgap.studies.workers import work
 
 pytestmark = pytest.mark.servers
 
@@ -107,7 +102,7 @@ def test_storages_opened_at_once_make_the_tables_once(python, postgresql, tmp_pa
     engine.dispose()
     program = (
         "import sys; from pathlib import Path\n"
-        "from synthgap.experiments.studies.storage import *\n"
+        "from synthgap.studies.storage import *\n"
         "close_storage(open_storage(sys.argv[1], Path('/')))"
     )
     url = postgresql.removesuffix("/postgres") + "/empty"
@@ -117,8 +112,8 @@ def test_storages_opened_at_once_make_the_tables_once(python, postgresql, tmp_pa
 
 def test_a_worker_that_never_beat_is_noticed_by_the_servers_clock(study, tmp_path):
     plan, attempt = plan_of(3), Sleeper(tmp_path / "log")
-    ledger.take(study)
-    ledger.reclaim(study, plan, slots(plan))
+    queue.take(study)
+    queue.reclaim(study, plan, planned_trials(plan))
     assert progress(study.get_trials())["running"] == 1
     age(study._storage)
     assert work(study, plan, attempt) == 3
@@ -127,7 +122,7 @@ def test_a_worker_that_never_beat_is_noticed_by_the_servers_clock(study, tmp_pat
 
 
 def test_clients_in_other_time_zones_see_the_same_beats(study, url, tmp_path, monkeypatch):
-    trial = ledger.take(study)
+    trial = queue.take(study)
     study._storage.record_heartbeat(trial)
     monkeypatch.setenv("PGTZ", "Asia/Tokyo")
     other = open_storage(url, tmp_path, SHORT)

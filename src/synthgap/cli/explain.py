@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from synthgap.generation.explaining import Again, Explained
+    from synthgap.generation.synthesis.explaining import ImageExplanation, Regenerated
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -33,19 +33,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from synthgap.generation.explaining import again, explained_file, explained_number
+    from synthgap.generation.synthesis.explaining import (
+        explained_file,
+        explained_number,
+        regenerate,
+    )
 
     root = Path.cwd()
     if arguments.number is None:
         explained = explained_file(Path(arguments.image))
     else:
         explained = explained_number(root, arguments.image, arguments.number)
-    made = again(explained, root) if arguments.regenerate else None
+    made = regenerate(explained, root) if arguments.regenerate else None
     print(_as_json(explained, made) if arguments.json else _as_lines(explained, made))  # noqa: T201
     return 0 if made is None or made.equal else 1
 
 
-def _as_json(explained: Explained, made: Again | None) -> str:
+def _as_json(explained: ImageExplanation, made: Regenerated | None) -> str:
     from dataclasses import asdict
 
     regenerated = None if made is None else asdict(made)
@@ -53,7 +57,7 @@ def _as_json(explained: Explained, made: Again | None) -> str:
     return json.dumps(content, indent=1, sort_keys=True)
 
 
-def _as_lines(explained: Explained, made: Again | None) -> str:
+def _as_lines(explained: ImageExplanation, made: Regenerated | None) -> str:
     facts = _flat(explained.story)
     width = max(map(len, facts))
     lines = [explained.place, *(f"  {name:{width}}  {value}" for name, value in facts.items())]
@@ -70,7 +74,7 @@ def _flat(story: Any, before: str = "") -> dict[str, str]:  # noqa: ANN401 - JSO
     return flat
 
 
-def _verdict(made: Again) -> str:
+def _verdict(made: Regenerated) -> str:
     if made.equal:
         return "made again: the same bytes"
     pixels = "another size" if made.largest_difference is None else (

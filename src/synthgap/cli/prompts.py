@@ -30,7 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from synthgap.params.set_names import SCHEMES
+    from synthgap.params.synthesis import SCHEMES
 
     show = commands.add_parser(
         "show",
@@ -110,12 +110,14 @@ def _show(arguments: argparse.Namespace) -> int:
         scheme, params.prompts, _classes(params), root=Path.cwd(), seed=params.seed
     )
     readers, how = _readers(params, named)
-    lines = shown(writer, readers, arguments.per_class)
+    lines = format_prompts(writer, readers, arguments.per_class)
     print(f"{scheme}: {len(writer.classes)} classes; {how}", *lines, sep="\n")  # noqa: T201
     return 0
 
 
-def shown(writer: PromptWriter, readers: Iterable[PromptReader], per_class: int) -> Iterable[str]:
+def format_prompts(
+    writer: PromptWriter, readers: Iterable[PromptReader], per_class: int
+) -> Iterable[str]:
     """The first prompts of each class, each once, with what the readers make of them; a total."""
     readers = tuple(readers)
     count, cut, strange = 0, 0, 0
@@ -138,7 +140,7 @@ def shown(writer: PromptWriter, readers: Iterable[PromptReader], per_class: int)
 
 
 def _set_name(name: str | None) -> SetName | None:
-    from synthgap.params.set_names import FORM, SetName
+    from synthgap.params.synthesis import FORM, SetName
 
     if name is None:
         return None
@@ -151,16 +153,16 @@ def _set_name(name: str | None) -> SetName | None:
 
 
 def _classes(params: Params) -> tuple[str, ...]:
-    from synthgap.artifacts import Artifacts
     from synthgap.data.image_set import ImageSet
+    from synthgap.jobs import Artifacts
 
     return ImageSet.read(Artifacts(Path.cwd(), params.recipe).image_set("train")).classes
 
 
 def _readers(params: Params, named: SetName | None) -> tuple[tuple[PromptReader, ...], str]:
     """The tokenizers of the set's generator, and a line that says what is counted."""
-    from synthgap.artifacts import Artifacts
     from synthgap.generation.authoring.token_counts import pipeline_of, prompt_readers
+    from synthgap.jobs import Artifacts
 
     artifacts = Artifacts(Path.cwd(), params.recipe)
     rival = named.rival if named else None
@@ -185,15 +187,15 @@ def _readers(params: Params, named: SetName | None) -> tuple[tuple[PromptReader,
 
 def _caption(arguments: argparse.Namespace) -> int:
     _check_out(arguments)
-    from synthgap.artifacts import Artifacts
     from synthgap.data.image_set import ImageSet
-    from synthgap.generation.authoring.borrowed import borrow
+    from synthgap.generation.authoring.borrowed import find_local_model
     from synthgap.generation.authoring.captioning import caption_images
+    from synthgap.jobs import Artifacts
     from synthgap.params import read_params
 
     params = read_params(PARAMS)
     images = ImageSet.read(Artifacts(Path.cwd(), params.recipe).image_set(arguments.image_set))
-    borrowed = borrow(arguments.model, arguments.revision, root=Path.cwd())
+    borrowed = find_local_model(arguments.model, arguments.revision, root=Path.cwd())
     rows = caption_images(
         borrowed,
         images,
@@ -206,10 +208,10 @@ def _caption(arguments: argparse.Namespace) -> int:
 
 def _expand(arguments: argparse.Namespace) -> int:
     _check_out(arguments)
-    from synthgap.generation.authoring.borrowed import borrow
+    from synthgap.generation.authoring.borrowed import find_local_model
     from synthgap.generation.authoring.expanding import OPENING, Expansion, expand_words
-    from synthgap.generation.vocabulary.wording import places, template_problems
-    from synthgap.generation.vocabulary.words import class_words
+    from synthgap.generation.prompts.class_words import class_words
+    from synthgap.generation.prompts.wording import places, template_problems
     from synthgap.params import read_params
 
     opening = arguments.opening or OPENING
@@ -225,7 +227,7 @@ def _expand(arguments: argparse.Namespace) -> int:
         temperature=arguments.temperature,
         top_p=arguments.top_p,
     )
-    borrowed = borrow(arguments.model, arguments.revision, root=root)
+    borrowed = find_local_model(arguments.model, arguments.revision, root=root)
     rows = expand_words(borrowed, words, params.runtime, expansion)
     return _written(arguments.out, rows, arguments.per_class * len(words))
 
@@ -240,7 +242,7 @@ def _check_out(arguments: argparse.Namespace) -> None:
 
 
 def _written(out: Path, rows: Iterable[Mapping[str, Any]], asked: int) -> int:
-    from synthgap.generation.prompts.captions import write_captions
+    from synthgap.generation.prompts.prompt_files import write_captions
 
     count = write_captions(out, rows)
     fewer = "" if count == asked else f" of {asked} asked for (the model had no more words)"

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synthgap.artifacts import whole_file
 from synthgap.errors import ParamsError
+from synthgap.jobs import whole_file
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -41,10 +41,10 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - every command is called alike
-    from synthgap.params.recipes import opening, recipe_names, recipe_text
+    from synthgap.params.recipes import opening_comment, recipe_names, recipe_text
 
     for name in recipe_names(RECIPES):
-        title = opening(recipe_text(RECIPES, name)).partition("\n")[0]
+        title = opening_comment(recipe_text(RECIPES, name)).partition("\n")[0]
         print(f"{name:<20}{title.removeprefix(f'# {name}:').strip('# ')}")  # noqa: T201
     return 0
 
@@ -57,9 +57,9 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _use(arguments: argparse.Namespace) -> int:
-    from synthgap.params.recipes import applied, opening, recipe_text
+    from synthgap.params.recipes import applied, opening_comment, recipe_text
 
-    about = opening(recipe_text(RECIPES, arguments.name))
+    about = opening_comment(recipe_text(RECIPES, arguments.name))
     text, changes = applied(_params_text(arguments.name), RECIPES, arguments.name)
     with whole_file(PARAMS) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -108,9 +108,9 @@ def _told(handler: Handler) -> Handler:
     """The handler, with what its storage raises as one line."""
 
     def run(arguments: argparse.Namespace) -> int:
-        from synthgap.experiments.studies.storage import told
+        from synthgap.studies.storage import storage_errors
 
-        with told(f"study {getattr(arguments, 'name', None) or 'of the storage'}"):
+        with storage_errors(f"study {getattr(arguments, 'name', None) or 'of the storage'}"):
             return handler(arguments)
 
     return run
@@ -159,6 +159,6 @@ def _apply(arguments: argparse.Namespace) -> int:
 
 
 def _dashboard(arguments: argparse.Namespace) -> int:
-    from synthgap.cli.study_dashboard import dashboard
+    from synthgap.cli.study_status import dashboard
 
     return dashboard(arguments.port, storage=arguments.storage)

@@ -1,17 +1,62 @@
-"""`synthgap study apply`: what a study found, written into params.yaml."""
+"""Where two descriptions of studies differ: by key, with both values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from synthgap.cli.study_place import PARAMS, Place
+from synthgap.cli.study_place import PARAMS, StudyPlace
 from synthgap.cli.study_tell import is_default
 from synthgap.errors import WorkError
 
 if TYPE_CHECKING:
     from synthgap.params.sections import Params
+
+
+LONGEST = 60  # characters of a value in a message
+
+
+@dataclass(frozen=True)
+class KeyDifference:
+    """A key of params.yaml, or the path of an input, and what it is in each as JSON."""
+
+    key: str
+    then: str
+    now: str
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[KeyDifference]:
+    """Every key at which two nested mappings differ, in the order of `now`."""
+    return _differences(then, now, "")
+
+
+def _differences(then: Any, now: Any, path: str) -> Iterator[KeyDifference]:  # noqa: ANN401 - JSON
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        for key in [*now, *(key for key in then if key not in now)]:
+            inside = f"{path}.{key}" if path else str(key)
+            if key not in then or key not in now:
+                yield KeyDifference(inside, _shown(then, key), _shown(now, key))
+            else:
+                yield from _differences(then[key], now[key], inside)
+    elif then != now and _plain(then) != _plain(now):
+        yield KeyDifference(path, _short(then), _short(now))
+
+
+def _shown(mapping: Mapping[str, Any], key: str) -> str:
+    return _short(mapping[key]) if key in mapping else "not there"
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def _plain(value: object) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
 
 SHOWN = 4
 """How many of the keys that differ from what a study held fixed are named."""
@@ -19,10 +64,10 @@ SHOWN = 4
 
 def apply(name: str, *, storage: str | None, dry_run: bool) -> int:
     """Write the winner into params.yaml, whole or not at all, and say every change."""
-    from synthgap.artifacts import whole_file
+    from synthgap.jobs import whole_file
     from synthgap.params.editing import edited
 
-    place = Place.here(storage)
+    place = StudyPlace.here(storage)
     record = place.record(name)
     study, winner = record["study"], record["study"]["winner"]
     if winner is None:
@@ -54,7 +99,7 @@ def fixed_elsewhere(
     record: Mapping[str, Any], params: Params, tuned: Mapping[str, object]
 ) -> str | None:
     """In one line, where params.yaml differs from what the study held fixed; None if nowhere."""
-    from synthgap.experiments.studies.comparing import differences
+    pass
     from synthgap.params.reading import section_dict
 
     now = section_dict(params)

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Self
 from synthgap.errors import DataError, WorkError
 
 if TYPE_CHECKING:
-    from synthgap.artifacts import Artifacts
-    from synthgap.experiments.studies.storage import Storage
+    from synthgap.jobs import Artifacts
     from synthgap.params.sections import Params
+    from synthgap.studies.storage import Storage
 
 PARAMS = Path("params.yaml")
 FILES = ("sqlite:///", "journal://")
 
 
 @dataclass(frozen=True)
-class Place:
+class StudyPlace:
     """A checkout and the storage of its studies; `url` has its password."""
 
     params: Params
@@ -35,11 +35,11 @@ class Place:
         Raises:
             ParamsError: there is no params.yaml, or it cannot be run.
         """
-        from synthgap.artifacts import Artifacts
-        from synthgap.experiments.studies.storage import place_of, shown
+        from synthgap.jobs import Artifacts
         from synthgap.params import read_params
+        from synthgap.studies.storage import masked_url, place_of
 
-        if storage is not None and shown(storage) != storage:
+        if storage is not None and masked_url(storage) != storage:
             sys.stderr.write(
                 "synthgap: the password behind --storage is seen in the list of processes; put "
                 "the URL into the variable SYNTHGAP_STUDIES instead\n"
@@ -50,7 +50,7 @@ class Place:
     @cached_property
     def storage(self) -> Storage:
         """The storage, made where it is not there yet."""
-        from synthgap.experiments.studies.storage import open_storage
+        from synthgap.studies.storage import open_storage
 
         return open_storage(self.url, self.artifacts.root)
 
@@ -63,14 +63,14 @@ class Place:
     @property
     def shown(self) -> str:
         """The storage's URL without a password."""
-        from synthgap.experiments.studies.storage import shown
+        from synthgap.studies.storage import masked_url
 
-        return shown(self.url)
+        return masked_url(self.url)
 
     def names(self) -> list[str]:
         """Studies of this recipe: those in the storage, and those whose record lies here."""
-        from synthgap.experiments.studies.opening import STAGE
-        from synthgap.experiments.studies.session import names_of, record_path
+        from synthgap.studies.session import names_of, record_path
+        from synthgap.studies.trials.setup import STAGE
 
         kept = names_of(self.artifacts.recipe, self.storage) if self.is_there else []
         folder = record_path(self.artifacts, "any").parents[1]
@@ -80,8 +80,8 @@ class Place:
 
     def is_kept(self, name: str) -> bool:
         """Whether the storage has the study."""
-        from synthgap.experiments.studies.opening import STAGE
-        from synthgap.experiments.studies.session import names_of
+        from synthgap.studies.session import names_of
+        from synthgap.studies.trials.setup import STAGE
 
         recipe = self.artifacts.recipe
         return name != STAGE and self.is_there and name in names_of(recipe, self.storage)
@@ -93,14 +93,14 @@ class Place:
             WorkError: there is no such study; the line names those there are.
             DataError: the file is damaged.
         """
-        from synthgap.experiments.studies.closing import record_of
-        from synthgap.experiments.studies.session import record_path
-        from synthgap.experiments.studies.status import plan_kept
-        from synthgap.experiments.studies.storage import load_study
+        from synthgap.studies.finalise import record_of
+        from synthgap.studies.session import record_path
+        from synthgap.studies.status import stored_plan
+        from synthgap.studies.storage import load_study
 
         if self.is_kept(name):
             study = load_study(name, self.artifacts.recipe, self.storage)
-            return record_of(plan_kept(study, self.params), study)
+            return record_of(stored_plan(study, self.params), study)
         path = record_path(self.artifacts, name)
         if not path.is_file():
             raise self.unknown(name)
@@ -108,7 +108,7 @@ class Place:
 
     def unknown(self, name: str) -> WorkError:
         """The line for a name that no study has."""
-        from synthgap.experiments.studies.opening import STAGE
+        from synthgap.studies.trials.setup import STAGE
 
         if name == STAGE:
             return WorkError(f"study {STAGE}: not made yet; `dvc repro {STAGE}` makes it")
@@ -126,7 +126,7 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises:
         DataError: it is damaged, or none of a study.
     """
-    from synthgap.experiments.studies.opening import STAGE
+    from synthgap.studies.trials.setup import STAGE
 
     name = path.parent.name
     again = f"synthgap study report {name}"

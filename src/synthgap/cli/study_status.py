@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synthgap.cli.study_place import Place
+from synthgap.cli.study_place import StudyPlace, read_record
 from synthgap.cli.study_tell import aligned
 from synthgap.errors import SynthgapError
 
@@ -14,14 +14,14 @@ HEADERS = ("study", "complete", "pruned", "failed", "running", "waiting", "best 
 
 def status(name: str | None, *, storage: str | None) -> int:
     """Print one study's state, or a table of all."""
-    place = Place.here(storage)
+    place = StudyPlace.here(storage)
     lines = table(place) if name is None else one(place, name)
     for line in lines:
         print(line)  # noqa: T201 - the command's answer
     return 0
 
 
-def table(place: Place) -> Iterator[str]:
+def table(place: StudyPlace) -> Iterator[str]:
     """One line a study of this recipe."""
     names = place.names()
     if not names:
@@ -32,7 +32,7 @@ def table(place: Place) -> Iterator[str]:
     yield from aligned([HEADERS, *(_row(place, name) for name in names)])
 
 
-def one(place: Place, name: str) -> Iterator[str]:
+def one(place: StudyPlace, name: str) -> Iterator[str]:
     """A study in lines, its workers last."""
     found = _found(place, name)
     counts = ", ".join(f"{count} {state}" for state, count in _counts(found).items() if count)
@@ -46,14 +46,14 @@ def one(place: Place, name: str) -> Iterator[str]:
     yield _state(found, name)
 
 
-def _found(place: Place, name: str) -> dict[str, Any]:
-    from synthgap.experiments.studies.status import overview, plan_kept
-    from synthgap.experiments.studies.storage import load_study
+def _found(place: StudyPlace, name: str) -> dict[str, Any]:
+    from synthgap.studies.status import overview, stored_plan
+    from synthgap.studies.storage import load_study
 
     if not place.is_kept(name):
         return _of_record(place.record(name))
     study = load_study(name, place.artifacts.recipe, place.storage)
-    return overview(study, plan_kept(study, place.params))
+    return overview(study, stored_plan(study, place.params))
 
 
 def _of_record(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def _of_record(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _row(place: Place, name: str) -> tuple[str, ...]:
+def _row(place: StudyPlace, name: str) -> tuple[str, ...]:
     try:
         found = _found(place, name)
     except SynthgapError as error:  # one that cannot be read hides no other
@@ -128,3 +128,29 @@ def _state(found: Mapping[str, Any], name: str) -> str:
     if alive:
         return f"{len(alive)} at work; `synthgap study work --study {name}` adds another"
     return f"nobody is at work; `synthgap study resume {name}` goes on"
+
+
+HOST = "127.0.0.1"
+
+
+def dashboard(port: int, *, storage: str | None) -> int:
+    """Serve the dashboard until it is stopped.
+
+    It runs in this process, so that a storage's password is in no other command line.
+    """
+    from synthgap.studies.dashboard import bring, check_port, serve
+    from synthgap.studies.session import record_path
+    from synthgap.studies.trials.setup import STAGE
+
+    place = StudyPlace.here(storage)
+    check_port(HOST, port)
+    path = record_path(place.artifacts, STAGE)
+    if path.is_file() and bring(read_record(path), place.storage):
+        _say(f"{path.relative_to(place.artifacts.root)} is in {place.shown} now")
+    _say(f"optuna-dashboard: http://{HOST}:{port}/ over {place.shown} (Ctrl-C ends it)")
+    serve(place.storage, host=HOST, port=port)
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - the command's answer

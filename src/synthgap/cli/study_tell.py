@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from synthgap.cli.study_place import Place
+from synthgap.cli.study_place import StudyPlace
 
 Record = Mapping[str, Any]
 
 
 def best(name: str, *, storage: str | None) -> int:
     """Print what won, by how much, and what it cost."""
-    record = Place.here(storage).record(name)
+    record = StudyPlace.here(storage).record(name)
     for line in [*best_lines(record), *_next(record)]:
         _say(line)
     return 0
@@ -20,7 +20,7 @@ def best(name: str, *, storage: str | None) -> int:
 
 def compare(names: Sequence[str], *, storage: str | None) -> int:
     """Print a table of studies."""
-    place = Place.here(storage)
+    place = StudyPlace.here(storage)
     rows = [compared(place.record(name)) for name in dict.fromkeys(names)]
     for line in aligned([HEADERS, *rows]):
         _say(line)
@@ -29,25 +29,25 @@ def compare(names: Sequence[str], *, storage: str | None) -> int:
 
 def report(name: str, *, storage: str | None) -> int:
     """Write a study's page from what there is now."""
-    for line in published(Place.here(storage), name):
+    for line in published(StudyPlace.here(storage), name):
         _say(line)
     return 0
 
 
-def published(place: Place, name: str) -> list[str]:
+def published(place: StudyPlace, name: str) -> list[str]:
     """Write the study's record and its page, bring both to MLflow, and say where they are."""
-    from synthgap.experiments.studies.closing import write_record
-    from synthgap.experiments.studies.opening import STAGE
-    from synthgap.experiments.studies.session import record_path
-    from synthgap.experiments.studies.status import plan_kept
-    from synthgap.experiments.studies.storage import load_study
-    from synthgap.reporting.study_page import write_study_page
+    from synthgap.reporting.studies_section import write_study_page
+    from synthgap.studies.finalise import write_record
+    from synthgap.studies.session import record_path
+    from synthgap.studies.status import stored_plan
+    from synthgap.studies.storage import load_study
+    from synthgap.studies.trials.setup import STAGE
     from synthgap.tracking.studies import keep_study
 
     path = record_path(place.artifacts, name)
     if place.is_kept(name):
         study = load_study(name, place.artifacts.recipe, place.storage)
-        write_record(plan_kept(study, place.params), study, place.artifacts)
+        write_record(stored_plan(study, place.params), study, place.artifacts)
     elif not path.is_file():
         raise place.unknown(name)
     # The stage's folder is an output of DVC: nothing is added to it.

@@ -8,22 +8,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from synthgap.cli.study_place import Place
+from synthgap.cli.study_place import StudyPlace
 from synthgap.params.studies import LABELLED, Study
 
 if TYPE_CHECKING:
-    from synthgap.experiments.studies.plan import StudyPlan
-    from synthgap.experiments.studies.rows import Tell
-    from synthgap.experiments.studies.session import Session
+    from synthgap.studies.session import Session
+    from synthgap.studies.trials.plan import StudyPlan
+    from synthgap.studies.trials.rows import Tell
 
 INTERRUPTED = 130
 
 
 def run(section: str, called: str | None, *, trials: int | None, storage: str | None) -> int:
     """Make the study that params.yaml describes and work on it to its end."""
-    from synthgap.experiments.studies.session import begin, planned, refuse_existing
+    from synthgap.studies.session import begin, planned, refuse_existing
 
-    place, name = Place.here(storage), called or section
+    place, name = StudyPlace.here(storage), called or section
     plan = planned(place.params, section, name=name, trials=trials)
     refuse_existing(name, section, place.artifacts, place.storage)
     session = begin(plan, section, place.artifacts, place.storage)
@@ -34,18 +34,18 @@ def run(section: str, called: str | None, *, trials: int | None, storage: str | 
 
 def resume(name: str, *, storage: str | None) -> int:
     """Work on a study that is there, beside its other workers if there are any."""
-    from synthgap.experiments.studies.closing import is_closed
-    from synthgap.experiments.studies.opening import STAGE
-    from synthgap.experiments.studies.session import refuse_stage, reopen
-    from synthgap.experiments.studies.storage import load_study
+    from synthgap.studies.finalise import is_finalised
+    from synthgap.studies.session import refuse_stage, reopen
+    from synthgap.studies.storage import load_study
+    from synthgap.studies.trials.setup import STAGE
 
     if name == STAGE:
         refuse_stage()
-    place = Place.here(storage)
+    place = StudyPlace.here(storage)
     if not place.is_kept(name):
         raise place.unknown(name)
     study = load_study(name, place.artifacts.recipe, place.storage)
-    if is_closed(study):  # params.yaml may say something else by now, such as what it found
+    if is_finalised(study):  # params.yaml may say something else by now, such as what it found
         _say(f"study {name}: every trial has ended and the winner is known; nothing is left to do")
         return _told(name, place)
     session = reopen(place.params, name, place.artifacts, place.storage)
@@ -53,7 +53,7 @@ def resume(name: str, *, storage: str | None) -> int:
     return _to_the_end(session, place)
 
 
-def statement(session: Session, place: Place) -> list[str]:
+def statement(session: Session, place: StudyPlace) -> list[str]:
     """What is about to be done, and what it will take."""
     plan, study = session.plan, session.plan.study
     seeds = "1 seed" if len(study.seeds) == 1 else f"{len(study.seeds)} seeds"
@@ -84,7 +84,7 @@ def labels_line(study: Study, num_val: int) -> str:
 
 
 def _sets(plan: StudyPlan, session: Session) -> str:
-    from synthgap.experiments.studies.sets import sets_of
+    from synthgap.studies.trials.image_sets import sets_of
 
     found = sets_of(plan, session.artifacts)
     there = [name for name, is_there in found.items() if is_there]
@@ -96,7 +96,7 @@ def _sets(plan: StudyPlan, session: Session) -> str:
 
 
 def _progress(session: Session) -> str:
-    from synthgap.experiments.studies.status import overview
+    from synthgap.studies.status import overview
 
     found = overview(session.study, session.plan)
     done, running = sum(found["counts"].values()), found["running"]
@@ -104,14 +104,14 @@ def _progress(session: Session) -> str:
     return f"study {session.plan.name}: {done} of {found['budget']} trials have ended{beside}"
 
 
-def _to_the_end(session: Session, place: Place) -> int:
-    from synthgap.experiments.studies.closing import close
-    from synthgap.experiments.studies.rows import teller
+def _to_the_end(session: Session, place: StudyPlace) -> int:
+    from synthgap.studies.finalise import finalise
+    from synthgap.studies.trials.rows import event_logger
     from synthgap.tracking.live import open_log
 
     name = session.plan.name
-    lines = Lines(session.plan)
-    logged = teller(session.plan, open_log(place.artifacts.root))
+    lines = TrialLines(session.plan)
+    logged = event_logger(session.plan, open_log(place.artifacts.root))
 
     def tell(event: Mapping[str, Any]) -> None:
         logged(event)
@@ -121,7 +121,7 @@ def _to_the_end(session: Session, place: Place) -> int:
         made = session.work(tell)
         if lines.num_told or made:
             _say(f"study {name}: this worker made {made} trial{'' if made == 1 else 's'}")
-        ending = close(session, tell)
+        ending = finalise(session, tell)
     except KeyboardInterrupt:
         sys.stderr.write(f"\nsynthgap: interrupted; {_kept(session)}\n")
         return INTERRUPTED
@@ -138,14 +138,14 @@ def _to_the_end(session: Session, place: Place) -> int:
 
 
 def _kept(session: Session) -> str:
-    from synthgap.experiments.studies.ledger import counted
+    from synthgap.studies.trials.queue import counted
 
     name, plan = session.plan.name, session.plan
     done = len(counted(session.study.get_trials(deepcopy=False)))
     return f"{done} of {plan.study.trials} trials are kept; `synthgap study resume {name}` goes on"
 
 
-def _told(name: str, place: Place) -> int:
+def _told(name: str, place: StudyPlace) -> int:
     from synthgap.cli.study_tell import best_lines, published
 
     for line in [*best_lines(place.record(name)), *published(place, name)]:
@@ -154,7 +154,7 @@ def _told(name: str, place: Place) -> int:
 
 
 @dataclass
-class Lines:
+class TrialLines:
     """Prints one line a trial as it ends; `say` prints."""
 
     plan: StudyPlan

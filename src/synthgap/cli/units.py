@@ -97,8 +97,7 @@ def description(
     Raises:
         ParamsError: timm knows no such model, cannot cut it, or it takes no such images.
     """
-    from synthgap.models.flops import unit_flops
-    from synthgap.models.units import num_parameters, units_of
+    from synthgap.models.units import num_parameters, unit_flops, units_of
 
     model = _outline(student, num_classes, place)
     units = units_of(model)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from synthgap.artifacts import Artifacts
 from synthgap.data.image_set import MANIFEST, ImageSet, write_manifest
 from synthgap.data.packed import COLUMNS, append, finish, shard_name
 from synthgap.errors import DataError
+from synthgap.jobs import Artifacts
 from synthgap.params import read_params
 
 

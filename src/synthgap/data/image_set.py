@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from synthgap.artifacts import whole_file
-from synthgap.data.packed import COLUMNS, Ranges
-from synthgap.data.stored import Stored, ranges_of
+from synthgap.data.packed import COLUMNS, Ranges, StoredImages, ranges_of
 from synthgap.errors import DataError
+from synthgap.jobs import whole_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,6 +77,10 @@ class ImageSet:
             for path, label, sha in zip(self.paths, self.labels.tolist(), self.sha256s, strict=True)
         ]
         return sha256("\n".join(lines).encode()).hexdigest()
+
+    def as_input(self, checkout: Path) -> dict[str, str]:
+        """Its path inside the checkout, with its digest, as records name what they read."""
+        return {self.root.relative_to(checkout).as_posix(): self.digest}
 
     def rows(self) -> pd.DataFrame:
         """Every column of the manifest, one row an image."""
@@ -140,8 +143,8 @@ class ImageSet:
             ) from error
 
     @cached_property
-    def _stored(self) -> Stored:
-        return Stored(self.root, self.paths, self.ranges)
+    def _stored(self) -> StoredImages:
+        return StoredImages(self.root, self.paths, self.ranges)
 
     def _square(self, index: int, size_px: int) -> np.ndarray:
         return np.asarray(square(self.image(index), size_px))

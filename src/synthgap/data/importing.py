@@ -16,16 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from synthgap.artifacts import Work, discard, hold
 from synthgap.data import versioning
 from synthgap.data.archive import unpack
-from synthgap.data.checking import contents, each
-from synthgap.data.digits import write_digits
-from synthgap.data.download import FETCH, download
-from synthgap.data.duplicates import refuse_duplicates
+from synthgap.data.checking import contents, each, refuse_duplicates
 from synthgap.data.folder import RawFolder, folded, listing
-from synthgap.data.layouts import place
-from synthgap.data.pins import (
+from synthgap.data.layouts import find_layout
+from synthgap.data.published import FETCH, PUBLISHED, download, write_digits
+from synthgap.data.versioning import (
     DATA_DVC,
     digest_of,
     is_import,
@@ -35,8 +32,8 @@ from synthgap.data.pins import (
     require_pinned,
     set_pin,
 )
-from synthgap.data.published import PUBLISHED
 from synthgap.errors import DataError
+from synthgap.jobs import Work, discard, hold
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 LOCK_TIMEOUT_S = 5.0
@@ -174,7 +171,7 @@ def _stage(name: str, source: Path | None, work: Work) -> Checked:
     """Build the set in the work folder and check it against its published counts."""
     scratch, staged = work.folder / "scratch", work.folder / "staged"
     found = _found(name, source, scratch)
-    for one in place(name, found, scratch / "decoded"):
+    for one in find_layout(name, found, scratch / "decoded"):
         target = staged / one.target
         if one.origin.is_relative_to(scratch):
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from synthgap.artifacts import Artifacts, Work, discard, hold, publish
-from synthgap.data.checking import Decoded, each
-from synthgap.data.duplicates import refuse_duplicates
+from synthgap.data.checking import Decoded, each, refuse_duplicates
 from synthgap.data.folder import RawFolder, RawImage, folded
 from synthgap.data.image_set import square, write_manifest, write_png
-from synthgap.data.pins import missing, pins, require_pinned
 from synthgap.data.splits import SPLITS, Pool, draw, sizes_of
+from synthgap.data.versioning import missing, pins, require_pinned
 from synthgap.errors import DataError
+from synthgap.jobs import Artifacts, Work, discard, hold, publish
 from synthgap.params.sections import Data, SplitSize
 
 
@@ -31,7 +30,7 @@ class IngestParams:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StagedImage:
     """One image as it lies in the work folder, waiting for its split."""
 
     raw: RawImage
@@ -89,13 +88,13 @@ def _check_official(folder: RawFolder, sizes: Mapping[str, SplitSize]) -> None:
         )
 
 
-def _store(folder: RawFolder, data: Data, work: Work) -> list[Stored]:
+def _store(folder: RawFolder, data: Data, work: Work) -> list[StagedImage]:
     """Check every image and store it once, before it is known which split it goes to."""
     names = _names(folder.images, original=data.encoding == "original")
     for class_name in folder.classes:
         (work.folder / "all" / class_name).mkdir(parents=True)
 
-    def store(image: Decoded) -> Stored:
+    def store(image: Decoded) -> StagedImage:
         name = names[image.raw]
         path = work.folder / "all" / name
         if data.encoding == "original":
@@ -105,7 +104,7 @@ def _store(folder: RawFolder, data: Data, work: Work) -> list[Stored]:
             pixels = np.asarray(square(image.picture.convert("RGB"), data.image_size))
             stored = write_png(path, pixels)
         width, height = image.picture.size
-        return Stored(image.raw, name, stored, image.sha256, image.picture.mode, width, height)
+        return StagedImage(image.raw, name, stored, image.sha256, image.picture.mode, width, height)
 
     return list(each(folder.images, store, doing=f"ingest {data.name}"))
 
@@ -133,7 +132,7 @@ def _marked(name: str, source: str) -> str:
 
 
 def _assign(
-    stored: Sequence[Stored], sizes: Mapping[str, SplitSize], *, folder: RawFolder, seed: int
+    stored: Sequence[StagedImage], sizes: Mapping[str, SplitSize], *, folder: RawFolder, seed: int
 ) -> dict[RawImage, str]:
     """The split of every image that has one.
 
@@ -157,7 +156,7 @@ def _assign(
 
 
 def _publish(
-    stored: Sequence[Stored],
+    stored: Sequence[StagedImage],
     assigned: Mapping[RawImage, str],
     classes: Sequence[str],
     *,
@@ -172,7 +171,7 @@ def _publish(
         publish(work.folder / split, artifacts.image_set(split))
 
 
-def _write(work: Path, split: str, classes: Sequence[str], chosen: Sequence[Stored]) -> None:
+def _write(work: Path, split: str, classes: Sequence[str], chosen: Sequence[StagedImage]) -> None:
     """Move a split's images into its folder and write the manifest, last."""
     rows = sorted(chosen, key=lambda one: one.name)
     for class_name in sorted({one.raw.class_name for one in rows}):
@@ -182,7 +181,7 @@ def _write(work: Path, split: str, classes: Sequence[str], chosen: Sequence[Stor
     write_manifest(work / split, kind="real", classes=classes, columns=_columns(classes, rows))
 
 
-def _columns(classes: Sequence[str], rows: Sequence[Stored]) -> dict[str, Any]:
+def _columns(classes: Sequence[str], rows: Sequence[StagedImage]) -> dict[str, Any]:
     """The manifest's columns, typed even when there are no rows."""
     import pyarrow as pa
 

@@ -24,7 +24,7 @@ class Placed:
     origin: Path
 
 
-def place(name: str, source: Path, scratch: Path) -> Iterator[Placed]:
+def find_layout(name: str, source: Path, scratch: Path) -> Iterator[Placed]:
     """Find the images of set `name` in `source`, as published or in ImageFolder layout.
 
     Raises:

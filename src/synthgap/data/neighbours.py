@@ -23,7 +23,7 @@ ROWS, COLUMNS = 512, 4096
 
 
 @dataclass(frozen=True)
-class Lens:
+class ShiftedDistance:
     """What a distance looks at: at which size shifts are tried, and then compared."""
 
     image_size: int

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from synthgap.data.download import FETCH
 from synthgap.data.folder import RawFolder, listing
-from synthgap.data.pins import DATA_DVC, pins
-from synthgap.data.published import PUBLISHED
+from synthgap.data.published import FETCH, PUBLISHED
+from synthgap.data.versioning import DATA_DVC, pins
 from synthgap.errors import DataError
 
 

@@ -7,6 +7,7 @@ hold nothing of the machine or the moment: equal images in equal order give equa
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
@@ -17,6 +18,7 @@ from synthgap.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
 
 SHARDS = "shards"
 COLUMNS = ("shard", "offset", "size")
@@ -106,3 +108,45 @@ def _exactly(file: IO[bytes], size: int) -> bytes:
     while len(content) < size and (more := file.read(size - len(content))):
         content += more
     return content
+
+
+@dataclass(frozen=True)
+class StoredImages:
+    """The bytes of a set's images as they lie there, unchecked; `ranges` where they are packed."""
+
+    root: Path
+    paths: Sequence[str]
+    ranges: Ranges | None
+
+    @classmethod
+    def of(cls, root: Path, table: pa.Table) -> Self:
+        """Take the columns `path` and, in a packed set, `shard`, `offset` and `size`."""
+        return cls(root, table.column("path").to_pylist(), ranges_of(table))
+
+    def read(self, index: int) -> bytes:
+        """The bytes of one image's file.
+
+        Raises:
+            DataError: the file or the shard is missing, or the shard ends too early.
+        """
+        if self.ranges is not None:
+            return self.ranges.read(self.root, index, self.paths[index])
+        path = self.root / self.paths[index]
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"{path}: {error.strerror}; rerun the stage that makes the set"
+            ) from error
+
+    def place(self, index: int) -> str:
+        """Where one image lies, as messages say it."""
+        if self.ranges is None:
+            return str(self.root / self.paths[index])
+        return f"{self.root / self.ranges.shard(index)}, {self.paths[index]}"
+
+
+def ranges_of(table: pa.Table) -> Ranges | None:
+    """Byte ranges of a packed set's images; None where the manifest names no shards."""
+    packed = set(COLUMNS) <= set(table.column_names)
+    return Ranges.of(table) if packed else None

@@ -1,19 +1,39 @@
-"""Published image sets: what they must hold, and where torchvision can fetch them."""
+"""The digits that scikit-learn carries, as files with the same bytes on every machine."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
 
 from synthgap.data.folder import RawFolder
+from synthgap.data.image_set import write_png
 from synthgap.errors import DataError
+
+WHITE = 16  # scikit-learn's digits count the inked pixels of 4x4 cells: 0..16
+
+
+def write_digits(folder: Path) -> None:
+    """Write `folder/<class>/<index in scikit-learn's set>.png`, 1,797 greyscale images of 8x8 px.
+
+    Source: Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits" (UCI, CC BY 4.0), in
+    the copy inside scikit-learn.
+    """
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    pixels = np.rint(digits.images * (255 / WHITE)).astype(np.uint8)
+    for index, (image, label) in enumerate(zip(pixels, digits.target, strict=True)):
+        write_png(folder / str(label) / f"{index:04d}.png", image)
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedSet:
     """A set's published counts; `images` by split folder, "" where it has none."""
 
     num_classes: int
@@ -49,18 +69,20 @@ class Published:
             )
 
 
-PUBLISHED: Mapping[str, Published] = {
-    "digits": Published(10, {"": 1797}),
-    "cifar10": Published(
+PUBLISHED: Mapping[str, PublishedSet] = {
+    "digits": PublishedSet(10, {"": 1797}),
+    "cifar10": PublishedSet(
         10, {"train": 50_000, "test": 10_000}, {"train": 5000, "test": 1000}, download=True
     ),
-    "pets": Published(37, {"train": 3680, "test": 3669}, download=True),
-    "flowers": Published(
+    "pets": PublishedSet(37, {"train": 3680, "test": 3669}, download=True),
+    "flowers": PublishedSet(
         102, {"train": 1020, "val": 1020, "test": 6149}, {"train": 10, "val": 10}, download=True
     ),
-    "cub": Published(200, {"train": 5994, "test": 5794}),
-    "imagenet100": Published(100, {"train": 126_689, "test": 5000}, {"test": 50}, val_is_test=True),
-    "imagenet1k": Published(
+    "cub": PublishedSet(200, {"train": 5994, "test": 5794}),
+    "imagenet100": PublishedSet(
+        100, {"train": 126_689, "test": 5000}, {"test": 50}, val_is_test=True
+    ),
+    "imagenet1k": PublishedSet(
         1000, {"train": 1_281_167, "test": 50_000}, {"test": 50}, val_is_test=True
     ),
 }
@@ -71,3 +93,44 @@ def imagenet100_classes() -> frozenset[str]:
     """The 100 synset ids of ImageNet-100 (the CMC subset of ImageNet-1k)."""
     text = files("synthgap.data").joinpath("imagenet100_wnids.txt").read_text(encoding="ascii")
     return frozenset(text.split())
+
+
+def download(name: str, folder: Path) -> None:
+    """Download set `name` below `folder`; what is there already is not fetched again.
+
+    Raises:
+        DataError: the network or the archive fails; says how to go on without a network.
+    """
+    try:
+        FETCH[name](str(folder))
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{name}: torchvision cannot download it ({reason}); rerun, or unpack it where there "
+            f"is a network and `synthgap data import {name} --from-folder PATH`"
+        ) from error
+
+
+def _cifar10(folder: str) -> None:
+    from torchvision.datasets import CIFAR10
+
+    CIFAR10(folder, download=True)
+
+
+def _pets(folder: str) -> None:
+    from torchvision.datasets import OxfordIIITPet
+
+    OxfordIIITPet(folder, download=True)
+
+
+def _flowers(folder: str) -> None:
+    from torchvision.datasets import Flowers102
+
+    Flowers102(folder, download=True)
+
+
+FETCH: Mapping[str, Callable[[str], None]] = {
+    "cifar10": _cifar10,
+    "flowers": _flowers,
+    "pets": _pets,
+}

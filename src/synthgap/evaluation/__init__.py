@@ -1,10 +1,17 @@
 """Pure functions on arrays: estimates, paired intervals, gaps, fits."""
 
-from synthgap.evaluation.bootstrap import Interval, interval, replicates
-from synthgap.evaluation.estimate import Estimate, estimate, over_last_epochs, over_seeds
-from synthgap.evaluation.fit import Log2Fit, fit_log2
+from synthgap.evaluation.curves import Log2Fit, fit_log2
 from synthgap.evaluation.gap import LabelEquivalent, ScratchCurve, gap_closed, gap_pp
-from synthgap.evaluation.student_t import t_interval
+from synthgap.evaluation.intervals import (
+    Estimate,
+    Interval,
+    estimate,
+    interval,
+    over_last_epochs,
+    over_seeds,
+    replicates,
+    t_interval,
+)
 
 __all__ = [
     "Estimate",

@@ -10,22 +10,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-from synthgap.artifacts import Artifacts, Log
 from synthgap.errors import ParamsError
-from synthgap.experiments.embedding import Teachers
+from synthgap.experiments.runs.cell import Cell, make_cell
+from synthgap.experiments.runs.features import device_of, donor_view, one_thread
+from synthgap.experiments.runs.sources import (
+    MIXED,
+    ORACLE,
+    REAL,
+    Source,
+    mixed,
+    open_source,
+    stylised,
+)
+from synthgap.experiments.runs.spec import Donor, RunSettings, RunSpec, donor_seed
+from synthgap.experiments.runs.subsets import subset
+from synthgap.experiments.teacher_embeddings import TeacherEmbeddings
+from synthgap.jobs import Artifacts, Log
 from synthgap.params.sections import Ablate, Prompts, Teacher, Training
 from synthgap.params.students import Subset
-from synthgap.runs.cell import Cell, make_cell
-from synthgap.runs.plan import Donor, Plan, Settings, donor_seed
-from synthgap.runs.sources import MIXED, ORACLE, REAL, Source, mixed, open_source, stylised
-from synthgap.runs.subsets import subset
-from synthgap.runs.views import device_of, donor_view, one_thread
 from synthgap.seeding import derived_seed
-from synthgap.training.order import Mixture
+from synthgap.training.batch_samplers import MixtureBatchSampler
 
 
 @dataclass(frozen=True)
-class AblateParams(Settings):
+class AblateParams(RunSettings):
     """The sections that stage `ablate` reads; of `teacher`, how it is asked."""
 
     prompts: Prompts
@@ -45,7 +53,7 @@ def ablate(params: AblateParams, artifacts: Artifacts, log: Log, *, ablation: st
     make_cell(Cell("ablate", (ablation,), section, plans), params, artifacts, log)
 
 
-def plans_of(params: AblateParams, artifacts: Artifacts, ablation: str) -> list[Plan]:
+def plans_of(params: AblateParams, artifacts: Artifacts, ablation: str) -> list[RunSpec]:
     """The runs of one table; the teacher and the donors are asked here, once for all runs.
 
     Raises:
@@ -79,12 +87,14 @@ class _Table:
         seeds = self.params.train.seeds
         return Donor.open(self.artifacts, self.synthetic, donor_seed(seeds, seed))
 
-    def plans(self, source: Source, variant: str, training: Training | None = None) -> list[Plan]:
+    def plans(
+        self, source: Source, variant: str, training: Training | None = None
+    ) -> list[RunSpec]:
         """One run a seed from scratch on `source`, with `training` in place of params.yaml's."""
         generated = any(part.images.kind == "synthetic" for part in source.parts)
         title = " ".join(dict.fromkeys((variant, source.name)))
         return [
-            Plan(
+            RunSpec(
                 name=f"{title} s{seed}",
                 seed=seed,
                 source=source,
@@ -96,7 +106,7 @@ class _Table:
             for seed in self.params.ablate.seeds
         ]
 
-    def varied(self, names: list[str], variants: Mapping[str, Training]) -> list[Plan]:
+    def varied(self, names: list[str], variants: Mapping[str, Training]) -> list[RunSpec]:
         """The same for every set and every variant of the training."""
         return [
             plan
@@ -106,7 +116,7 @@ class _Table:
         ]
 
 
-def _normalisation(table: _Table) -> list[Plan]:
+def _normalisation(table: _Table) -> list[RunSpec]:
     """Table 1: each set's own statistics, and batch norm in train mode when scoring."""
     base = table.params.training
     variants = {
@@ -116,7 +126,7 @@ def _normalisation(table: _Table) -> list[Plan]:
     return table.varied([REAL, table.synthetic], variants)
 
 
-def _augmentation(table: _Table) -> list[Plan]:
+def _augmentation(table: _Table) -> list[RunSpec]:
     """Table 2: the policies asked for, but the one that the cells of stage `train` have."""
     base, asked = table.params.training, table.params.ablate.policies
     others = [name for name in asked if name != base.augmentation]
@@ -129,23 +139,23 @@ def _augmentation(table: _Table) -> list[Plan]:
     return table.varied([REAL, table.synthetic], variants)
 
 
-def _stylised(table: _Table) -> list[Plan]:
+def _stylised(table: _Table) -> list[RunSpec]:
     """Table 3: images in the style of other pictures."""
     sources = [table.open(stylised(name)) for name in (REAL, table.synthetic)]
     return [plan for source in sources for plan in table.plans(source, "stylised")]
 
 
-def _oracle(table: _Table) -> list[Plan]:
+def _oracle(table: _Table) -> list[RunSpec]:
     """Table 4: images generated from the embeddings of the real training images."""
     return table.plans(table.open(ORACLE), ORACLE)
 
 
-def _supervision(table: _Table) -> list[Plan]:
+def _supervision(table: _Table) -> list[RunSpec]:
     """Table 5: a teacher's embeddings of the synthetic images, alone and beside the labels."""
     base, source = table.params.training, table.open(table.synthetic)
     asked = table.params
     device = device_of(asked.runtime)
-    teachers = Teachers(table.artifacts, asked.teacher.prompt, asked.prompts, device)
+    teachers = TeacherEmbeddings(table.artifacts, asked.teacher.prompt, asked.prompts, device)
     teaching = teachers.teaching(source)
     variants = {
         "embeddings": replace(base, supervision="embeddings"),
@@ -158,7 +168,7 @@ def _supervision(table: _Table) -> list[Plan]:
     ]
 
 
-def _sources(table: _Table) -> list[Plan]:
+def _sources(table: _Table) -> list[RunSpec]:
     """Beyond the paper: real and synthetic images together, and which real ones to label."""
     real, synthetic = table.open(REAL), table.open(table.synthetic)
     both = mixed(real, synthetic)
@@ -172,7 +182,7 @@ def _sources(table: _Table) -> list[Plan]:
     return plans
 
 
-def _tail(table: _Table, plan: Plan) -> Plan:
+def _tail(table: _Table, plan: RunSpec) -> RunSpec:
     """The same lesson for the units from `ablate.depth` on, over a frozen synthetic prefix."""
     depth = table.params.ablate.depth
     return replace(
@@ -185,7 +195,7 @@ def _tail(table: _Table, plan: Plan) -> Plan:
     )
 
 
-def _labelled_share(table: _Table, kind: Subset, plan: Plan) -> Plan:
+def _labelled_share(table: _Table, kind: Subset, plan: RunSpec) -> RunSpec:
     """A tail over the frozen synthetic prefix, from a share of the real labels that `kind` chose.
 
     With as many steps as all labels would give.
@@ -213,10 +223,12 @@ def _labelled_share(table: _Table, kind: Subset, plan: Plan) -> Plan:
     )
 
 
-def _mixture(table: _Table, share: float, real: Source, synthetic: Source, seed: int) -> Mixture:
+def _mixture(
+    table: _Table, share: float, real: Source, synthetic: Source, seed: int
+) -> MixtureBatchSampler:
     """`share` of an epoch's images are real; shares 1 and 0 show the pure sets whole."""
     counts = len(real.images), len(synthetic.images)
-    return Mixture(
+    return MixtureBatchSampler(
         num_real=counts[0],
         num_synthetic=counts[1],
         real_share=share,
@@ -226,7 +238,7 @@ def _mixture(table: _Table, share: float, real: Source, synthetic: Source, seed:
     )
 
 
-TABLES: Mapping[str, Callable[[_Table], list[Plan]]] = {
+TABLES: Mapping[str, Callable[[_Table], list[RunSpec]]] = {
     "normalisation": _normalisation,
     "augmentation": _augmentation,
     "stylised": _stylised,

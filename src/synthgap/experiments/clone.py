@@ -11,20 +11,20 @@ from functools import partial
 
 import numpy as np
 
-from synthgap.artifacts import Artifacts, Log
-from synthgap.experiments.probing import open_probe
+from synthgap.experiments.linear_probe import open_probe
+from synthgap.experiments.runs.cell import Cell, make_cell
+from synthgap.experiments.runs.sources import Source, open_source
+from synthgap.experiments.runs.spec import RunSettings, RunSpec, scale_of
+from synthgap.experiments.runs.subsets import prefix, stratified
+from synthgap.jobs import Artifacts, Log
 from synthgap.params.sections import Clone
-from synthgap.runs.cell import Cell, make_cell
-from synthgap.runs.plan import Plan, Settings, scale_of
-from synthgap.runs.sources import Source, open_source
-from synthgap.runs.subsets import prefix, stratified
 from synthgap.seeding import derived_seed
 
 WHOLE = (1.0,)
 
 
 @dataclass(frozen=True)
-class CloneParams(Settings):
+class CloneParams(RunSettings):
     """The sections that stage `clone` reads."""
 
     clone: Clone
@@ -48,7 +48,7 @@ def clone(params: CloneParams, artifacts: Artifacts, log: Log, *, image_set: str
     make_cell(cell, params, artifacts, log)
 
 
-def plans_of(params: CloneParams, source: Source) -> list[Plan]:
+def plans_of(params: CloneParams, source: Source) -> list[RunSpec]:
     """One run for every share and seed, all with as many optimiser steps as the whole set."""
     section = params.clone
     shares = section.curve_shares if source.name in section.curve_sets else WHOLE
@@ -56,8 +56,8 @@ def plans_of(params: CloneParams, source: Source) -> list[Plan]:
     return [run(share, seed) for share in shares for seed in section.seeds]
 
 
-def _plan(params: CloneParams, source: Source, share: float, seed: int) -> Plan:
-    plan = Plan(
+def _plan(params: CloneParams, source: Source, share: float, seed: int) -> RunSpec:
+    plan = RunSpec(
         name=f"{source.name} s{seed}",
         seed=seed,
         source=source,

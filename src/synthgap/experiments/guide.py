@@ -13,29 +13,29 @@ import numpy as np
 import torch
 from torch import nn
 
-from synthgap.artifacts import Artifacts, Log, content_digest
 from synthgap.errors import ParamsError
-from synthgap.experiments.guides import References
+from synthgap.experiments.references.opened import OpenedReferences
+from synthgap.experiments.runs.cell import Cell, make_cell
+from synthgap.experiments.runs.features import device_of
+from synthgap.experiments.runs.sources import REAL, Source, mixed, open_source
+from synthgap.experiments.runs.spec import MethodSpec, RunSettings, RunSpec, scale_of
+from synthgap.experiments.runs.subsets import per_class
+from synthgap.guidance.method_context import MethodContext
 from synthgap.guidance.methods import METHODS, Method
 from synthgap.guidance.reference import student_from
-from synthgap.guidance.task import Task
+from synthgap.jobs import Artifacts, Log, content_digest
 from synthgap.models.build import build_student
 from synthgap.params.guidance import Guide, GuideProtocol, MethodName
 from synthgap.params.sections import Student
-from synthgap.runs.cell import Cell, make_cell
-from synthgap.runs.plan import Course, Plan, Settings, scale_of
-from synthgap.runs.sources import REAL, Source, mixed, open_source
-from synthgap.runs.subsets import per_class
-from synthgap.runs.views import device_of
 from synthgap.seeding import derived_seed
-from synthgap.training.lesson import Lesson
-from synthgap.training.phases import Phase
+from synthgap.training.loop import Phase
+from synthgap.training.train_spec import TrainSpec
 
 HIDDEN = -1  # in place of a label that a method is not given
 
 
 @dataclass(frozen=True)
-class GuideParams(Settings):
+class GuideParams(RunSettings):
     """The sections that stage `guide` reads; of `protocols`, the cell's own."""
 
     guide: Guide
@@ -49,13 +49,13 @@ def guide(params: GuideParams, artifacts: Artifacts, log: Log, *, protocol: str)
         SynthgapError: an image set or a reference is missing, a method cannot do the protocol, or
             a training cannot go on.
     """
-    table = Table.open(params, artifacts, protocol)
+    table = ProtocolRuns.open(params, artifacts, protocol)
     section = {"guide": asdict(params.guide), "protocol": asdict(table.protocol)}
     make_cell(Cell("guide", (protocol,), section, table.plans()), params, artifacts, log)
 
 
 @dataclass(frozen=True)
-class Table:
+class ProtocolRuns:
     """All runs of one protocol."""
 
     params: GuideParams
@@ -63,10 +63,10 @@ class Table:
     name: str
     real: Source
     synthetic: Source
-    references: References
+    references: OpenedReferences
 
     @classmethod
-    def open(cls, params: GuideParams, artifacts: Artifacts, name: str) -> Table:
+    def open(cls, params: GuideParams, artifacts: Artifacts, name: str) -> ProtocolRuns:
         """Read both sets and the references that some method asks for.
 
         Raises:
@@ -85,7 +85,7 @@ class Table:
         real, synthetic = (
             open_source(artifacts, one, size) for one in (REAL, params.guide.image_set)
         )
-        references = References.open(
+        references = OpenedReferences.open(
             artifacts, references_asked(params.guide, protocol), _device(params)
         )
         return cls(params, artifacts, name, real, synthetic, references)
@@ -95,20 +95,20 @@ class Table:
         """What the protocol asks for."""
         return self.params.protocols[self.name]
 
-    def plans(self) -> list[Plan]:
+    def plans(self) -> list[RunSpec]:
         """Every run, method by method."""
         seeds = self.params.guide.seeds
         compared = [self.plan(name, seed) for name in self.protocol.compared for seed in seeds]
         return compared + [self.plan(name, seeds[0]) for name in self.protocol.methods]
 
-    def plan(self, name: MethodName, seed: int) -> Plan:
+    def plan(self, name: MethodName, seed: int) -> RunSpec:
         """One run."""
         method, guide = METHODS[name], self.params.guide
         reals, synthetics = self._chosen(method, seed)
         source, indices = self._source(method, reals, synthetics)
         labelled = len(reals) if method.real != "images" else 0
         training = self.params.training
-        return Plan(
+        return RunSpec(
             name=f"{self.name} {name} s{seed}",
             seed=seed,
             source=source,
@@ -122,7 +122,7 @@ class Table:
                 warmup_epochs=min(training.warmup_epochs, guide.epochs - 1),
                 last_epochs=min(training.last_epochs, guide.epochs),
             ),
-            course=Course(
+            course=MethodSpec(
                 protocol=self.name,
                 method=name,
                 init=self.protocol.init,
@@ -224,9 +224,9 @@ class Table:
         return build_student(student, len(self.real.images.classes), seed=seed)
 
     def _phases(
-        self, name: str, num_real: int, num_synthetic: int, model: nn.Module, lesson: Lesson
+        self, name: str, num_real: int, num_synthetic: int, model: nn.Module, lesson: TrainSpec
     ) -> Sequence[Phase]:
-        task = Task(
+        task = MethodContext(
             student=model,
             lesson=lesson,
             num_real=num_real,

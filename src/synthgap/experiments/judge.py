@@ -11,28 +11,28 @@ from typing import Any
 
 import torch
 
-from synthgap.artifacts import (
-    Artifacts,
-    Log,
-    environment,
-    file_digest,
-    silent,
-    write_json,
-)
 from synthgap.data import ImageSet
 from synthgap.errors import DataError, ParamsError
+from synthgap.experiments.runs.cell import save_samples
+from synthgap.experiments.runs.features import device_of
+from synthgap.experiments.runs.run import STUDENT, RunContext, make, results, train_spec_of
+from synthgap.experiments.runs.sources import Source, read_source
+from synthgap.experiments.runs.spec import RunSettings, RunSpec
+from synthgap.jobs import Artifacts, Log, environment, file_digest, silent, write_json
+from synthgap.jobs.distributed import accelerator_of, hold_distributed
+from synthgap.jobs.launching import is_launched, is_main
 from synthgap.models.build import build_student
 from synthgap.models.checkpoint import load_weights
-from synthgap.models.judge import Eye, Nature, colours_of, keep_judge, load_whole, read_state
-from synthgap.models.start import start_file
+from synthgap.models.initial_weights import start_file
+from synthgap.models.judge import (
+    JudgeCapabilities,
+    JudgePreprocessing,
+    colours_of,
+    keep_judge,
+    load_whole,
+    read_state,
+)
 from synthgap.params.sections import Data, Judge, Runtime, Student, Train, Training
-from synthgap.processes.launching import is_launched, is_main
-from synthgap.runs.crew import accelerator_of, held
-from synthgap.runs.pictures import save_samples
-from synthgap.runs.plan import Plan, Settings
-from synthgap.runs.running import STUDENT, Bench, lesson_of, make, results
-from synthgap.runs.sources import Source, read_source
-from synthgap.runs.views import device_of
 from synthgap.seeding import derived_seed
 
 SELECTS = "val"
@@ -65,7 +65,7 @@ def make_judge(params: JudgeParams, artifacts: Artifacts, log: Log) -> None:
     bench = _bench(params, artifacts, log if is_main() else silent)
     claim = {**bench.identity, "inputs": bench.inputs}
     output = artifacts.stage("judge")
-    with held(artifacts.work, claim, output, stage="judge") as work:
+    with hold_distributed(artifacts.work, claim, output, stage="judge") as work:
         if work.finished:
             return
         bench, finished = replace(bench, folder=work.folder), work.folder / FINISHED
@@ -81,9 +81,9 @@ def make_judge(params: JudgeParams, artifacts: Artifacts, log: Log) -> None:
             crew.wait_for_everyone()
 
 
-def _bench(params: JudgeParams, artifacts: Artifacts, log: Log) -> Bench:
+def _bench(params: JudgeParams, artifacts: Artifacts, log: Log) -> RunContext:
     """What the one run is made with; `val` is the only set that is looked at besides its own."""
-    settings = Settings(
+    settings = RunSettings(
         seed=derived_seed(params.seed, "judge"),
         runtime=params.runtime,
         data=params.data,
@@ -95,7 +95,7 @@ def _bench(params: JudgeParams, artifacts: Artifacts, log: Log) -> Bench:
     if params.judge.pin is None:
         source = _source(params, artifacts, SELECTS)
         scored = {SELECTS: source} if len(source.images) else {}
-    return Bench(
+    return RunContext(
         settings=settings,
         identity=_identity(params, artifacts.recipe),
         record={
@@ -170,7 +170,7 @@ def _weights_file(params: JudgeParams, artifacts: Artifacts) -> Path | None:
 
 
 def _learned(
-    params: JudgeParams, artifacts: Artifacts, bench: Bench, finished: Path
+    params: JudgeParams, artifacts: Artifacts, bench: RunContext, finished: Path
 ) -> list[dict[str, Any]]:
     """Train the judge, keep it, and return its run."""
     source = _source(params, artifacts, params.judge.learns_from)
@@ -180,21 +180,23 @@ def _learned(
             "judge.learns_from: train (or data.splits.corpus)"
         )
     seed = params.judge.seed
-    plan = Plan(name=f"{source.name} s{seed}", seed=seed, source=source)
+    plan = RunSpec(name=f"{source.name} s{seed}", seed=seed, source=source)
     make(plan, bench)
     if is_main():
         run = results([plan], bench)[0]
         state, kept = load_weights(bench.run_folder(plan) / STUDENT)
         known = kept["normalisation"]
-        eye = Eye(
+        eye = JudgePreprocessing(
             stored_px=params.data.image_size,
             size_px=kept["image_size"],
             mean=tuple(known["mean"]),
             std=tuple(known["std"]),
         )
-        nature = Nature(params.student, eye, source.images.classes, real_labels=plan.num_real)
+        nature = JudgeCapabilities(
+            params.student, eye, source.images.classes, real_labels=plan.num_real
+        )
         keep_judge(finished, state, nature)
-        save_samples(finished / "samples.png", lesson_of(plan, bench))
+        save_samples(finished / "samples.png", train_spec_of(plan, bench))
         return [run]
     return []
 
@@ -222,11 +224,13 @@ def _keep_pinned(params: JudgeParams, artifacts: Artifacts, finished: Path) -> N
     assert path is not None
     state = read_state(path)
     load_whole(network, state, place=f"{path} (judge.pin, {pin.model}, {len(classes)} classes)")
-    eye = Eye(params.data.image_size, params.training.global_crops.size, *colours_of(network))
-    keep_judge(finished, state, Nature(student, eye, classes, real_labels=None))
+    eye = JudgePreprocessing(
+        params.data.image_size, params.training.global_crops.size, *colours_of(network)
+    )
+    keep_judge(finished, state, JudgeCapabilities(student, eye, classes, real_labels=None))
 
 
-def _about(bench: Bench, runs: list[dict[str, Any]]) -> dict[str, Any]:
+def _about(bench: RunContext, runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "schema": 1,
         "experiment": "judge",

@@ -1,8 +1,4 @@
-"""Why late layers fail: where the units of real- and synthetic-trained students part.
-
-Two measures, unit by unit: how alike two students represent the same real images (CKA), and how
-much a linear probe on real images reads from a student's activations.
-"""
+"""Why late layers fail: similarity of real- and synthetic-trained units, and what each knows."""
 
 from __future__ import annotations
 
@@ -13,16 +9,76 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional
 
-from synthgap.artifacts import Artifacts, environment, hold, write_json
-from synthgap.evaluation.cka import cka_matrix
-from synthgap.experiments.anatomy import Anatomy, dissect
+from synthgap.evaluation.cka import centred_gram, cka_matrix
+from synthgap.evaluation.probe import Examples, fit_probe
+from synthgap.experiments.runs.features import TrainedStudent, device_of
+from synthgap.experiments.runs.sources import REAL, Source, open_scored, open_source
+from synthgap.experiments.runs.spec import Donor, donor_seed
+from synthgap.experiments.runs.subsets import balanced
+from synthgap.jobs import Artifacts, environment, hold, write_json
+from synthgap.models.units import units_of
 from synthgap.params.sections import Data, Layers, Runtime, Student
-from synthgap.runs.plan import Donor, donor_seed
-from synthgap.runs.sources import REAL, Source, open_scored, open_source
-from synthgap.runs.subsets import balanced
-from synthgap.runs.views import Trained, device_of
 from synthgap.training.labelled import Labelled
+
+MAX_FEATURES = 16384  # of one unit; larger maps are averaged over neighbouring places, for memory
+
+
+@dataclass(frozen=True)
+class UnitAnalysis:
+    """One student, unit by unit."""
+
+    units: list[str]
+    grams: list[np.ndarray]  # of the held-out images, centred, (num_images, num_images)
+    probed: list[float]  # top-1 in percent on the held-out images
+
+
+def analyse_units(trained: TrainedStudent, images: Mapping[str, Labelled]) -> UnitAnalysis:
+    """Show the student real images.
+
+    `images` holds `train`, by which probes learn, `test`, and perhaps `val`, by which they choose
+    their penalty.
+    """
+    examples = {name: _after_units(trained, labelled) for name, labelled in images.items()}
+    by_unit = [
+        dict(zip(examples, parts, strict=True)) for parts in zip(*examples.values(), strict=True)
+    ]
+    return UnitAnalysis(
+        units=[unit.name for unit in units_of(trained.model)],
+        grams=[centred_gram(parts["test"].features) for parts in by_unit],
+        probed=[
+            fit_probe(parts[REAL], chosen_by=parts.get("val")).top1(parts["test"])
+            for parts in by_unit
+        ],
+    )
+
+
+def thinned(activations: Tensor) -> Tensor:
+    """One row an image, (batch, num_features): all of it, or means over neighbouring places.
+
+    activations: (batch, features), tokens (batch, places, features), or a square map with features
+    second or last.
+    """
+    if activations[0].numel() <= MAX_FEATURES or activations.ndim == 2:
+        return activations.flatten(1)
+    if activations.ndim == 3:
+        tokens = activations.transpose(1, 2)
+        return functional.adaptive_avg_pool1d(
+            tokens, max(1, MAX_FEATURES // tokens.shape[1])
+        ).flatten(1)
+    square = activations.shape[2] == activations.shape[3]
+    maps = activations if square else activations.permute(0, 3, 1, 2)
+    side = max(1, int((MAX_FEATURES // maps.shape[1]) ** 0.5))
+    return functional.adaptive_avg_pool2d(maps, side).flatten(1)
+
+
+def _after_units(trained: TrainedStudent, labelled: Labelled) -> list[Examples]:
+    batches = [[thinned(part.float()).cpu() for part in batch] for batch in trained.units(labelled)]
+    labels = labelled.labels.numpy()
+    return [Examples(torch.cat(parts).numpy(), labels) for parts in zip(*batches, strict=True)]
+
 
 DIGITS = 6  # decimals kept
 Kind = Literal["real", "synthetic"]
@@ -51,7 +107,7 @@ def layers(params: LayersParams, artifacts: Artifacts) -> None:
         SynthgapError: a student or an image set is missing or damaged.
     """
     torch.set_num_threads(params.runtime.threads)
-    study = _Study.open(params, artifacts)
+    study = _LayerStudy.open(params, artifacts)
     output = artifacts.stage("layers")
     with hold(artifacts.work, study.about, output, stage="layers") as work:
         if not work.finished:
@@ -60,14 +116,14 @@ def layers(params: LayersParams, artifacts: Artifacts) -> None:
 
 
 @dataclass(frozen=True)
-class _Study:
+class _LayerStudy:
     params: LayersParams
     students: Mapping[Key, Donor]
     images: Mapping[str, Labelled]  # of each real set, as many as asked for
     about: Mapping[str, Any]  # what determines the result
 
     @classmethod
-    def open(cls, params: LayersParams, artifacts: Artifacts) -> _Study:
+    def open(cls, params: LayersParams, artifacts: Artifacts) -> _LayerStudy:
         size = params.data.image_size
         sources = {REAL: open_source(artifacts, REAL, size), **open_scored(artifacts, size)}
         students = _students(params, artifacts)
@@ -110,10 +166,10 @@ def _some(source: Source, params: LayersParams) -> Labelled:
     return source.labelled.subset(kept)
 
 
-def _found(study: _Study) -> dict[str, Any]:
+def _found(study: _LayerStudy) -> dict[str, Any]:
     student, device = study.params.student, device_of(study.params.runtime)
     shown = {
-        key: dissect(Trained.open(Path(donor.stem), student, device), study.images)
+        key: analyse_units(TrainedStudent.open(Path(donor.stem), student, device), study.images)
         for key, donor in study.students.items()
     }
     units = next(iter(shown.values())).units
@@ -137,7 +193,7 @@ def _found(study: _Study) -> dict[str, Any]:
     }
 
 
-def _similarity(shown: Mapping[Key, Anatomy], seeds: tuple[int, ...]) -> dict[str, Any]:
+def _similarity(shown: Mapping[Key, UnitAnalysis], seeds: tuple[int, ...]) -> dict[str, Any]:
     """Of every pair, each unit with its like, and the mean over seeds of each with each."""
     rows: list[dict[str, Any]] = []
     matrices: dict[str, list[np.ndarray]] = {}

@@ -6,23 +6,23 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Literal, Self
 
-from synthgap.artifacts import Artifacts, Log
-from synthgap.experiments.probing import open_probe
+from synthgap.experiments.linear_probe import open_probe
+from synthgap.experiments.runs.cell import Cell, make_cell
+from synthgap.experiments.runs.features import donor_view
+from synthgap.experiments.runs.sources import REAL, Source, open_source
+from synthgap.experiments.runs.spec import Donor, RunSettings, RunSpec, donor_seed
+from synthgap.experiments.runs.subsets import subset
+from synthgap.jobs import Artifacts, Log
 from synthgap.models.build import build_student
 from synthgap.models.units import units_of
 from synthgap.params.sections import Reduce
-from synthgap.runs.cell import Cell, make_cell
-from synthgap.runs.plan import Donor, Plan, Settings, donor_seed
-from synthgap.runs.sources import REAL, Source, open_source
-from synthgap.runs.subsets import subset
-from synthgap.runs.views import donor_view
 from synthgap.seeding import derived_seed
 
 Mode = Literal["scratch", "freeze", "finetune"]
 
 
 @dataclass(frozen=True)
-class ReduceParams(Settings):
+class ReduceParams(RunSettings):
     """The sections that stage `reduce` reads."""
 
     reduce: Reduce
@@ -69,7 +69,7 @@ class Share:
         source = open_source(artifacts, REAL, params.data.image_size)
         return cls(params, artifacts, source, denominator)
 
-    def plan(self, mode: Mode, depth: int, seed: int) -> Plan:
+    def plan(self, mode: Mode, depth: int, seed: int) -> RunSpec:
         """One run on the seed's own subset, over units [0, depth) of the synthetic donor."""
         reduce, whole = self.params.reduce, len(self.source.images)
         arm = "prefix" if mode == "freeze" else mode
@@ -77,7 +77,7 @@ class Share:
         chooser = Donor.open(self.artifacts, donor_set, donor_seed(self.params.train.seeds, seed))
         donor = None if mode == "scratch" else chooser
         steps = whole // min(self.params.training.batch_size, whole)
-        return Plan(
+        return RunSpec(
             name=f"{arm}{f' n{depth}' if mode == 'freeze' else ''} 1/{self.denominator} s{seed}",
             seed=seed,
             source=self.source,

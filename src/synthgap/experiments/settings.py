@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from synthgap.artifacts import Artifacts, discard, hold, read_json, write_json
 from synthgap.errors import ParamsError
+from synthgap.jobs import Artifacts, discard, hold, read_json, write_json
 from synthgap.params.reading import parse_params, section_dict
 from synthgap.params.recipes import resolve
 from synthgap.params.sections import Data, Params, Runtime, Student, Training, Tune

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from synthgap.artifacts import Artifacts, Log
-from synthgap.experiments.probing import open_probe
-from synthgap.runs.cell import Cell, make_cell
-from synthgap.runs.plan import Plan, Settings, scale_of
-from synthgap.runs.sources import open_source
+from synthgap.experiments.linear_probe import open_probe
+from synthgap.experiments.runs.cell import Cell, make_cell
+from synthgap.experiments.runs.sources import open_source
+from synthgap.experiments.runs.spec import RunSettings, RunSpec, scale_of
+from synthgap.jobs import Artifacts, Log
 
 
-def train(params: Settings, artifacts: Artifacts, log: Log, *, image_set: str) -> None:
+def train(params: RunSettings, artifacts: Artifacts, log: Log, *, image_set: str) -> None:
     """Train one student a seed on `image_set`, keep its weights and probe its features.
 
     Raises:
@@ -19,7 +19,7 @@ def train(params: Settings, artifacts: Artifacts, log: Log, *, image_set: str) -
     """
     source = open_source(artifacts, image_set, params.data.image_size)
     plans = [
-        Plan(
+        RunSpec(
             name=f"{image_set} s{seed}",
             seed=seed,
             source=source,

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from synthgap.artifacts import Artifacts, Log
+from synthgap.experiments.runs.cell import Cell, make_cell
+from synthgap.experiments.runs.sources import REAL, Source, open_source
+from synthgap.experiments.runs.spec import Donor, RunSettings, RunSpec, donor_seed
+from synthgap.jobs import Artifacts, Log
 from synthgap.params.sections import Control, Transfer
-from synthgap.runs.cell import Cell, make_cell
-from synthgap.runs.plan import Donor, Plan, Settings, donor_seed
-from synthgap.runs.sources import REAL, Source, open_source
 
 
 @dataclass(frozen=True)
-class TransferParams(Settings):
+class TransferParams(RunSettings):
     """The sections that stage `transfer` reads."""
 
     transfer: Transfer
 
 
 @dataclass(frozen=True)
-class ControlParams(Settings):
+class ControlParams(RunSettings):
     """The sections that stage `control` reads."""
 
     control: Control
@@ -53,12 +53,12 @@ def control(params: ControlParams, artifacts: Artifacts, log: Log, *, depth: int
 
 @dataclass(frozen=True)
 class _Sweep:
-    params: Settings
+    params: RunSettings
     section: Transfer | Control
     artifacts: Artifacts
     depth: int
 
-    def plans(self, pairs: list[tuple[str, str]]) -> list[Plan]:
+    def plans(self, pairs: list[tuple[str, str]]) -> list[RunSpec]:
         """One run for every (donor set, set) and seed."""
         size = self.params.data.image_size
         opened = {
@@ -71,11 +71,11 @@ class _Sweep:
             for seed in self.section.seeds
         ]
 
-    def _plan(self, taught_by: Source, source: Source, seed: int) -> Plan:
+    def _plan(self, taught_by: Source, source: Source, seed: int) -> RunSpec:
         direction = f"{taught_by.kind}->{source.kind}"
         seeds = self.params.train.seeds
         synthetic = "synthetic" in (taught_by.kind, source.kind)
-        return Plan(
+        return RunSpec(
             name=f"{direction} n{self.depth} s{seed}",
             seed=seed,
             source=source,

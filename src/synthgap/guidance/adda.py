@@ -15,60 +15,66 @@ import torch
 from torch import Tensor, nn
 
 from synthgap.guidance.discriminator import Discriminator, domain_loss, drawn, global_crops
-from synthgap.guidance.pairs import Pair
-from synthgap.guidance.seeing import Eye
-from synthgap.guidance.task import Task
-from synthgap.guidance.turns import Plainly, Room, Term, turns
+from synthgap.guidance.domains import DomainBatch
+from synthgap.guidance.forward import TappedStudent
+from synthgap.guidance.method_context import MethodContext
+from synthgap.guidance.updates import LossTerm, MethodNetworks, SummedGradient, update_step
+from synthgap.models.activations import feature_size
 from synthgap.models.head import classifier_names
-from synthgap.models.taps import feature_size
-from synthgap.training.lesson import Lesson
-from synthgap.training.phases import Phase
+from synthgap.training.loop import Phase
+from synthgap.training.train_spec import TrainSpec
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def adda(task: Task) -> Sequence[Phase]:
+def adda(task: MethodContext) -> Sequence[Phase]:
     """Source training on synthetic images, then the game over both kinds without labels."""
     params = task.guide.adda
 
-    def room(student: nn.Module, lesson: Lesson, _accelerator: Accelerator) -> Room:
+    def room(student: nn.Module, lesson: TrainSpec, _accelerator: Accelerator) -> MethodNetworks:
         source = deepcopy(student).requires_grad_(requires_grad=False)
         size = feature_size(student)
         judge = drawn(lambda: Discriminator(size, params.hidden), seed=lesson.seed)
-        before, now = (Eye(one, lesson.training.running_stats) for one in (source, student))
+        before, now = (
+            TappedStudent(one, lesson.training.running_stats) for one in (source, student)
+        )
         networks = {"student": student, "source": source, "discriminator": judge}
-        return Room(
+        return MethodNetworks(
             nn.ModuleDict(networks),
-            [Judging(before, now, judge), Passing(now, student, judge)],
+            [DiscriminatorUpdate(before, now, judge), EncoderUpdate(now, student, judge)],
             {"student": params.rate, "discriminator": params.discriminator_rate},
         )
 
     share = task.guide.adaptation_share
     source, game = task.split(task.only_synthetic(), task.both(), share)
-    return [Phase(source), Phase(game, turns(room, task.num_real))]
+    return [Phase(source), Phase(game, update_step(room, task.num_real))]
 
 
-class Judging(Plainly):
+class DiscriminatorUpdate(SummedGradient):
     """The discriminator learns source features from target features (L_adv_D)."""
 
-    def __init__(self, source: Eye, target: Eye, discriminator: Discriminator) -> None:
+    def __init__(
+        self, source: TappedStudent, target: TappedStudent, discriminator: Discriminator
+    ) -> None:
         self.source, self.target, self.discriminator = source, target, discriminator
         self.parameters = list(discriminator.parameters())
 
-    def terms(self, pair: Pair) -> Iterator[Term]:
+    def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """Yield the loss on each kind; the encoders are not asked for gradients."""
         pair = global_crops(pair)
         for half, eye in ((pair.synthetic, self.source), (pair.real, self.target)):
             if half is not None:
                 told = self.discriminator(_features(eye, half.crops))
-                yield Term(domain_loss(told, synthetic=half is pair.synthetic), half.share)
+                yield LossTerm(domain_loss(told, synthetic=half is pair.synthetic), half.share)
 
 
-class Passing(Plainly):
+class EncoderUpdate(SummedGradient):
     """The target encoder learns to pass for the source: inverted labels (L_adv_M)."""
 
-    def __init__(self, target: Eye, student: nn.Module, discriminator: Discriminator) -> None:
+    def __init__(
+        self, target: TappedStudent, student: nn.Module, discriminator: Discriminator
+    ) -> None:
         self.target, self.student, self.discriminator = target, student, discriminator
         heads = [student.get_submodule(name) for name in classifier_names(student)]
         fixed = {id(parameter) for head in heads for parameter in head.parameters()}
@@ -78,7 +84,7 @@ class Passing(Plainly):
             if parameter.requires_grad and id(parameter) not in fixed
         ]
 
-    def terms(self, pair: Pair) -> Iterator[Term]:
+    def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """Yield the loss on real rows; accuracy is on synthetic ones, whose labels are known."""
         pair = global_crops(pair)
         if pair.real is None:
@@ -86,11 +92,11 @@ class Passing(Plainly):
         told = self.discriminator(self.target(pair.real.crops).features)
         loss = domain_loss(told, synthetic=True)
         if pair.synthetic is None:
-            yield Term(loss, pair.real.share)
+            yield LossTerm(loss, pair.real.share)
         else:
             logits = self._scored(pair.synthetic.crops[0])
             labels = pair.synthetic.labels.repeat(len(logits) // len(pair.synthetic.labels))
-            yield Term(loss, pair.real.share, logits=logits, labels=labels)
+            yield LossTerm(loss, pair.real.share, logits=logits, labels=labels)
 
     @torch.no_grad()
     def _scored(self, images: Tensor) -> Tensor:
@@ -102,5 +108,5 @@ class Passing(Plainly):
 
 
 @torch.no_grad()
-def _features(eye: Eye, crops: list[Tensor]) -> Tensor:
+def _features(eye: TappedStudent, crops: list[Tensor]) -> Tensor:
     return eye(crops).features

@@ -21,23 +21,22 @@ from torch.nn import functional
 
 from synthgap.errors import ParamsError
 from synthgap.guidance.discriminator import drawn
-from synthgap.guidance.pairs import Pair
-from synthgap.guidance.pooled_loss import pooled_loss
-from synthgap.guidance.reference import Look, Reference, answerer
-from synthgap.guidance.seeing import Eye
-from synthgap.guidance.task import Task
-from synthgap.guidance.turns import Plainly, Room, Term, turns
+from synthgap.guidance.domains import DomainBatch
+from synthgap.guidance.forward import TappedStudent, pooled_loss
+from synthgap.guidance.method_context import MethodContext
+from synthgap.guidance.reference import Look, ReferenceNetwork, answer_function
+from synthgap.guidance.updates import LossTerm, MethodNetworks, SummedGradient, update_step
+from synthgap.models.activations import feature_size
 from synthgap.models.head import classifier_name
-from synthgap.models.taps import feature_size
-from synthgap.params.guidance_references import Asg
-from synthgap.training.lesson import Lesson
-from synthgap.training.phases import Phase
+from synthgap.params.references import Asg
+from synthgap.training.loop import Phase
+from synthgap.training.train_spec import TrainSpec
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def asg(task: Task) -> Sequence[Phase]:
+def asg(task: MethodContext) -> Sequence[Phase]:
     """One training of all images, guided on the synthetic ones.
 
     Raises:
@@ -51,16 +50,16 @@ def asg(task: Task) -> Sequence[Phase]:
             "classifier, expected a network with answers of its own; pin weights that hold one"
         )
 
-    def room(student: nn.Module, lesson: Lesson, accelerator: Accelerator) -> Room:
+    def room(student: nn.Module, lesson: TrainSpec, accelerator: Accelerator) -> MethodNetworks:
         head = second_head(student, reference, seed=lesson.seed)
-        look = answerer(reference, lesson, accelerator.device)
+        look = answer_function(reference, lesson, accelerator.device)
         networks = nn.ModuleDict({"student": student, "second": head})
-        return Room(networks, [Guided(networks, lesson, params, look)])
+        return MethodNetworks(networks, [AsgUpdate(networks, lesson, params, look)])
 
-    return [Phase(task.pooled(), turns(room, task.num_real))]
+    return [Phase(task.pooled(), update_step(room, task.num_real))]
 
 
-def second_head(student: nn.Module, reference: Reference, *, seed: int) -> nn.Module:
+def second_head(student: nn.Module, reference: ReferenceNetwork, *, seed: int) -> nn.Module:
     """What answers for the reference from the student's features (rows, dim)."""
     if reference.has_architecture_of(student):
         return deepcopy(reference.network.get_submodule(classifier_name(reference.network)))
@@ -78,16 +77,16 @@ def answer_loss(answers: Tensor, wanted: Tensor, temperature: float) -> Tensor:
     return functional.kl_div(q, p, reduction="batchmean", log_target=True)
 
 
-class Guided(Plainly):
+class AsgUpdate(SummedGradient):
     """One step down the task's loss and the divergence from the reference's answers."""
 
-    def __init__(self, networks: nn.ModuleDict, lesson: Lesson, params: Asg, look: Look) -> None:
-        self.eye = Eye(networks["student"], lesson.training.running_stats)
+    def __init__(self, networks: nn.ModuleDict, lesson: TrainSpec, params: Asg, look: Look) -> None:
+        self.eye = TappedStudent(networks["student"], lesson.training.running_stats)
         self.head, self.look, self.params = networks["second"], look, params
         self.batch_size = lesson.batch_size
         self.parameters = [p for p in networks.parameters() if p.requires_grad]
 
-    def terms(self, pair: Pair) -> Iterator[Term]:
+    def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """One loss over all rows of a part of the batch."""
         pooled = pooled_loss(self.eye, pair, self.batch_size)
         loss = pooled.loss
@@ -95,4 +94,4 @@ class Guided(Plainly):
             answers = self.head(pooled.synthetic.features).float()
             apart = answer_loss(answers, self.look(pair.synthetic), self.params.temperature)
             loss = loss + self.params.weight * pair.synthetic.share * apart
-        yield Term(loss, logits=pooled.logits, labels=pooled.labels)
+        yield LossTerm(loss, logits=pooled.logits, labels=pooled.labels)

@@ -22,16 +22,15 @@ from torch.nn import functional
 
 from synthgap.errors import ParamsError
 from synthgap.guidance.discriminator import drawn
-from synthgap.guidance.pairs import Half, Pair
-from synthgap.guidance.pooled_loss import pooled_loss
-from synthgap.guidance.reference import Reference, plain
-from synthgap.guidance.seeing import Eye, gathered
-from synthgap.guidance.task import Task
-from synthgap.guidance.turns import Plainly, Room, Term, turns
-from synthgap.models.unit_maps import UnitMaps
-from synthgap.params.guidance_references import Csg
-from synthgap.training.lesson import Lesson
-from synthgap.training.phases import Phase
+from synthgap.guidance.domains import DomainBatch, DomainRows
+from synthgap.guidance.forward import TappedStudent, gathered, pooled_loss
+from synthgap.guidance.method_context import MethodContext
+from synthgap.guidance.reference import ReferenceNetwork, plain
+from synthgap.guidance.updates import LossTerm, MethodNetworks, SummedGradient, update_step
+from synthgap.models.activations import UnitMaps
+from synthgap.params.references import Csg
+from synthgap.training.loop import Phase
+from synthgap.training.train_spec import TrainSpec
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 PLACE = "params.yaml, guide.csg.units"
 
 
-def csg(task: Task) -> Sequence[Phase]:
+def csg(task: MethodContext) -> Sequence[Phase]:
     """One training of all images, contrasted on the synthetic ones.
 
     Raises:
@@ -55,15 +54,17 @@ def csg(task: Task) -> Sequence[Phase]:
         )
     UnitMaps(task.student, params.units, place=PLACE)
 
-    def room(student: nn.Module, lesson: Lesson, accelerator: Accelerator) -> Room:
+    def room(student: nn.Module, lesson: TrainSpec, accelerator: Accelerator) -> MethodNetworks:
         maps = UnitMaps(student, params.units, place=PLACE)
         widths = widths_of(maps, lesson.training.global_crops.size, accelerator.device)
         heads = drawn(lambda: heads_of(widths, params.projection), seed=lesson.seed)
         networks = nn.ModuleDict({"student": student, "heads": heads.to(accelerator.device)})
-        contrast = Contrast(heads, params, Theirs(reference, params.units, lesson), accelerator)
-        return Room(networks, [Contrasted(networks, lesson, maps, contrast)])
+        contrast = UnitContrast(
+            heads, params, ReferenceMaps(reference, params.units, lesson), accelerator
+        )
+        return MethodNetworks(networks, [CsgUpdate(networks, lesson, maps, contrast)])
 
-    return [Phase(task.pooled(), turns(room, task.num_real))]
+    return [Phase(task.pooled(), update_step(room, task.num_real))]
 
 
 def heads_of(widths: Sequence[int], projection: int) -> nn.ModuleList:
@@ -115,10 +116,12 @@ def info_nce(
         return functional.cross_entropy(logits, whose)
 
 
-class Theirs:
+class ReferenceMaps:
     """The reference's maps of a lesson's crops, without graph and at the student's own size."""
 
-    def __init__(self, reference: Reference, units: Sequence[int], lesson: Lesson) -> None:
+    def __init__(
+        self, reference: ReferenceNetwork, units: Sequence[int], lesson: TrainSpec
+    ) -> None:
         self.reference, self.lesson = reference, lesson
         self.maps = UnitMaps(reference.network, units, place=PLACE)
 
@@ -130,16 +133,16 @@ class Theirs:
         return found
 
 
-class Contrast:
+class UnitContrast:
     """The contrastive losses of all units."""
 
     def __init__(
-        self, heads: nn.ModuleList, params: Csg, theirs: Theirs, accelerator: Accelerator
+        self, heads: nn.ModuleList, params: Csg, theirs: ReferenceMaps, accelerator: Accelerator
     ) -> None:
         self.heads, self.params, self.theirs = heads, params, theirs
         self.accelerator = accelerator
 
-    def loss(self, maps: Sequence[Tensor], half: Half | None) -> Tensor:
+    def loss(self, maps: Sequence[Tensor], half: DomainRows | None) -> Tensor:
         """The sum over units of the mean over rows, times `weight` and the rows' share; scalar.
 
         `maps` are the student's, of each unit. A process without rows gives none, but still takes
@@ -162,7 +165,7 @@ class Contrast:
                 losses.append(self.params.weight * half.share * loss)
         return torch.stack(losses).sum()
 
-    def _named(self, half: Half | None) -> tuple[Tensor, Tensor]:
+    def _named(self, half: DomainRows | None) -> tuple[Tensor, Tensor]:
         """(image, process) of every global crop, int64 (rows, 2), and the crops themselves."""
         device = self.accelerator.device
         if half is None:
@@ -186,20 +189,20 @@ class Contrast:
         return queries, keys
 
 
-class Contrasted(Plainly):
+class CsgUpdate(SummedGradient):
     """One step down the task's loss and the contrastive ones."""
 
     def __init__(
-        self, networks: nn.ModuleDict, lesson: Lesson, maps: UnitMaps, contrast: Contrast
+        self, networks: nn.ModuleDict, lesson: TrainSpec, maps: UnitMaps, contrast: UnitContrast
     ) -> None:
-        self.eye = Eye(networks["student"], lesson.training.running_stats)
+        self.eye = TappedStudent(networks["student"], lesson.training.running_stats)
         self.maps, self.contrast, self.batch_size = maps, contrast, lesson.batch_size
         self.parameters = [p for p in networks.parameters() if p.requires_grad]
 
-    def terms(self, pair: Pair) -> Iterator[Term]:
+    def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """One loss over all rows of a part of the batch."""
         with self.maps.watching() as maps:
             pooled = pooled_loss(self.eye, pair, self.batch_size)
         real = 0 if pair.real is None else len(pair.real.crops[0])  # they stand first
         contrast = self.contrast.loss([part[real:] for part in maps], pair.synthetic)
-        yield Term(pooled.loss + contrast, logits=pooled.logits, labels=pooled.labels)
+        yield LossTerm(pooled.loss + contrast, logits=pooled.logits, labels=pooled.labels)

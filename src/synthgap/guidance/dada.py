@@ -18,37 +18,37 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from synthgap.guidance.discriminator import drawn, global_crops, ramp
-from synthgap.guidance.pairs import Pair
-from synthgap.guidance.seeing import Eye, seen_together, tiled
-from synthgap.guidance.task import Task
-from synthgap.guidance.turns import Plainly, Room, Term, turns
+from synthgap.guidance.domains import DomainBatch
+from synthgap.guidance.forward import TappedStudent, forward_domains, tiled
+from synthgap.guidance.method_context import MethodContext
+from synthgap.guidance.updates import LossTerm, MethodNetworks, SummedGradient, update_step
 from synthgap.models.head import CosineClassifier, classifier_name
-from synthgap.params.guidance_adversarial import Dada
-from synthgap.training.lesson import Lesson
-from synthgap.training.phases import Phase
+from synthgap.params.guidance import Dada
+from synthgap.training.loop import Phase
+from synthgap.training.train_spec import TrainSpec
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def dada(task: Task) -> Sequence[Phase]:
+def dada(task: MethodContext) -> Sequence[Phase]:
     """Source training on synthetic images, then the game over both kinds without real labels."""
     params = task.guide.dada
 
-    def room(student: nn.Module, lesson: Lesson, _accelerator: Accelerator) -> Room:
-        whole = Whole(student.get_submodule(classifier_name(student)), seed=lesson.seed)
-        return Room(
+    def room(student: nn.Module, lesson: TrainSpec, _accelerator: Accelerator) -> MethodNetworks:
+        whole = WidenedClassifier(student.get_submodule(classifier_name(student)), seed=lesson.seed)
+        return MethodNetworks(
             nn.ModuleDict({"student": student, "domain": whole.domain}),
-            [Discriminative(student, whole, lesson, params)],
+            [DadaUpdate(student, whole, lesson, params)],
             {"student": params.rate, "domain": params.rate},
         )
 
     share = task.guide.adaptation_share
     source, game = task.split(task.only_synthetic(), task.both(), share)
-    return [Phase(source), Phase(game, turns(room, task.num_real))]
+    return [Phase(source), Phase(game, update_step(room, task.num_real))]
 
 
-class Whole(nn.Module):
+class WidenedClassifier(nn.Module):
     """A student's classifier with one more output, of the same kind, for the domain."""
 
     def __init__(self, categories: nn.Module, *, seed: int) -> None:
@@ -75,16 +75,18 @@ def one_output(like: nn.Module) -> nn.Module:
     return nn.Linear(size, 1)
 
 
-class Discriminative(Plainly):
+class DadaUpdate(SummedGradient):
     """One step for all: the classifier descends its losses, the encoder the opposite ones."""
 
-    def __init__(self, student: nn.Module, whole: Whole, lesson: Lesson, params: Dada) -> None:
-        self.eye = Eye(student, lesson.training.running_stats)
+    def __init__(
+        self, student: nn.Module, whole: WidenedClassifier, lesson: TrainSpec, params: Dada
+    ) -> None:
+        self.eye = TappedStudent(student, lesson.training.running_stats)
         self.whole, self.params = whole, params
         both = [*student.parameters(), *whole.domain.parameters()]
         self.parameters = [parameter for parameter in both if parameter.requires_grad]
 
-    def terms(self, pair: Pair) -> Iterator[Term]:
+    def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """Yield one loss: of detached features for the classifier, by a fixed one for the encoder.
 
         The classifier minimises ramp * (source + target) + entropy, the encoder
@@ -92,18 +94,18 @@ class Discriminative(Plainly):
         """
         strength = ramp(pair.progress, self.params.gamma)
         pair = global_crops(pair)
-        real, synthetic = seen_together(self.eye, pair)
+        real, synthetic = forward_domains(self.eye, pair)
         losses: list[Tensor] = []
         if pair.real is not None and real is not None:
             losses.append(pair.real.share * self._of_real(real.features, strength))
         if pair.synthetic is None or synthetic is None:
-            yield Term(losses[0])
+            yield LossTerm(losses[0])
             return
         labels = tiled(pair.synthetic.labels, synthetic)
         losses.append(
             pair.synthetic.share * self._of_synthetic(synthetic.features, labels, strength)
         )
-        yield Term(torch.stack(losses).sum(), logits=synthetic.logits, labels=labels)
+        yield LossTerm(torch.stack(losses).sum(), logits=synthetic.logits, labels=labels)
 
     def _of_real(self, features: Tensor, strength: float) -> Tensor:
         least, most = self.whole(features.detach()), self.whole.fixed(features)

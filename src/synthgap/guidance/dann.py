@@ -19,36 +19,36 @@ from synthgap.guidance.discriminator import (
     ramp,
     reversed_gradient,
 )
-from synthgap.guidance.pairs import Pair
-from synthgap.guidance.seeing import Eye, cross_entropy, seen_together, tiled
-from synthgap.guidance.task import Task
-from synthgap.guidance.turns import Plainly, Room, Term, turns
-from synthgap.models.taps import feature_size
-from synthgap.params.guidance_adversarial import Dann
-from synthgap.training.lesson import Lesson
-from synthgap.training.phases import Phase
+from synthgap.guidance.domains import DomainBatch
+from synthgap.guidance.forward import TappedStudent, cross_entropy, forward_domains, tiled
+from synthgap.guidance.method_context import MethodContext
+from synthgap.guidance.updates import LossTerm, MethodNetworks, SummedGradient, update_step
+from synthgap.models.activations import feature_size
+from synthgap.params.guidance import Dann
+from synthgap.training.loop import Phase
+from synthgap.training.train_spec import TrainSpec
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def dann(task: Task) -> Sequence[Phase]:
+def dann(task: MethodContext) -> Sequence[Phase]:
     """Learn both kinds' labels from features in which a discriminator cannot tell the kinds."""
     params = task.guide.dann
 
-    def room(student: nn.Module, lesson: Lesson, _accelerator: Accelerator) -> Room:
+    def room(student: nn.Module, lesson: TrainSpec, _accelerator: Accelerator) -> MethodNetworks:
         size = feature_size(student)
         judge = drawn(lambda: Discriminator(size, params.hidden), seed=lesson.seed)
-        return Room(
+        return MethodNetworks(
             nn.ModuleDict({"student": student, "discriminator": judge}),
-            [Reversed(student, judge, lesson, params)],
+            [DannUpdate(student, judge, lesson, params)],
             {"discriminator": params.discriminator_rate},
         )
 
-    return [Phase(task.both(), turns(room, task.num_real))]
+    return [Phase(task.both(), update_step(room, task.num_real))]
 
 
-class Reversed(Plainly):
+class DannUpdate(SummedGradient):
     """One step for all: features have the discriminator's gradient reversed.
 
     The ramp is on the features' side alone; the discriminator learns at full strength from the
@@ -56,18 +56,18 @@ class Reversed(Plainly):
     """
 
     def __init__(
-        self, student: nn.Module, discriminator: Discriminator, lesson: Lesson, params: Dann
+        self, student: nn.Module, discriminator: Discriminator, lesson: TrainSpec, params: Dann
     ) -> None:
-        self.eye = Eye(student, lesson.training.running_stats)
+        self.eye = TappedStudent(student, lesson.training.running_stats)
         self.discriminator, self.params = discriminator, params
         both = [*student.parameters(), *discriminator.parameters()]
         self.parameters = [parameter for parameter in both if parameter.requires_grad]
 
-    def terms(self, pair: Pair) -> Iterator[Term]:
+    def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """Yield one loss: labels over all rows alike, plus domains over both kinds alike."""
         strength = self.params.weight * ramp(pair.progress, self.params.gamma)
         halves = [half for half in (pair.real, pair.synthetic) if half is not None]
-        seen = [part for part in seen_together(self.eye, pair) if part is not None]
+        seen = [part for part in forward_domains(self.eye, pair) if part is not None]
         total = sum(len(half.indices) / half.share for half in halves)
         losses = []
         for half, part in zip(halves, seen, strict=True):
@@ -75,7 +75,7 @@ class Reversed(Plainly):
             told = domain_loss(logits, synthetic=half is pair.synthetic)
             rows = len(half.indices) / total
             losses.append(rows * cross_entropy(part, half.labels) + half.share * told / 2)
-        yield Term(
+        yield LossTerm(
             torch.stack(losses).sum(),
             logits=torch.cat([part.logits for part in seen]),
             labels=torch.cat([tiled(h.labels, part) for h, part in zip(halves, seen, strict=True)]),

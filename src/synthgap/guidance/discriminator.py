@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from synthgap.guidance.pairs import Half, Pair
+from synthgap.guidance.domains import DomainBatch, DomainRows
 from synthgap.seeding import derived_seed
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -74,10 +74,10 @@ class _Reversal(torch.autograd.Function):
         return -ctx.factor * gradients[0], None
 
 
-def global_crops(pair: Pair) -> Pair:
+def global_crops(pair: DomainBatch) -> DomainBatch:
     """The same rows with their crops of the first size alone, which are what has features."""
     return replace(pair, real=_first_size(pair.real), synthetic=_first_size(pair.synthetic))
 
 
-def _first_size(half: Half | None) -> Half | None:
+def _first_size(half: DomainRows | None) -> DomainRows | None:
     return None if half is None else replace(half, crops=half.crops[:1])

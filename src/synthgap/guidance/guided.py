@@ -18,18 +18,30 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from synthgap.errors import TrainingError
-from synthgap.guidance.pairs import Half, Pair
-from synthgap.guidance.pairwise import pairwise_loss
-from synthgap.guidance.pooled_loss import pooled_loss
-from synthgap.guidance.projection import guided_update
-from synthgap.guidance.reference import Look, looker
-from synthgap.guidance.seeing import Eye, Seen, cross_entropy, gathered, tiled
-from synthgap.guidance.task import Task
-from synthgap.guidance.turns import Gradient, Plainly, Room, Term, Turn, turns
+from synthgap.guidance.domains import DomainBatch, DomainRows
+from synthgap.guidance.forward import (
+    StudentOutput,
+    TappedStudent,
+    cross_entropy,
+    gathered,
+    pooled_loss,
+    tiled,
+)
+from synthgap.guidance.losses import guided_update, pairwise_loss
+from synthgap.guidance.method_context import MethodContext
+from synthgap.guidance.reference import Look, feature_function
+from synthgap.guidance.updates import (
+    Gradient,
+    LossTerm,
+    MethodNetworks,
+    SummedGradient,
+    Update,
+    update_step,
+)
 from synthgap.models.units import units_of
-from synthgap.params.guidance_losses import Pg, Rg, Similarity
-from synthgap.training.lesson import Lesson
-from synthgap.training.phases import Phase
+from synthgap.params.guidance import Pg, Rg, Similarity
+from synthgap.training.loop import Phase
+from synthgap.training.train_spec import TrainSpec
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -37,82 +49,88 @@ if TYPE_CHECKING:
 KINDS = REAL, SYNTHETIC = "real", "synthetic"  # of images; also the names of their gradients
 
 
-def pg(task: Task) -> Sequence[Phase]:
+def pg(task: MethodContext) -> Sequence[Phase]:
     """PG on synthetic and on real images of pooled batches."""
     return [_phase(task, task.both(), followed=(REAL, SYNTHETIC))]
 
 
-def pg_r(task: Task) -> Sequence[Phase]:
+def pg_r(task: MethodContext) -> Sequence[Phase]:
     """PG on the real images of pooled batches."""
     return [_phase(task, task.both(), followed=(REAL,))]
 
 
-def pg_f(task: Task) -> Sequence[Phase]:
+def pg_f(task: MethodContext) -> Sequence[Phase]:
     """PG on the synthetic images of pooled batches."""
     return [_phase(task, task.both(), followed=(SYNTHETIC,))]
 
 
-def pg_l1(task: Task) -> Sequence[Phase]:
+def pg_l1(task: MethodContext) -> Sequence[Phase]:
     """PG of synthetic images alone, by the L1 distance between relations."""
     return [_phase(_by(task, "l1"), task.only_synthetic(), followed=(SYNTHETIC,))]
 
 
-def pg_kl(task: Task) -> Sequence[Phase]:
+def pg_kl(task: MethodContext) -> Sequence[Phase]:
     """PG of synthetic images alone, by the divergence between relations."""
     return [_phase(_by(task, "kl"), task.only_synthetic(), followed=(SYNTHETIC,))]
 
 
-def rg(task: Task) -> Sequence[Phase]:
+def rg(task: MethodContext) -> Sequence[Phase]:
     """RG alone."""
     return [_phase(task, task.both(), rg=task.guide.rg)]
 
 
-def rg_pg_r(task: Task) -> Sequence[Phase]:
+def rg_pg_r(task: MethodContext) -> Sequence[Phase]:
     """RG, with PG in the loss of the real images."""
     return [_phase(task, task.both(), followed=(REAL,), rg=task.guide.rg)]
 
 
-def rg_pg_f(task: Task) -> Sequence[Phase]:
+def rg_pg_f(task: MethodContext) -> Sequence[Phase]:
     """RG, with PG in the loss of the synthetic images."""
     return [_phase(task, task.both(), followed=(SYNTHETIC,), rg=task.guide.rg)]
 
 
-def rg_pg(task: Task) -> Sequence[Phase]:
+def rg_pg(task: MethodContext) -> Sequence[Phase]:
     """RG, with PG in both losses."""
     return [_phase(task, task.both(), followed=(REAL, SYNTHETIC), rg=task.guide.rg)]
 
 
-def projected(task: Task, rule: Rg) -> Sequence[Phase]:
+def projected(task: MethodContext, rule: Rg) -> Sequence[Phase]:
     """The projection by a rule of its own, without PG."""
     return [_phase(task, task.both(), rg=rule)]
 
 
-def _by(task: Task, similarity: Similarity) -> Task:
+def _by(task: MethodContext, similarity: Similarity) -> MethodContext:
     guide = task.guide
     return replace(task, guide=replace(guide, pg=replace(guide.pg, similarity=similarity)))
 
 
-def _phase(task: Task, lesson: Lesson, followed: Sequence[str] = (), rg: Rg | None = None) -> Phase:
+def _phase(
+    task: MethodContext, lesson: TrainSpec, followed: Sequence[str] = (), rg: Rg | None = None
+) -> Phase:
     """One training with PG on the kinds `followed`, and with RG where it is given."""
 
-    def make(student: nn.Module, lesson: Lesson, accelerator: Accelerator) -> Room:
+    def make(student: nn.Module, lesson: TrainSpec, accelerator: Accelerator) -> MethodNetworks:
         pg = task.guide.pg
-        eye = Eye(student, lesson.training.running_stats, pg.tap if followed else None)
-        following: dict[str, Following] = {}
+        eye = TappedStudent(student, lesson.training.running_stats, pg.tap if followed else None)
+        following: dict[str, PretrainedGuidance] = {}
         if followed:
             reference = task.references[pg.reference]
-            look = looker(reference, lesson, accelerator.device, pg.reference_tap)
+            look = feature_function(reference, lesson, accelerator.device, pg.reference_tap)
             nothing = _nothing(eye, look, lesson, accelerator.device)
             share = 1 / lesson.training.accumulate
-            following = dict.fromkeys(followed, Following(pg, look, accelerator, share, nothing))
-        turn: Turn = (
-            Together(moving(student), eye, following, lesson.batch_size)
+            following = dict.fromkeys(
+                followed, PretrainedGuidance(pg, look, accelerator, share, nothing)
+            )
+        turn: Update = (
+            JointUpdate(moving(student), eye, following, lesson.batch_size)
             if rg is None
-            else Apart(moving(student), eye, following, rg, groups_of(student, rg), lesson.name)
+            else SeparateUpdate(
+                moving(student), eye, following, rg, groups_of(student, rg), lesson.name
+            )
         )
-        return Room(nn.ModuleDict({"student": student}), [turn])
+        return MethodNetworks(nn.ModuleDict({"student": student}), [turn])
 
-    return Phase(lesson, turns(make, task.num_real))
+    return Phase(lesson, update_step(make, task.num_real))
 
 
 def moving(student: nn.Module) -> list[nn.Parameter]:
@@ -134,7 +152,7 @@ def groups_of(student: nn.Module, rg: Rg) -> list[list[int]] | None:
 
 
 @dataclass(frozen=True)
-class Following:
+class PretrainedGuidance:
     """PG on one kind of images."""
 
     pg: Pg
@@ -143,7 +161,7 @@ class Following:
     share: float  # of a part in a batch
     nothing: tuple[Tensor, Tensor]  # the student's and the reference's features of no image
 
-    def loss(self, seen: Seen | None, half: Half | None) -> Tensor:
+    def loss(self, seen: StudentOutput | None, half: DomainRows | None) -> Tensor:
         """lambda_3 L_pg over the rows of all processes, to be added up over them, scalar.
 
         Each process has its rows' part of the gradient, and tells its part of the value. One that
@@ -159,36 +177,36 @@ class Following:
 
 
 @dataclass(frozen=True)
-class Together(Plainly):
+class JointUpdate(SummedGradient):
     """All rows in one pass and one gradient: the mean over the batch, and PG."""
 
     parameters: Sequence[nn.Parameter]
-    eye: Eye
-    following: Mapping[str, Following]
+    eye: TappedStudent
+    following: Mapping[str, PretrainedGuidance]
     batch_size: int
 
-    def terms(self, pair: Pair) -> Iterator[Term]:
+    def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """One loss."""
         pooled = pooled_loss(self.eye, pair, self.batch_size)
         loss = pooled.loss
         seen = {REAL: (pooled.real, pair.real), SYNTHETIC: (pooled.synthetic, pair.synthetic)}
         for kind, following in self.following.items():
             loss = loss + following.loss(*seen[kind])
-        yield Term(loss, logits=pooled.logits, labels=pooled.labels)
+        yield LossTerm(loss, logits=pooled.logits, labels=pooled.labels)
 
 
 @dataclass(frozen=True)
-class Apart:
+class SeparateUpdate:
     """Real and synthetic rows in a pass and a gradient each; RG makes one of both."""
 
     parameters: Sequence[nn.Parameter]
-    eye: Eye
-    following: Mapping[str, Following]
+    eye: TappedStudent
+    following: Mapping[str, PretrainedGuidance]
     rg: Rg
     groups: Sequence[Sequence[int]] | None
     name: str  # of the lesson
 
-    def terms(self, pair: Pair) -> Iterator[Term]:
+    def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """A loss of each kind, also where this process has no row of it.
 
         Raises:
@@ -201,17 +219,17 @@ class Apart:
             if kind in self.following:
                 losses.append(self.following[kind].loss(seen, half))
             if half is None or seen is None:
-                yield Term(torch.stack(losses).sum(), gradient=kind)
+                yield LossTerm(torch.stack(losses).sum(), gradient=kind)
                 continue
             losses.append(half.share * cross_entropy(seen, half.labels))
             loss, labels = torch.stack(losses).sum(), tiled(half.labels, seen)
-            yield Term(loss, gradient=kind, logits=seen.logits, labels=labels)
+            yield LossTerm(loss, gradient=kind, logits=seen.logits, labels=labels)
 
     def combined(self, gradients: Mapping[str, Gradient]) -> Gradient:
         """Project by the gradients of the whole batch."""
         return guided_update(gradients[REAL], gradients[SYNTHETIC], self.rg, self.groups)
 
-    def _refuse_one_alone(self, kind: str, half: Half | None) -> None:
+    def _refuse_one_alone(self, kind: str, half: DomainRows | None) -> None:
         modules = self.eye.passes.modules()
         if half is None or len(half.labels) > 1 or not any(_learns_statistics(m) for m in modules):
             return
@@ -231,13 +249,15 @@ def _zero(parameters: Iterable[nn.Parameter]) -> Tensor:
     return 0 * next(iter(parameters)).flatten()[0]
 
 
-def _nothing(eye: Eye, look: Look, lesson: Lesson, device: torch.device) -> tuple[Tensor, Tensor]:
+def _nothing(
+    eye: TappedStudent, look: Look, lesson: TrainSpec, device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Features of no image, as wide as those of one; the student's mode stays as it was."""
     size, student = lesson.training.global_crops.size, eye.passes.student
     was_training = student.training
     student.eval()
     first = torch.zeros(1, dtype=torch.int64)
-    blank = Half([torch.zeros(1, 3, size, size, device=device)], first, first, share=1.0)
+    blank = DomainRows([torch.zeros(1, 3, size, size, device=device)], first, first, share=1.0)
     with torch.no_grad():
         features = eye(blank.crops).features, look(blank)
     student.train(was_training)

@@ -23,31 +23,31 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from synthgap.guidance.discriminator import global_crops
-from synthgap.guidance.pairs import Half, Pair
-from synthgap.guidance.seeing import Eye, tiled
-from synthgap.guidance.task import Task
-from synthgap.guidance.turns import Plainly, Room, Term, turns
-from synthgap.params.guidance_adversarial import Ltda
-from synthgap.training.lesson import Lesson
-from synthgap.training.phases import Phase
+from synthgap.guidance.domains import DomainBatch, DomainRows
+from synthgap.guidance.forward import TappedStudent, tiled
+from synthgap.guidance.method_context import MethodContext
+from synthgap.guidance.updates import LossTerm, MethodNetworks, SummedGradient, update_step
+from synthgap.params.guidance import Ltda
+from synthgap.training.loop import Phase
+from synthgap.training.train_spec import TrainSpec
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def ltda(task: Task) -> Sequence[Phase]:
+def ltda(task: MethodContext) -> Sequence[Phase]:
     """Source training on synthetic images, then on the same ones by weights."""
     params = task.guide.ltda
     images = task.lesson.images.labels[task.num_real :]
     of_classes = class_weights(images, task.num_classes, beta=params.beta)
 
-    def room(student: nn.Module, lesson: Lesson, accelerator: Accelerator) -> Room:
-        turn = Weighted(student, lesson, params, of_classes.to(accelerator.device), accelerator)
-        return Room(nn.ModuleDict({"student": student}), [turn], {"student": params.rate})
+    def room(student: nn.Module, lesson: TrainSpec, accelerator: Accelerator) -> MethodNetworks:
+        turn = LtdaUpdate(student, lesson, params, of_classes.to(accelerator.device), accelerator)
+        return MethodNetworks(nn.ModuleDict({"student": student}), [turn], {"student": params.rate})
 
     share = task.guide.adaptation_share
     source, weighted = task.split(task.only_synthetic(), task.both(), share)
-    return [Phase(source), Phase(weighted, turns(room, task.num_real))]
+    return [Phase(source), Phase(weighted, update_step(room, task.num_real))]
 
 
 def class_weights(labels: Tensor, num_classes: int, *, beta: float) -> Tensor:
@@ -61,18 +61,18 @@ def class_weights(labels: Tensor, num_classes: int, *, beta: float) -> Tensor:
     return (weights / weights.mean()).float()
 
 
-class Weighted(Plainly):
+class LtdaUpdate(SummedGradient):
     """A step on synthetic images, each by its class's weight plus its own."""
 
     def __init__(
         self,
         student: nn.Module,
-        lesson: Lesson,
+        lesson: TrainSpec,
         params: Ltda,
         of_classes: Tensor,
         accelerator: Accelerator,
     ) -> None:
-        self.eye = Eye(student, lesson.training.running_stats)
+        self.eye = TappedStudent(student, lesson.training.running_stats)
         self.student, self.params = student, params
         self.of_classes, self.accelerator = of_classes, accelerator
         self.moving = {
@@ -82,7 +82,7 @@ class Weighted(Plainly):
         }
         self.parameters = list(self.moving.values())
 
-    def terms(self, pair: Pair) -> Iterator[Term]:
+    def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """Yield the weighted loss of synthetic rows."""
         pair = global_crops(pair)
         if pair.synthetic is None:
@@ -95,14 +95,14 @@ class Weighted(Plainly):
         weights = self.of_classes[labels]
         if pair.real is not None and self.params.weight_rate > 0:
             weights = (weights + self._own(losses, weights, pair.real)).clamp(min=0)
-        yield Term(
+        yield LossTerm(
             (weights * losses).mean(),
             pair.synthetic.share,
             logits=seen.logits,
             labels=tiled(labels, seen),
         )
 
-    def _own(self, losses: Tensor, weights: Tensor, real: Half) -> Tensor:
+    def _own(self, losses: Tensor, weights: Tensor, real: DomainRows) -> Tensor:
         """The images' own weights (rows,): how far a step on each would help the real ones.
 
         -weight_rate * rows * the exact derivative of the real loss after a step ahead by the mean
@@ -131,7 +131,7 @@ class Weighted(Plainly):
         (agreement,) = torch.autograd.grad(along, own, retain_graph=True)
         return self.params.weight_rate * len(losses) * rate * agreement
 
-    def _real_loss(self, weights: Mapping[str, Tensor], real: Half) -> Tensor:
+    def _real_loss(self, weights: Mapping[str, Tensor], real: DomainRows) -> Tensor:
         """Cross-entropy of real rows at other weights; running statistics stay as they are."""
         buffers = {name: buffer.clone() for name, buffer in self.student.named_buffers()}
         logits = functional_call(self.student, {**weights, **buffers}, (real.crops[0],))

@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from synthgap.guidance.a_gem import a_gem
 from synthgap.guidance.adda import adda
 from synthgap.guidance.asg import asg
+from synthgap.guidance.baselines import a_gem, adaptation, balanced, pooled, real, synthetic
 from synthgap.guidance.csg import csg
 from synthgap.guidance.dada import dada
 from synthgap.guidance.dann import dann
 from synthgap.guidance.guided import pg, pg_f, pg_kl, pg_l1, pg_r, rg, rg_pg, rg_pg_f, rg_pg_r
 from synthgap.guidance.ltda import ltda
-from synthgap.guidance.plainly import adaptation, balanced, pooled, real, synthetic
+from synthgap.guidance.method_context import Phases
 from synthgap.guidance.prefix import prefix
-from synthgap.guidance.task import Phases
 
 Given = Literal["none", "any", "images", "labels", "all"]
 

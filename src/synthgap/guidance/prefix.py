@@ -15,22 +15,22 @@ import torch
 from torch import Tensor, nn
 
 from synthgap.errors import ParamsError
-from synthgap.guidance.task import Task
-from synthgap.models.cut import freeze, prefix_names
+from synthgap.guidance.method_context import MethodContext
+from synthgap.models.frozen_prefix import freeze, prefix_names
 from synthgap.models.units import units_of
 from synthgap.seeding import derived_seed
-from synthgap.training.descent import Descent, descent
-from synthgap.training.lesson import Lesson
-from synthgap.training.phases import Phase
-from synthgap.training.reading import Moment
-from synthgap.training.resume import Learning
-from synthgap.training.serving import Batch, Server
+from synthgap.training.batch_loader import Batch, BatchLoader
+from synthgap.training.checkpointing import TrainState
+from synthgap.training.epoch_runner import StepInfo
+from synthgap.training.loop import Phase
+from synthgap.training.supervised_step import SupervisedStep, supervised_step
+from synthgap.training.train_spec import TrainSpec
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def prefix(task: Task) -> Sequence[Phase]:
+def prefix(task: MethodContext) -> Sequence[Phase]:
     """Synthetic images first, then units from `depth` on anew, on the real ones, at full rate.
 
     Raises:
@@ -49,12 +49,12 @@ def prefix(task: Task) -> Sequence[Phase]:
 
 def relearning(
     model: nn.Module,
-    lesson: Lesson,
+    lesson: TrainSpec,
     accelerator: Accelerator,
     *,
     depth: int,
     fresh: Callable[[int], nn.Module],
-) -> Relearning:
+) -> PrefixStep:
     """The plain rule over frozen units [0, depth); the others begin with weights from `fresh`.
 
     They are made here, when the phase begins, and not when it is planned; a state that was kept
@@ -64,23 +64,23 @@ def relearning(
     free = type(model)
     freeze(model, depth, frozen_bn_stats=lesson.training.frozen_bn_stats)
     held = _Hold(model, free, type(model), tuple(_frozen(model)))
-    return Relearning(descent(model, lesson, accelerator), held)
+    return PrefixStep(supervised_step(model, lesson, accelerator), held)
 
 
 @dataclass(frozen=True)
-class Relearning:
+class PrefixStep:
     """A `Rule`: plain steps while the prefix is frozen; between epochs the student is as it was."""
 
-    plain: Descent
+    plain: SupervisedStep
     held: _Hold
 
     @property
-    def learning(self) -> Learning:
+    def learning(self) -> TrainState:
         """All that moves."""
         return self.plain.learning
 
     @property
-    def server(self) -> Server:
+    def server(self) -> BatchLoader:
         """Where its batches come from."""
         return self.plain.server
 
@@ -89,7 +89,7 @@ class Relearning:
         self.held.freeze()
         self.plain.train()
 
-    def step(self, parts: Sequence[Batch], now: Moment) -> Tensor:
+    def step(self, parts: Sequence[Batch], now: StepInfo) -> Tensor:
         """Take a plain step.
 
         Raises:

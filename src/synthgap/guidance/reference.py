@@ -12,23 +12,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from synthgap.errors import ParamsError
-from synthgap.guidance.pairs import Half
-from synthgap.guidance.seeing import Eye
+from synthgap.guidance.domains import DomainRows
+from synthgap.guidance.forward import TappedStudent
 from synthgap.models.arrangement import arrange
 from synthgap.models.head import classifier_names
-from synthgap.models.reference_record import WEIGHTS, Kept, Sight, open_network
+from synthgap.models.reference import WEIGHTS, Preprocessing, ReferenceRecord, open_reference
 from synthgap.params.students import Student
 from synthgap.training.augmentation import augmentation_of
 from synthgap.training.crops import middle
 from synthgap.training.labelled import Labelled
-from synthgap.training.lesson import Lesson
+from synthgap.training.train_spec import TrainSpec
 
 BATCH = 256  # images a forward pass where a whole set is looked at
-Look = Callable[[Half], Tensor]
+Look = Callable[[DomainRows], Tensor]
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceNetwork:
     """An opened reference: in eval mode, frozen, on one device.
 
     It looks at float images (rows, 3, height, width) in [0, 1] of any size, which it resizes
@@ -36,7 +36,7 @@ class Reference:
     """
 
     network: nn.Module
-    sight: Sight
+    sight: Preprocessing
     digest: str
     about: Mapping[str, Any]  # about.json
     num_outputs: int  # 0 where the network has no classifier
@@ -48,7 +48,7 @@ class Reference:
         Raises:
             CheckpointError: it is missing or damaged.
         """
-        kept, network = open_network(folder)
+        kept, network = open_reference(folder)
         arrange(network)
         about, outputs = kept.about, kept.shape.outputs
         return cls(network.to(device), kept.sight, kept.digest, about, outputs)
@@ -65,7 +65,7 @@ class Reference:
             ParamsError: the network has no such unit.
         """
         with torch.no_grad():
-            return Eye(self.network, "all_crops", units)([self.seen(images)]).features
+            return TappedStudent(self.network, "all_crops", units)([self.seen(images)]).features
 
     def outputs(self, images: Tensor) -> Tensor:
         """What the network itself answers, (rows, num_outputs).
@@ -97,31 +97,33 @@ class Reference:
         return _entries(self.network) == _entries(student)
 
 
-def looker(
-    reference: Reference, lesson: Lesson, device: torch.device, units: int | None = None
+def feature_function(
+    reference: ReferenceNetwork, lesson: TrainSpec, device: torch.device, units: int | None = None
 ) -> Look:
-    """Features (rows of crops[0], dim) that a reference has of a `Half` of the lesson.
+    """Features (rows of crops[0], dim) that a reference has of a `DomainRows` of the lesson.
 
     Where every image looks alike every time, all are looked at once, here.
 
     Raises:
         ParamsError: the reference has no such unit.
     """
-    eye = Eye(reference.network, "all_crops", units)
+    eye = TappedStudent(reference.network, "all_crops", units)
 
     def look(images: Tensor) -> Tensor:
         with torch.no_grad():
             return eye([reference.seen(images)]).features
 
-    return remembering(look, lesson, device)
+    return cached_features(look, lesson, device)
 
 
-def answerer(reference: Reference, lesson: Lesson, device: torch.device) -> Look:
+def answer_function(reference: ReferenceNetwork, lesson: TrainSpec, device: torch.device) -> Look:
     """The reference's own outputs (rows of crops[0], num_outputs), as `looker` gives features."""
-    return remembering(reference.outputs, lesson, device)
+    return cached_features(reference.outputs, lesson, device)
 
 
-def remembering(look: Callable[[Tensor], Tensor], lesson: Lesson, device: torch.device) -> Look:
+def cached_features(
+    look: Callable[[Tensor], Tensor], lesson: TrainSpec, device: torch.device
+) -> Look:
     """`look` at images in [0, 1], asked once an image where the lesson leaves nothing to chance."""
     if augmentation_of(lesson.training, lesson.pictures).deterministic:
         table = _of_all(look, lesson.images, lesson.training.global_crops.size, device)
@@ -129,7 +131,7 @@ def remembering(look: Callable[[Tensor], Tensor], lesson: Lesson, device: torch.
     return lambda half: look(plain(half.crops[0], lesson))
 
 
-def plain(crops: Tensor, lesson: Lesson) -> Tensor:
+def plain(crops: Tensor, lesson: TrainSpec) -> Tensor:
     """A lesson's normalised crops as images in [0, 1] again, (rows, 3, height, width)."""
     known = lesson.normalisation
     mean, std = (
@@ -146,7 +148,7 @@ def student_from(student: Student, folder: Path) -> Student:
         CheckpointError: there is no reference.
         ParamsError: the reference is another network.
     """
-    shape = Kept.read(folder).shape
+    shape = ReferenceRecord.read(folder).shape
     own = (student.model.partition(".")[0], dict(student.options), student.stem)
     if own != (shape.model.partition(".")[0], dict(shape.options), shape.stem):
         raise ParamsError(

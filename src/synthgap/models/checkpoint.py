@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from synthgap.artifacts import file_digest, read_json, whole_file, write_json
 from synthgap.errors import CheckpointError
+from synthgap.jobs import file_digest, read_json, whole_file, write_json
 
 
 def save(stem: Path, model: nn.Module, about: Mapping[str, Any]) -> None:

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthgap.artifacts import read_json
-from synthgap.artifacts.pinned import defining_files, files_digest, found
 from synthgap.errors import GeneratorError
+from synthgap.jobs import read_json
+from synthgap.jobs.pinned import defining_files, files_digest, found
 
 BATCH = 64  # images a forward pass, always: another batch size rounds differently in the last bit
 CONFIG = "config.json"

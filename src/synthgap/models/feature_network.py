@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from synthgap.artifacts import file_digest
 from synthgap.data.image_set import square
 from synthgap.errors import ParamsError
+from synthgap.jobs import file_digest
+from synthgap.models.activations import penultimate
 from synthgap.models.build import build_student
-from synthgap.models.start import start_file
-from synthgap.models.taps import penultimate
+from synthgap.models.initial_weights import start_file
 from synthgap.params.sections import NetworkPin, Student
 
 PLACE = "params.yaml, fidelity.feature_network"

@@ -14,18 +14,18 @@ from torch import Tensor, nn
 
 from synthgap.data.image_set import square
 from synthgap.errors import CheckpointError
+from synthgap.models.activations import feature_size, penultimate
 from synthgap.models.arrangement import arrange
 from synthgap.models.build import build_student
 from synthgap.models.checkpoint import load_weights, save_state
 from synthgap.models.judge_record import STEM, JudgeRecord
-from synthgap.models.taps import feature_size, penultimate
 from synthgap.params.students import Student
 
 BATCH = 64  # images a forward pass, always: another batch size rounds differently in the last bit
 
 
 @dataclass(frozen=True)
-class Eye:
+class JudgePreprocessing:
     """What a judge sees of an image: its square of `stored_px`, of that the centre of `size_px`.
 
     `mean` and `std` a channel, in [0, 1] units, normalise it: as students are scored.
@@ -48,17 +48,17 @@ class Eye:
 
 
 @dataclass(frozen=True)
-class Nature:
+class JudgeCapabilities:
     """What is known of a judge besides its weights."""
 
     network: Student
-    eye: Eye
+    eye: JudgePreprocessing
     classes: tuple[str, ...]
     real_labels: int | None  # it has learned from; None where nobody knows
 
 
 @dataclass(frozen=True)
-class View:
+class JudgeOutput:
     """What a judge makes of images: features before its classifier (n, d), probabilities (n, k)."""
 
     features: np.ndarray
@@ -66,14 +66,14 @@ class View:
 
 
 @dataclass(frozen=True)
-class Judge:
+class JudgeNetwork:
     """An opened judge; what it says of an image depends on that image alone.
 
-    Equal digests mean equal judges; of `real_labels`, see `Nature`.
+    Equal digests mean equal judges; of `real_labels`, see `JudgeCapabilities`.
     """
 
     network: nn.Module
-    eye: Eye
+    eye: JudgePreprocessing
     classes: tuple[str, ...]
     digest: str
     real_labels: int | None
@@ -95,7 +95,9 @@ class Judge:
         eye = about["eye"]
         return cls(
             network=network.eval().requires_grad_(requires_grad=False).to(device),
-            eye=Eye(eye["stored_px"], eye["size_px"], tuple(eye["mean"]), tuple(eye["std"])),
+            eye=JudgePreprocessing(
+                eye["stored_px"], eye["size_px"], tuple(eye["mean"]), tuple(eye["std"])
+            ),
             classes=record.classes,
             digest=record.digest,
             real_labels=record.real_labels,
@@ -115,13 +117,13 @@ class Judge:
         """What the classifier receives, float32 (n, num_features)."""
         return self.view(pixels).features
 
-    def view(self, pixels: np.ndarray) -> View:
+    def view(self, pixels: np.ndarray) -> JudgeOutput:
         """Both at once, in one pass."""
         parts = [self._view(part) for part in self._batches(pixels)]
         if not parts:
             none = np.empty((0, self.num_features), np.float32)
-            return View(none, np.empty((0, len(self.classes)), np.float32))
-        return View(
+            return JudgeOutput(none, np.empty((0, len(self.classes)), np.float32))
+        return JudgeOutput(
             np.concatenate([part.features for part in parts]),
             np.concatenate([part.probabilities for part in parts]),
         )
@@ -131,17 +133,17 @@ class Judge:
             yield pixels[start : start + self.batch]
 
     @torch.no_grad()
-    def _view(self, pixels: np.ndarray) -> View:
+    def _view(self, pixels: np.ndarray) -> JudgeOutput:
         seen = self.eye(pixels)
         padding = seen[-1:].expand(self.batch - len(seen), -1, -1, -1)
         full = torch.cat([seen, padding]).to(next(self.network.parameters()).device)
         features, logits = penultimate(self.network, full)
         chances = logits.float().softmax(dim=1)
         kept = (part[: len(seen)].flatten(1).float().cpu().numpy() for part in (features, chances))
-        return View(*kept)
+        return JudgeOutput(*kept)
 
 
-def keep_judge(folder: Path, state: Mapping[str, Tensor], nature: Nature) -> None:
+def keep_judge(folder: Path, state: Mapping[str, Tensor], nature: JudgeCapabilities) -> None:
     """Write `judge.safetensors`, then `judge.json`."""
     about = asdict(replace(nature, network=nature.network.at_random()))
     save_state(folder / STEM, state, about)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from synthgap.artifacts import content_digest, read_json
 from synthgap.errors import CheckpointError
+from synthgap.jobs import content_digest, read_json
 
 STEM = "judge"
 SAYS = ("network", "eye", "classes", "weights_sha256")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from synthgap.params.set_names import FORM, LEAST_FACTOR, MOST_FACTOR, SetName
+from synthgap.params.synthesis import FORM, LEAST_FACTOR, MOST_FACTOR, SetName
 
 if TYPE_CHECKING:
     from synthgap.params.sections import Params

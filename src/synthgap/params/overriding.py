@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from synthgap.errors import ParamsError
 from synthgap.params.contradictions import contradictions
-from synthgap.params.set_names import SetName
+from synthgap.params.synthesis import SetName
 from synthgap.params.wording import allowed, unknown
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthgap.errors import ParamsError
+from synthgap.params.editing import Change, dump, formatted, load, put, tidied
 from synthgap.params.reading import parse_params
-from synthgap.params.round_trip import Change, dump, load, put, shown, tidied
 from synthgap.params.wording import did_you_mean
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def recipe_text(folder: Path, name: str) -> str:
     return (folder / f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def opening(text: str) -> str:
+def opening_comment(text: str) -> str:
     """The comment that a recipe opens with, marks and line ends included."""
     lines = text.splitlines(keepends=True)
     return "".join(takewhile(lambda line: line.startswith("#"), lines))
@@ -85,8 +85,8 @@ def applied(text: str, folder: Path, name: str) -> tuple[str, list[Change]]:
     changes = list(_changes(tree, target, "", complete=True))
     if not changes:
         return text, []
-    before, after = opening(text), opening(recipe_text(folder, name))
-    shipped = {opening(recipe_text(folder, known)) for known in recipe_names(folder)}
+    before, after = opening_comment(text), opening_comment(recipe_text(folder, name))
+    shipped = {opening_comment(recipe_text(folder, known)) for known in recipe_names(folder)}
     text = tidied(dump(tree), changes)
     return (after + text.removeprefix(before) if before in shipped else text), changes
 
@@ -96,17 +96,17 @@ def _changes(
 ) -> Iterator[Change]:
     """Set the values of `target` in `tree`; `complete` also removes what `target` does not have."""
     for key in [key for key in tree if complete and key not in target]:
-        yield Change(f"{path}{key}", shown(tree.pop(key)), None)
+        yield Change(f"{path}{key}", formatted(tree.pop(key)), None)
     for position, (key, value) in enumerate(target.items()):
         before = tree.get(key)
         if key not in tree:
             tree.insert(position if complete else len(tree), key, value)
-            yield Change(f"{path}{key}", None, shown(value))
+            yield Change(f"{path}{key}", None, formatted(value))
         elif key not in WHOLE and _is_mapping(value) and _is_mapping(before):
             yield from _changes(before, value, f"{path}{key}.", complete=complete)
-        elif shown(before) != shown(value):
+        elif formatted(before) != formatted(value):
             put(tree, key, value)
-            yield Change(f"{path}{key}", shown(before), shown(value))
+            yield Change(f"{path}{key}", formatted(before), formatted(value))
 
 
 def _is_mapping(value: object) -> bool:

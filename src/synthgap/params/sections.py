@@ -13,8 +13,6 @@ from typing import Literal
 
 from synthgap.params.contradictions import contradictions
 from synthgap.params.derived import Oracle, StylePin, Stylise, Teacher
-from synthgap.params.gap import Gap
-from synthgap.params.gate import Validate
 from synthgap.params.generators import (
     Autoencoder,
     Denoiser,
@@ -24,14 +22,14 @@ from synthgap.params.generators import (
     Transformer,
 )
 from synthgap.params.guidance import Guide, GuideProtocol
-from synthgap.params.guidance_references import Reference
-from synthgap.params.images import Data, Splits, SplitSize
-from synthgap.params.set_names import SetName
+from synthgap.params.images import Data, Splits, SplitSize, Validate
+from synthgap.params.references import Reference
 from synthgap.params.spaces import study_problems
 from synthgap.params.students import (
     Ablate,
     Clone,
     Control,
+    Gap,
     Layers,
     Reduce,
     Student,
@@ -40,7 +38,15 @@ from synthgap.params.students import (
     Transfer,
 )
 from synthgap.params.studies import Study, Tune
-from synthgap.params.synthesis import Fidelity, Filters, Judge, NetworkPin, Prompts, Synthesize
+from synthgap.params.synthesis import (
+    Fidelity,
+    Filters,
+    Judge,
+    NetworkPin,
+    Prompts,
+    SetName,
+    Synthesize,
+)
 from synthgap.params.training import AugMix, Crops, PixMix, Training
 
 __all__ = [

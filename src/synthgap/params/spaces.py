@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from synthgap.errors import ParamsError
 from synthgap.params.overriding import IMAGE_SET, overridden
-from synthgap.params.studies import Interval, Study, Value
+from synthgap.params.studies import SearchInterval, Study, Value
 
 if TYPE_CHECKING:
     from synthgap.params.sections import Params
@@ -49,7 +49,7 @@ def space_problems(params: Params, study: Study) -> Iterator[str]:
                 break
 
 
-def ends(dimension: Interval | tuple[Value, ...]) -> tuple[Value, ...]:
+def ends(dimension: SearchInterval | tuple[Value, ...]) -> tuple[Value, ...]:
     """Every choice, or the least, the next and the largest number of an interval."""
     if isinstance(dimension, tuple):
         return dimension
@@ -57,5 +57,5 @@ def ends(dimension: Interval | tuple[Value, ...]) -> tuple[Value, ...]:
     return (dimension.low, *step, dimension.high)
 
 
-def _is_gridded(dimension: Interval | tuple[Value, ...]) -> bool:
+def _is_gridded(dimension: SearchInterval | tuple[Value, ...]) -> bool:
     return isinstance(dimension, tuple) or dimension.step is not None

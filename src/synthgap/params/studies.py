@@ -24,7 +24,7 @@ Pruner = Literal["none", "hyperband", "successive_halving", "median", "wilcoxon"
 
 
 @dataclass(frozen=True)
-class Interval:
+class SearchInterval:
     """Numbers from `low` to `high`, both included; `step` null: all of them."""
 
     low: float
@@ -99,7 +99,7 @@ class Study:
     shares: tuple[float, ...]
     first: tuple[dict[str, Value], ...]
     grid: tuple[str, ...]
-    space: dict[str, Interval | tuple[Value, ...]]
+    space: dict[str, SearchInterval | tuple[Value, ...]]
     finals: Finals
 
     def problems(self) -> Iterator[str]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synthgap.reporting.formats import resolved
-from synthgap.reporting.labels import row_name, variant_name
-from synthgap.reporting.lookup import Record, one, select
+from synthgap.reporting.labels import Record, one, row_name, select, variant_name
 from synthgap.reporting.published import published
 from synthgap.reporting.summary import Summary
 
@@ -22,7 +21,7 @@ UNCHANGED = {"stylised": "plain", "oracle": "text"}
 
 
 @dataclass(frozen=True)
-class Question:
+class AblationQuestion:
     """One ablation: its title, and in a sentence what it changes."""
 
     key: str
@@ -31,37 +30,37 @@ class Question:
 
 
 QUESTIONS = (
-    Question(
+    AblationQuestion(
         "normalisation",
         "Input statistics and batch norm (MtG, Table 1)",
         "Changed: the mean and std that pixels are normalised with, each image set by its own "
         "exact ones, those of the real training set for the test images; or batch norm, which "
         "scores with the statistics of the batch at hand, on a copy of the student.",
     ),
-    Question(
+    AblationQuestion(
         "augmentation",
         "Augmentation (MtG, Table 2)",
         "Changed: what is done to a training image before it is learned from.",
     ),
-    Question(
+    AblationQuestion(
         "stylised",
         "Without texture (MtG, Table 3)",
         "Changed: the training images, each in the style of another picture (AdaIN), so that its "
         "texture and colour tell nothing about the class while its shape still does.",
     ),
-    Question(
+    AblationQuestion(
         "oracle",
         "Prompted by real images (MtG, Table 4)",
         "Changed: the prompts, the embedding of each real training image instead of the name of "
         "its class.",
     ),
-    Question(
+    AblationQuestion(
         "supervision",
         "A teacher's embeddings (MtG, eq. 1 and Table 5)",
         "Changed: the loss, with the distance to a CLIP teacher's embedding of the training image "
         "beside the labels, or alone; alone, the class is the one whose name lies nearest.",
     ),
-    Question(
+    AblationQuestion(
         "sources",
         "Mixed sources and chosen subsets (not in the papers)",
         "Changed: the images, real and synthetic ones mixed, for a whole student or for what is "
@@ -125,7 +124,7 @@ def sources(summary: Summary) -> list[tuple[Record, Record | None]]:
     ]
 
 
-def said(summary: Summary, key: str) -> str | None:
+def ablation_sentences(summary: Summary, key: str) -> str | None:
     """Which of an ablation's differences are resolved from zero, largest first."""
     return resolved(select(summary.comparisons, kind="ablation", ablation=key))
 

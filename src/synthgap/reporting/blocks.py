@@ -12,7 +12,7 @@ from html import escape
 from typing import Protocol, Self
 from urllib.parse import quote
 
-from synthgap.reporting.drawing import Drawing
+from synthgap.reporting.drawing import ReportFigure
 
 NOT_RUN = "not run"
 
@@ -61,7 +61,7 @@ class Heading:
 
 
 @dataclass(frozen=True)
-class Points:
+class BulletList:
     """A list of sentences."""
 
     items: Sequence[str]
@@ -78,7 +78,7 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableBlock:
     """Cells of text; the first `num_names` columns are names, the others numbers."""
 
     headers: Sequence[str]
@@ -118,15 +118,15 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
+class FigureBlock:
     """A figure, inlined as SVG on the page and linked as a PNG file from Markdown."""
 
-    drawing: Drawing | None
+    drawing: ReportFigure | None
     caption: str
     path: str  # of the PNG, relative to the report
 
     @classmethod
-    def of(cls, recipe: str, drawing: Drawing | None, caption: str) -> Self:
+    def of(cls, recipe: str, drawing: ReportFigure | None, caption: str) -> Self:
         """Place a recipe's drawing where its kind says."""
         return cls(drawing, caption, f"figures/{recipe}/{drawing.kind}.png" if drawing else "")
 
@@ -145,7 +145,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Photo:
+class ImageBlock:
     """A PNG made elsewhere, inlined on the page."""
 
     png: bytes | None
@@ -171,7 +171,7 @@ class Photo:
 
 
 @dataclass(frozen=True)
-class Folded:
+class FoldedBlocks:
     """Blocks behind a click; printed open."""
 
     title: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from synthgap.reporting.blocks import Block, Picture, Section, Table, Text
+from synthgap.reporting.blocks import Block, FigureBlock, Section, TableBlock, Text
 from synthgap.reporting.clone_figure import settings_figure
 from synthgap.reporting.formats import (
     NONE,
@@ -15,10 +15,17 @@ from synthgap.reporting.formats import (
     spread,
     with_interval,
 )
-from synthgap.reporting.labels import generator_name, row_name, scheme_name, set_name
-from synthgap.reporting.lookup import Record, companion, one, select
-from synthgap.reporting.printed import published_settings
-from synthgap.reporting.published import published_setting
+from synthgap.reporting.labels import (
+    Record,
+    companion,
+    generator_name,
+    one,
+    row_name,
+    scheme_name,
+    select,
+    set_name,
+)
+from synthgap.reporting.published import published_setting, published_settings
 from synthgap.reporting.series import PROBE, TOP1
 from synthgap.reporting.settings import base_of, setting, whole
 from synthgap.reporting.summary import Summary
@@ -48,7 +55,7 @@ def clone_section(summary: Summary) -> Section:
     """Students by generator, prompts, guidance, steps and size, and what their features know."""
     rows = whole(summary.top1)
     caption = CAPTION.format(confidence=summary.confidence)
-    blocks: list[Block] = [Picture.of(summary.recipe, settings_figure(summary), caption)]
+    blocks: list[Block] = [FigureBlock.of(summary.recipe, settings_figure(summary), caption)]
     if rows:
         blocks = [Text(_introduction(summary), quiet=True), *blocks, _table(summary, rows)]
         blocks += _differences(summary, rows)
@@ -62,7 +69,7 @@ def _introduction(summary: Summary) -> str:
     return INTRODUCTION.format(labels=f"{labels:,}")
 
 
-def _table(summary: Summary, rows: Sequence[Record]) -> Table:
+def _table(summary: Summary, rows: Sequence[Record]) -> TableBlock:
     """FITYMI's Table 1: a row a generator, prompts, steps and size, a column a guidance scale."""
     scales = {row["guidance_scale"] for row in rows}
     columns: list[float | None] = [None] if None in scales else []
@@ -76,7 +83,7 @@ def _table(summary: Summary, rows: Sequence[Record]) -> Table:
         [*_named(next(iter(found.values()))), *(_both(summary, found.get(at)) for at in columns)]
         for found in lines.values()
     ]
-    return Table(headers, body, num_names=2, caption=CELLS)
+    return TableBlock(headers, body, num_names=2, caption=CELLS)
 
 
 def _named(row: Record) -> list[str]:
@@ -105,7 +112,7 @@ def _differences(summary: Summary, rows: Sequence[Record]) -> Iterator[Block]:
     first = [] if summary.real is None else [summary.real]
     if base is not None:
         yield Text(HELD.format(confidence=summary.confidence, base=row_name(base)), quiet=True)
-    yield Table(headers, [_row(summary, row, base) for row in [*first, *rows]])
+    yield TableBlock(headers, [_row(summary, row, base) for row in [*first, *rows]])
     sentence = resolved(select(summary.comparisons, kind="setting", metric=TOP1))
     if sentence is not None:
         yield Text(sentence)

@@ -13,13 +13,19 @@ from synthgap.reporting.drawing import (
     SYNTHETIC,
     TO_REAL,
     TO_SYNTHETIC,
-    Drawing,
-    Look,
+    ReportFigure,
+    SeriesStyle,
     draw,
     line,
 )
-from synthgap.reporting.labels import generator_name, scheme_name, set_name
-from synthgap.reporting.lookup import Record, companion, select
+from synthgap.reporting.labels import (
+    Record,
+    companion,
+    generator_name,
+    scheme_name,
+    select,
+    set_name,
+)
 from synthgap.reporting.published import SHARE, published
 from synthgap.reporting.series import PROBE
 from synthgap.reporting.settings import base_of, setting, whole, without_size
@@ -33,10 +39,10 @@ if TYPE_CHECKING:
 PALETTE = (SYNTHETIC, TO_REAL, TO_SYNTHETIC, CORPUS, SOFT)
 MARKERS = "vosDP"
 PROMPT_MARKERS = {"c": "v", "c, h_c": "s", "c, d_c": "o", "c, h_c inside b": "P"}
-Curves = list[tuple[Look, list[Record]]]
+Curves = list[tuple[SeriesStyle, list[Record]]]
 
 
-def settings_figure(summary: Summary) -> Drawing | None:
+def settings_figure(summary: Summary) -> ReportFigure | None:
     """Draw the students of every setting; nothing where stage `clone` was not run."""
     if not select(summary.top1, experiment="clone"):
         return None
@@ -65,7 +71,7 @@ def _by_guidance(summary: Summary) -> Curves:
             groups.setdefault(setting(row), []).append(row)
     found = []
     for index, rows in enumerate(groups.values()):
-        look = Look(_label(rows[0], groups), PALETTE[index % 5], MARKERS[index % 5])
+        look = SeriesStyle(_label(rows[0], groups), PALETTE[index % 5], MARKERS[index % 5])
         found.append((look, sorted(rows, key=lambda row: float(row["guidance_scale"]))))
     return found
 
@@ -93,12 +99,14 @@ def _by_size(summary: Summary) -> Curves:
         elif row["num_images"] not in {other["num_images"] for other in real}:
             real.append(row)
     base = base_of(summary.top1)
-    found = [(Look("real", REAL, "^", "--"), real)]
+    found = [(SeriesStyle("real", REAL, "^", "--"), real)]
     for name, rows in groups.items():
         sizes = {row["num_images"] for row in rows}
         if len(sizes) > 1 or (base is not None and name == base["set"]):
             index = len(found) - 1
-            found.append((Look(set_name(name), PALETTE[index % 5], MARKERS[index % 5]), rows))
+            found.append(
+                (SeriesStyle(set_name(name), PALETTE[index % 5], MARKERS[index % 5]), rows)
+            )
     return [(look, sorted(rows, key=lambda row: int(row["num_images"]))) for look, rows in found]
 
 
@@ -168,7 +176,7 @@ def _shares_by_size(axes: Axes, summary: Summary, curves: Curves) -> None:
 
 
 def _share_curve(
-    axes: Axes, summary: Summary, x: Sequence[float], rows: Sequence[Record], look: Look
+    axes: Axes, summary: Summary, x: Sequence[float], rows: Sequence[Record], look: SeriesStyle
 ) -> None:
     """Draw ours as shares of the real baseline; nothing where that was not run."""
     if summary.real is None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from synthgap.reporting.labels import CONTROL_OF, row_name
-from synthgap.reporting.records import DIGITS, Difference, Panel
+from synthgap.reporting.records import DIGITS, SeriesDifference, SeriesPanel
 from synthgap.reporting.series import PROBE, TOP1, Series
 from synthgap.reporting.settings import base_of, is_plain, whole
 
@@ -50,14 +50,14 @@ class Comparison:
     seed_high: float | None = None
 
 
-def comparisons(panel: Panel) -> list[dict[str, Any]]:
+def comparisons(panel: SeriesPanel) -> list[dict[str, Any]]:
     """Every comparison of a recipe, orderings first."""
     found = [*_orderings(panel), *_controls(panel), *_prefixes(panel), *_ablations(panel)]
     found += _settings(panel)
     return [asdict(one) for one in found]
 
 
-def _orderings(panel: Panel) -> Iterator[Comparison]:
+def _orderings(panel: SeriesPanel) -> Iterator[Comparison]:
     scales = sorted(
         one.at.guidance_scale
         for one in panel.series
@@ -75,7 +75,7 @@ def _orderings(panel: Panel) -> Iterator[Comparison]:
     yield _compare(panel, "ordering", statement, panel.synthetic(low), panel.synthetic(high))
 
 
-def _controls(panel: Panel) -> Iterator[Comparison]:
+def _controls(panel: SeriesPanel) -> Iterator[Comparison]:
     for one in panel.series:
         if one.at.experiment != "transfer" or one.at.direction not in CONTROL_OF:
             continue
@@ -91,7 +91,7 @@ def _controls(panel: Panel) -> Iterator[Comparison]:
             yield _compare(panel, "control", statement, one, same)
 
 
-def _prefixes(panel: Panel) -> Iterator[Comparison]:
+def _prefixes(panel: SeriesPanel) -> Iterator[Comparison]:
     for one in panel.series:
         if one.at.experiment == "ablate" or one.at.arm not in {"prefix", "finetune"}:
             continue
@@ -103,7 +103,7 @@ def _prefixes(panel: Panel) -> Iterator[Comparison]:
             yield _compare(panel, "prefix", statement, one, scratch)
 
 
-def _ablations(panel: Panel) -> Iterator[Comparison]:
+def _ablations(panel: SeriesPanel) -> Iterator[Comparison]:
     for one in panel.series:
         if one.at.experiment == "ablate":
             base = _base(panel, one)
@@ -112,7 +112,7 @@ def _ablations(panel: Panel) -> Iterator[Comparison]:
                 yield _compare(panel, "ablation", statement, one, base)
 
 
-def _settings(panel: Panel) -> Iterator[Comparison]:
+def _settings(panel: SeriesPanel) -> Iterator[Comparison]:
     """Each setting of the generator against the set that the other experiments use."""
     students = {row["set"]: row for row in whole([asdict(one.at) for one in panel.series])}
     base = base_of([asdict(one.at) for one in panel.series])
@@ -135,7 +135,7 @@ def _place(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in ("experiment", "set", "fraction")}
 
 
-def _base(panel: Panel, changed: Series) -> Series | None:
+def _base(panel: SeriesPanel, changed: Series) -> Series | None:
     """The student that an ablation's row differs from by its change alone."""
     at = changed.at
     if at.arm is not None:
@@ -149,7 +149,7 @@ def _base(panel: Panel, changed: Series) -> Series | None:
 
 
 def _compare(
-    panel: Panel,
+    panel: SeriesPanel,
     kind: Kind,
     statement: str,
     left: Series | None,
@@ -165,7 +165,7 @@ def _compare(
     return _resolved(placed, panel.difference(left, right))
 
 
-def _resolved(comparison: Comparison, found: Difference) -> Comparison:
+def _resolved(comparison: Comparison, found: SeriesDifference) -> Comparison:
     """Say by how much the two differ, and what follows."""
     verdict: Verdict = "not resolved"
     if found.interval.excludes_zero and found.seeds_agree:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from synthgap.reporting.lookup import Record
+from synthgap.reporting.labels import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ STYLE: dict[Any, Any] = {  # keys are a Literal type of a thousand words
 
 
 @dataclass(frozen=True)
-class Drawing:
+class ReportFigure:
     """One finished figure: a PNG for files, an SVG element for the page."""
 
     kind: str
@@ -50,7 +50,7 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Look:
+class SeriesStyle:
     """How one series is drawn."""
 
     label: str
@@ -62,7 +62,7 @@ class Look:
 
 def draw(
     place: tuple[str, str], alt: str, size: tuple[float, float], paint: Callable[[Figure], None]
-) -> Drawing:
+) -> ReportFigure:
     """Paint the figure of `place` (recipe, kind), `size` in inches, without dates in its bytes."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -75,7 +75,9 @@ def draw(
             png, format="png", dpi=PNG_DPI, facecolor="white", metadata={"Software": None}
         )
         figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
-    return Drawing(place[1], alt, png.getvalue(), _inline(svg.getvalue(), "-".join(place), alt))
+    return ReportFigure(
+        place[1], alt, png.getvalue(), _inline(svg.getvalue(), "-".join(place), alt)
+    )
 
 
 def _inline(svg: str, name: str, alt: str) -> str:
@@ -96,7 +98,7 @@ def _inline(svg: str, name: str, alt: str) -> str:
 
 
 def line(
-    axes: Axes, x: Sequence[float], rows: Sequence[Record], look: Look, *, band: bool = True
+    axes: Axes, x: Sequence[float], rows: Sequence[Record], look: SeriesStyle, *, band: bool = True
 ) -> None:
     """Draw means with their bootstrap intervals as bars, and as a band where curves are few."""
     means = [float(row["mean"]) for row in rows]

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from synthgap.artifacts import Artifacts, read_json, whole_file, write_json
+from synthgap.jobs import Artifacts, read_json, whole_file, write_json
 from synthgap.reporting.labels import set_name
 from synthgap.reporting.series import PREDICTIONS_FILE, Series
 
@@ -33,7 +33,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Fidelity:
+class FidelityNumbers:
     """Metrics of sets and classes; `accuracy` is percent by set and class, of real test images."""
 
     content: Mapping[str, Any]
@@ -87,7 +87,7 @@ class Fidelity:
         return sorted((row for name in self.sets for row in self.rows(name)), key=_badness)[:count]
 
 
-def sentences(fidelity: Fidelity) -> list[str]:
+def fidelity_sentences(fidelity: FidelityNumbers) -> list[str]:
     """Which set is nearest to real images, which most diverse, and which class is worst."""
     return [*_nearest(fidelity), *_diversity(fidelity), *_judged(fidelity)]
 
@@ -144,7 +144,7 @@ def _badness(row: Row) -> tuple[float, float]:
     return (2.0, 0.0) if agreement is None else (agreement, row.numbers["confidence"])
 
 
-def _by(fidelity: Fidelity, metric: str) -> dict[str, float]:
+def _by(fidelity: FidelityNumbers, metric: str) -> dict[str, float]:
     return {
         name: float(entry["metrics"][metric])
         for name, entry in fidelity.sets.items()
@@ -152,7 +152,7 @@ def _by(fidelity: Fidelity, metric: str) -> dict[str, float]:
     }
 
 
-def _nearest(fidelity: Fidelity) -> Iterator[str]:
+def _nearest(fidelity: FidelityNumbers) -> Iterator[str]:
     found = _by(fidelity, "fid")
     if not found:
         return
@@ -164,7 +164,7 @@ def _nearest(fidelity: Fidelity) -> Iterator[str]:
     yield f"{line}; {real['what']}, real images score {real['metrics']['fid']:.1f}."
 
 
-def _diversity(fidelity: Fidelity) -> Iterator[str]:
+def _diversity(fidelity: FidelityNumbers) -> Iterator[str]:
     found = _by(fidelity, "diversity")
     if not found:
         return
@@ -177,7 +177,7 @@ def _diversity(fidelity: Fidelity) -> Iterator[str]:
     )
 
 
-def _judged(fidelity: Fidelity) -> Iterator[str]:
+def _judged(fidelity: FidelityNumbers) -> Iterator[str]:
     rows = fidelity.worst(1)
     if not rows or rows[0].numbers["agreement"] is None:
         return

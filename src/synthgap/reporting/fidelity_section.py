@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synthgap.reporting.blocks import Block, Folded, Heading, Photo, Points, Section, Table, Text
-from synthgap.reporting.fidelity import SHEET, Fidelity, Row, sentences
+from synthgap.reporting.blocks import (
+    Block,
+    BulletList,
+    FoldedBlocks,
+    Heading,
+    ImageBlock,
+    Section,
+    TableBlock,
+    Text,
+)
+from synthgap.reporting.fidelity import SHEET, FidelityNumbers, Row, fidelity_sentences
 from synthgap.reporting.formats import NONE, number
 from synthgap.reporting.labels import set_name
 from synthgap.reporting.summary import Summary
@@ -46,48 +55,48 @@ def fidelity_section(summary: Summary) -> Section:
     """Tables of sets and of classes, worst first, with what was looked at."""
     found = summary.fidelity
     if found is None:
-        return Section(KEY, TITLE, [Table((), [])])
+        return Section(KEY, TITLE, [TableBlock((), [])])
     blocks: list[Block] = [
-        Points(sentences(found)),
+        BulletList(fidelity_sentences(found)),
         set_table(found),
         disease_table(found),
         Text(_provenance(found), quiet=True),
-        Folded("What the numbers are", [Points(READING)]),
+        FoldedBlocks("What the numbers are", [BulletList(READING)]),
         Heading("The worst classes of all sets"),
         class_table(found.worst(WORST), with_set=True),
         Text(_gaps(summary), quiet=True),
-        Folded("Every class of every set, worst first", list(_every(found))),
+        FoldedBlocks("Every class of every set, worst first", list(_every(found))),
         Heading("Synthetic images beside their nearest real ones"),
         *_sheets(summary, found),
     ]
     return Section(KEY, TITLE, blocks)
 
 
-def set_table(found: Fidelity) -> Table:
+def set_table(found: FidelityNumbers) -> TableBlock:
     """How close each whole set is, under what real images score."""
     rows = [_set_row(*one) for one in _all(found)]
     caption = f"Against the real training images, in the features of {found.network}."
-    return Table(SET_HEADERS, rows, caption=caption)
+    return TableBlock(SET_HEADERS, rows, caption=caption)
 
 
-def disease_table(found: Fidelity) -> Table:
+def disease_table(found: FidelityNumbers) -> TableBlock:
     """What is wrong with each set, over all classes."""
     rows = [_disease_row(name, metrics) for name, _, metrics in _all(found)]
     caption = (
         "Agreement of the judge over all images; separability and diversity are means over "
         "classes, in the same features."
     )
-    return Table(DISEASE_HEADERS, rows, caption=caption)
+    return TableBlock(DISEASE_HEADERS, rows, caption=caption)
 
 
-def class_table(rows: list[Row], *, with_set: bool) -> Table:
+def class_table(rows: list[Row], *, with_set: bool) -> TableBlock:
     """Diseases of classes; a prompt is told where the class is among its set's worst."""
     told = [[*([row.set] if with_set else []), *_class_row(row)] for row in rows]
     headers = (*(("set",) if with_set else ()), *CLASS_HEADERS)
-    return Table(headers, told, num_names=3 if with_set else 2)
+    return TableBlock(headers, told, num_names=3 if with_set else 2)
 
 
-def _all(found: Fidelity) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+def _all(found: FidelityNumbers) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
     """Name, images and metrics of the reference, then of every set."""
     real = found.real
     yield f"real: {real['what']}", real["num_images"], real["metrics"]
@@ -147,7 +156,7 @@ def _shown(numbers: Mapping[str, Any], key: str, digits: int, scale: float = 1.0
     return NONE if value is None else number(scale * float(value), digits)
 
 
-def _provenance(found: Fidelity) -> str:
+def _provenance(found: FidelityNumbers) -> str:
     real = found.real
     text = f"Features: {found.network}. The judge {_learned(found)}. "
     if found.content["feature_network"]["kind"] == "judge":
@@ -164,7 +173,7 @@ def _provenance(found: Fidelity) -> str:
     return f"{text}. FID falls and Vendi rises with the number of images: compare equal numbers."
 
 
-def _learned(found: Fidelity) -> str:
+def _learned(found: FidelityNumbers) -> str:
     judge = found.content["judge"]
     if judge["learned_from"] is None:
         return "was made elsewhere"
@@ -181,13 +190,13 @@ def _gaps(summary: Summary) -> str:
     )
 
 
-def _every(found: Fidelity) -> Iterator[Block]:
+def _every(found: FidelityNumbers) -> Iterator[Block]:
     for name in found.sets:
         yield Heading(set_name(name))
         yield class_table(found.rows(name), with_set=False)
 
 
-def _sheets(summary: Summary, found: Fidelity) -> Iterator[Block]:
+def _sheets(summary: Summary, found: FidelityNumbers) -> Iterator[Block]:
     """The contact sheets of each set, all but the one that the experiments use folded."""
     used = summary.donor["set"] if summary.donor is not None else next(iter(found.sets), None)
     for name, entry in found.sets.items():
@@ -195,16 +204,16 @@ def _sheets(summary: Summary, found: Fidelity) -> Iterator[Block]:
             _photo(summary, entry["sheets"]["neighbours"], _neighbours_caption(name, found)),
             _photo(summary, entry["sheets"]["worst"], _worst_caption(name, found)),
         ]
-        yield from photos if name == used else [Folded(set_name(name), photos)]
+        yield from photos if name == used else [FoldedBlocks(set_name(name), photos)]
 
 
-def _photo(summary: Summary, sheet: str, caption: str) -> Photo:
+def _photo(summary: Summary, sheet: str, caption: str) -> ImageBlock:
     key = f"{SHEET}{sheet.removesuffix('.png')}"
     alt = f"{summary.recipe}: {caption.partition(':')[0]}"
-    return Photo(summary.photos.get(key), alt, caption, f"figures/{summary.recipe}/{key}.png")
+    return ImageBlock(summary.photos.get(key), alt, caption, f"figures/{summary.recipe}/{key}.png")
 
 
-def _neighbours_caption(name: str, found: Fidelity) -> str:
+def _neighbours_caption(name: str, found: FidelityNumbers) -> str:
     return (
         f"{_titled(name)}: each image left of its nearest real one of corpus and train, by the "
         f"features of {found.network}. First images of each class as they come, not chosen; right, "
@@ -212,7 +221,7 @@ def _neighbours_caption(name: str, found: Fidelity) -> str:
     )
 
 
-def _worst_caption(name: str, found: Fidelity) -> str:
+def _worst_caption(name: str, found: FidelityNumbers) -> str:
     return (
         f"{_titled(name)}, worst classes: under each image what the judge takes it for, least "
         "certain of the class first, with the class's first prompt. The judge "

@@ -14,27 +14,27 @@ from synthgap.reporting.drawing import (
     SYNTHETIC,
     TO_REAL,
     TO_SYNTHETIC,
-    Drawing,
-    Look,
+    ReportFigure,
+    SeriesStyle,
     baselines,
     draw,
     legend_above,
     line,
     seed_dots,
 )
-from synthgap.reporting.labels import arrow, fraction_name
-from synthgap.reporting.lookup import Record
+from synthgap.reporting.labels import Record, arrow, fraction_name, select
 from synthgap.reporting.summary import Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+
 LOOKS = {
-    "synthetic->real": Look(arrow("synthetic->real"), TO_REAL, "o"),
-    "real->synthetic": Look(arrow("real->synthetic"), TO_SYNTHETIC, "s"),
-    "real->real": Look(f"{arrow('real->real')} (control)", REAL, "^", "--"),
-    "synthetic->synthetic": Look(
+    "synthetic->real": SeriesStyle(arrow("synthetic->real"), TO_REAL, "o"),
+    "real->synthetic": SeriesStyle(arrow("real->synthetic"), TO_SYNTHETIC, "s"),
+    "real->real": SeriesStyle(f"{arrow('real->real')} (control)", REAL, "^", "--"),
+    "synthetic->synthetic": SeriesStyle(
         f"{arrow('synthetic->synthetic')} (control)", SYNTHETIC, "v", "--"
     ),
 }
@@ -43,7 +43,7 @@ PREFIX_MARKERS = "oDPX*"
 MAX_NAMED_UNITS = 9
 
 
-def transfer_figure(summary: Summary) -> Drawing | None:
+def transfer_figure(summary: Summary) -> ReportFigure | None:
     """Draw accuracy against depth, all four directions."""
     curves = {name: rows for name in LOOKS if (rows := summary.moved(name))}
     if not curves:
@@ -110,7 +110,7 @@ def room(axes: Axes, rows: Sequence[Record | None]) -> None:
     axes.set_ylim(min([low, *(mean - 0.5 for mean in means)]), max([high, *means]))
 
 
-def guidance_figure(summary: Summary) -> Drawing | None:
+def guidance_figure(summary: Summary) -> ReportFigure | None:
     """Draw accuracy of synthetic-trained students against guidance scale."""
     rows = summary.synthetic
     if not rows:
@@ -119,7 +119,7 @@ def guidance_figure(summary: Summary) -> Drawing | None:
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         scales = [float(row["guidance_scale"]) for row in rows]
-        line(axes, scales, rows, Look("synthetic", SYNTHETIC, "v"))
+        line(axes, scales, rows, SeriesStyle("synthetic", SYNTHETIC, "v"))
         for row in rows:
             seed_dots(axes, row["guidance_scale"] * 1.035, summary.seeds_of(row), SYNTHETIC)
         if scales[0] > 0:
@@ -138,7 +138,7 @@ def guidance_figure(summary: Summary) -> Drawing | None:
     return draw((summary.recipe, "guidance"), alt, (6.2, 3.6), paint)
 
 
-def reduce_figure(summary: Summary) -> Drawing | None:
+def reduce_figure(summary: Summary) -> ReportFigure | None:
     """Draw accuracy against real labels, every arm, with the log2 fit of the frozen prefixes."""
     arms = summary.arms
     if not arms:
@@ -163,15 +163,17 @@ def reduce_figure(summary: Summary) -> Drawing | None:
     return draw((summary.recipe, "reduce"), alt, (9.2, 4.8), paint)
 
 
-def arm_look(arm: str, depth: int, depths: Sequence[int]) -> Look:
+def arm_look(arm: str, depth: int, depths: Sequence[int]) -> SeriesStyle:
     """How one data-reduction arm is drawn and named."""
     if arm == "scratch":
-        return Look("from scratch", REAL, "^", "--")
+        return SeriesStyle("from scratch", REAL, "^", "--")
     if arm == "finetune":
-        return Look("fine-tuned from synthetic, nothing frozen", TO_SYNTHETIC, "s")
+        return SeriesStyle("fine-tuned from synthetic, nothing frozen", TO_SYNTHETIC, "s")
     place = sorted(depths).index(depth)
     marker = PREFIX_MARKERS[place % len(PREFIX_MARKERS)]
-    return Look(f"first {depth} frozen from synthetic", TO_REAL, marker, hollow=place % 2 == 1)
+    return SeriesStyle(
+        f"first {depth} frozen from synthetic", TO_REAL, marker, hollow=place % 2 == 1
+    )
 
 
 def _fit_line(axes: Axes, rows: Sequence[Record]) -> Log2Fit:
@@ -187,3 +189,62 @@ def _label_ticks(axes: Axes, rows: Sequence[Record]) -> None:
     names = [f"{labels}\n{fraction}" for labels, fraction in ticks.items()]
     axes.set_xticks([float(labels) for labels in ticks], names)
     axes.set_xlabel("real labels of the student (share of the real training set)")
+
+
+DARK, LIGHT = "#000000", "#ffffff"
+CELL_IN = (0.85, 0.42)  # inches of one cell
+
+
+def measured(summary: Summary) -> dict[tuple[int, float], float]:
+    """Top-1 by (depth, fraction): from scratch is depth 0, transfer on all labels is fraction 1."""
+    rows = [
+        *select(summary.top1, experiment="reduce", arm="prefix"),
+        *select(summary.top1, experiment="reduce", arm="scratch"),
+    ]
+    rows = [*select(summary.top1, experiment="transfer", direction="synthetic->real"), *rows]
+    found = {(int(row["depth"] or 0), float(row["fraction"])): float(row["mean"]) for row in rows}
+    if summary.real is not None:
+        found.setdefault((0, 1.0), float(summary.real["mean"]))
+    return found
+
+
+def heatmap_figure(summary: Summary) -> ReportFigure | None:
+    """Draw the heat map, with gaps where nothing was measured; nothing below two fractions."""
+    values = measured(summary)
+    depths = sorted({depth for depth, _ in values})
+    fractions = sorted({fraction for _, fraction in values}, reverse=True)
+    if len(fractions) < 2:
+        return None
+
+    def paint(figure: Figure) -> None:
+        from matplotlib import colormaps
+        from matplotlib.patches import Rectangle
+
+        axes = figure.subplots()
+        axes.grid(visible=False)
+        low, high = min(values.values()), max(values.values())
+        for y, depth in enumerate(depths):
+            for x, fraction in enumerate(fractions):
+                value = values.get((depth, fraction))
+                if value is None:
+                    continue
+                level = (value - low) / (high - low or 1.0)
+                box = Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, color=colormaps["cividis"](level))
+                axes.add_patch(box)
+                ink = DARK if level > 0.55 else LIGHT
+                axes.text(x, y, f"{value:.1f}", ha="center", va="center", color=ink)
+        axes.set_xlim(-0.5, len(fractions) - 0.5)
+        axes.set_ylim(len(depths) - 0.5, -0.5)
+        axes.set_xticks(range(len(fractions)), [fraction_name(one) for one in fractions])
+        axes.set_yticks(
+            range(len(depths)), [str(depth) if depth else "0 (scratch)" for depth in depths]
+        )
+        axes.set_xlabel("share of the real labels")
+        axes.set_ylabel("units frozen from synthetic")
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+
+    size = (1.6 + CELL_IN[0] * len(fractions), 0.9 + CELL_IN[1] * len(depths))
+    alt = f"{summary.recipe}: accuracy by units frozen and share of the real labels"
+    return draw((summary.recipe, "heatmap"), alt, size, paint)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthgap.evaluation import Estimate
-from synthgap.reporting.lookup import Record
+from synthgap.reporting.labels import Record
 
 NONE = "\N{EM DASH}"
 MAX_SAID = 3  # comparisons that a sentence names

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthgap.artifacts import Artifacts, read_json, whole_file, write_json
+from synthgap.jobs import Artifacts, read_json, whole_file, write_json
 from synthgap.reporting.formats import number
-from synthgap.reporting.labels import set_name
-from synthgap.reporting.lookup import Record, select
+from synthgap.reporting.labels import Record, select, set_name
 
 FILE, SHEET = "gap.json", "gap-"
 REAL = "train"
@@ -18,7 +17,7 @@ LOSSES = ("low", "high")
 
 
 @dataclass(frozen=True)
-class Gap:
+class GapNumbers:
     """The stage's numbers by set, the real one first."""
 
     content: Mapping[str, Any]
@@ -70,7 +69,7 @@ def sheets_of(content: Mapping[str, Any]) -> set[str]:
     return {name for loss in LOSSES for name in content["sheets"].get(loss, {}).values()}
 
 
-def gap_sentences(gap: Gap, sampling: Sequence[Record]) -> list[str]:
+def gap_sentences(gap: GapNumbers, sampling: Sequence[Record]) -> list[str]:
     """What crossing sources, the split and the sampling experiment say, a sentence a set first."""
     told = [[*_crossed(gap, name), *_split(gap, name)] for name in gap.synthetic]
     named = zip(gap.synthetic, told, strict=True)
@@ -80,7 +79,7 @@ def gap_sentences(gap: Gap, sampling: Sequence[Record]) -> list[str]:
     return [*found, *_sampled(sampling)]
 
 
-def _crossed(gap: Gap, name: str) -> Iterator[str]:
+def _crossed(gap: GapNumbers, name: str) -> Iterator[str]:
     there, back, own = gap.top1(REAL, name), gap.top1(name, REAL), gap.top1(REAL, REAL)
     if there is not None and back is not None and own is not None:
         yield (
@@ -89,7 +88,7 @@ def _crossed(gap: Gap, name: str) -> Iterator[str]:
         )
 
 
-def _split(gap: Gap, name: str) -> Iterator[str]:
+def _split(gap: GapNumbers, name: str) -> Iterator[str]:
     coverage = gap.split("content", name, "coverage")
     if coverage is not None:
         yield f"{_percent(1 - coverage)} of the real images have none of these near them (content)"

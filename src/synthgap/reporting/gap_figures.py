@@ -13,11 +13,11 @@ from synthgap.reporting.drawing import (
     SYNTHETIC,
     TO_REAL,
     TO_SYNTHETIC,
-    Drawing,
+    ReportFigure,
     draw,
     legend_above,
 )
-from synthgap.reporting.gap import Gap
+from synthgap.reporting.gap import GapNumbers
 from synthgap.reporting.labels import set_name
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ WIDE = 20.0  # last over first edge beyond which losses stand on a logarithmic a
 MAX_PANELS = 4  # classifiers in a row
 
 
-def curves_figure(recipe: str, gap: Gap) -> Drawing | None:
+def curves_figure(recipe: str, gap: GapNumbers) -> ReportFigure | None:
     """Draw training accuracy and loss of each source's students against the epoch."""
     curves = gap.content["saturation"]
     if not curves:
@@ -59,7 +59,7 @@ def curves_figure(recipe: str, gap: Gap) -> Drawing | None:
     return draw((recipe, "saturation"), alt, (9.2, 3.4), paint)
 
 
-def losses_figure(recipe: str, gap: Gap) -> Drawing | None:
+def losses_figure(recipe: str, gap: GapNumbers) -> ReportFigure | None:
     """Draw overlapping histograms of cross-entropy, a panel a classifier."""
     classifiers = [name for name in gap.sets if gap.pairs(name)]
     if not classifiers:
@@ -86,7 +86,7 @@ def losses_figure(recipe: str, gap: Gap) -> Drawing | None:
     return draw((recipe, "losses"), alt, (9.6, 2.9 * rows + 0.5), paint)
 
 
-def _histograms(axes: Axes, gap: Gap, classifier: str) -> None:
+def _histograms(axes: Axes, gap: GapNumbers, classifier: str) -> None:
     edges = [float(edge) for edge in gap.content["cross_entropy"]["edges"]]
     if len(edges) > 2 and edges[-1] / edges[1] > WIDE:
         edges[0] = max(edges[0], edges[1] ** 2 / edges[2])  # from 0 has no place on a log axis
@@ -108,7 +108,7 @@ def _histograms(axes: Axes, gap: Gap, classifier: str) -> None:
         axes.axvline(pair["median"], color=color, linewidth=1.0, linestyle=":")
 
 
-def split_figure(recipe: str, gap: Gap) -> Drawing | None:
+def split_figure(recipe: str, gap: GapNumbers) -> ReportFigure | None:
     """Draw spectra, coverage and recall, and what lies off the real manifold."""
     if not gap.content["appearance"]:
         return None
@@ -136,7 +136,7 @@ def split_figure(recipe: str, gap: Gap) -> Drawing | None:
     return draw((recipe, "split"), alt, (9.2, 3.3), paint)
 
 
-def _bars(axes: Axes, gap: Gap, part: str, keys: Sequence[str]) -> None:
+def _bars(axes: Axes, gap: GapNumbers, part: str, keys: Sequence[str]) -> None:
     names = [name for name in gap.sets if name in gap.content[part]]
     width = 0.8 / max(1, len(names))
     for place, name in enumerate(names):

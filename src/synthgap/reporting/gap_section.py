@@ -6,22 +6,21 @@ from collections.abc import Iterator, Sequence
 
 from synthgap.reporting.blocks import (
     Block,
-    Folded,
+    BulletList,
+    FigureBlock,
+    FoldedBlocks,
     Heading,
-    Photo,
-    Picture,
-    Points,
+    ImageBlock,
     Section,
-    Table,
+    TableBlock,
     Text,
 )
 from synthgap.reporting.formats import NONE, number, real_labels, spread
-from synthgap.reporting.gap import REAL, SHEET, Gap, gap_sentences
+from synthgap.reporting.gap import REAL, SHEET, GapNumbers, gap_sentences
 from synthgap.reporting.gap_figures import curves_figure, losses_figure, split_figure
 from synthgap.reporting.guide import outcome, over_images, over_seeds
 from synthgap.reporting.guide_published import published_cross
-from synthgap.reporting.labels import row_name, set_name, variant_name
-from synthgap.reporting.lookup import Record, select
+from synthgap.reporting.labels import Record, row_name, select, set_name, variant_name
 from synthgap.reporting.summary import Summary
 from synthgap.reporting.tables import LABELS
 
@@ -65,15 +64,15 @@ def gap_section(summary: Summary) -> Section:
     if gap is None:
         return Section(KEY, TITLE, [Text(NONE_RUN), published_cross()])
     blocks: list[Block] = [
-        Points(gap_sentences(gap, sampling), "headline"),
+        BulletList(gap_sentences(gap, sampling), "headline"),
         Heading("One source's students on another source's images"),
         Text(CROSS, quiet=True), cross_table(gap), published_cross(),
         Heading("How fast they are learned, and how hard they are"),
-        Picture.of(summary.recipe, curves_figure(summary.recipe, gap), CURVES),
-        Picture.of(summary.recipe, losses_figure(summary.recipe, gap), LOSSES),
+        FigureBlock.of(summary.recipe, curves_figure(summary.recipe, gap), CURVES),
+        FigureBlock.of(summary.recipe, losses_figure(summary.recipe, gap), LOSSES),
         loss_table(gap), *_sheets(summary, gap),
         Heading("Appearance, content, quality"),
-        Picture.of(summary.recipe, split_figure(summary.recipe, gap), SPLIT),
+        FigureBlock.of(summary.recipe, split_figure(summary.recipe, gap), SPLIT),
         split_table(gap),
         Heading("Which synthetic images to add to real ones"),
         *_sampling(summary, sampling, gap),
@@ -81,7 +80,7 @@ def gap_section(summary: Summary) -> Section:
     return Section(KEY, TITLE, blocks)
 
 
-def cross_table(gap: Gap) -> Table:
+def cross_table(gap: GapNumbers) -> TableBlock:
     """PG/RG's Table 1 for this recipe, with the epoch from which each student gains no more."""
     headers = ["trained on", *(f"on {set_name(name)}" for name in gap.sets), "seeds", "saturated"]
     rows = []
@@ -94,10 +93,10 @@ def cross_table(gap: Gap) -> Table:
             " ".join(sorted(seeds)) or NONE, f"epoch {_spread(epoch)}" if epoch else NONE,
         ])  # fmt: skip
     caption = f"Ours; {_counted(gap)}. Mean \N{PLUS-MINUS SIGN} std over seeds."
-    return Table(headers, rows, caption=caption)
+    return TableBlock(headers, rows, caption=caption)
 
 
-def loss_table(gap: Gap) -> Table:
+def loss_table(gap: GapNumbers) -> TableBlock:
     """Mean and quantiles of each source's cross-entropy under each classifier."""
     quantiles = dict.fromkeys(
         key for pair in gap.content["cross_entropy"]["pairs"] for key in pair["quantiles"]
@@ -112,10 +111,10 @@ def loss_table(gap: Gap) -> Table:
         for pair in gap.content["cross_entropy"]["pairs"]
     ]  # fmt: skip
     headers = ("classifier trained on", "images", "mean", "median", *map(_quantile, quantiles))
-    return Table(headers, rows, num_names=2, caption="Cross-entropy, nats.")
+    return TableBlock(headers, rows, num_names=2, caption="Cross-entropy, nats.")
 
 
-def split_table(gap: Gap) -> Table:
+def split_table(gap: GapNumbers) -> TableBlock:
     """Appearance, content and quality of every set."""
     rows = []
     for name in gap.sets:
@@ -128,13 +127,13 @@ def split_table(gap: Gap) -> Table:
             *(_share(gap.split(part, name, key)) for part, key in shares),
             NONE if density is None else number(density, 2),
         ])  # fmt: skip
-    return Table(SPLIT_HEADERS, rows)
+    return TableBlock(SPLIT_HEADERS, rows)
 
 
-def _sampling(summary: Summary, found: Sequence[Record], gap: Gap) -> list[Block]:
+def _sampling(summary: Summary, found: Sequence[Record], gap: GapNumbers) -> list[Block]:
     rows = select(summary.top1, experiment="gap")
     if not rows:
-        return [Table((), [])]
+        return [TableBlock((), [])]
     selection = gap.content["selection"]
     share = f"{100 * selection['share']:.0f} % of every class of a synthetic set"
     alone = [] if summary.real is None else [summary.real]
@@ -145,7 +144,7 @@ def _sampling(summary: Summary, found: Sequence[Record], gap: Gap) -> list[Block
     )  # fmt: skip
     body = [_sampled(summary, row, found) for row in [*alone, *rows]]
     text = f"{SAMPLING.replace('the half of a synthetic set', share)}"
-    return [Text(text, quiet=True), Table(headers, body), _added(gap)]
+    return [Text(text, quiet=True), TableBlock(headers, body), _added(gap)]
 
 
 def _sampled(summary: Summary, row: Record, found: Sequence[Record]) -> list[str]:
@@ -159,7 +158,7 @@ def _sampled(summary: Summary, row: Record, found: Sequence[Record]) -> list[str
     ]  # fmt: skip
 
 
-def _added(gap: Gap) -> Table:
+def _added(gap: GapNumbers) -> TableBlock:
     """How many images each choice adds, and how hard they are, easiest first."""
     added = gap.content["selection"].get("added", {})
     rows = [
@@ -169,14 +168,14 @@ def _added(gap: Gap) -> Table:
     ]
     judge = set_name(gap.content["selection"]["classifier"])
     loss = f"mean cross-entropy to students of {judge} images (nats)"
-    return Table(("added", "chosen by", "images", loss), rows, num_names=2)
+    return TableBlock(("added", "chosen by", "images", loss), rows, num_names=2)
 
 
 def _told(rows: Sequence[Record]) -> list[str]:
     return [over_seeds(rows[0]), over_images(rows[0])] if rows else [NONE, NONE]
 
 
-def _sheets(summary: Summary, gap: Gap) -> Iterator[Block]:
+def _sheets(summary: Summary, gap: GapNumbers) -> Iterator[Block]:
     """Low- and high-loss images of every synthetic set, and folded of the real one."""
     sheets = gap.content["sheets"]
     for name in [*gap.synthetic, REAL]:
@@ -186,12 +185,12 @@ def _sheets(summary: Summary, gap: Gap) -> Iterator[Block]:
             if name in sheets.get(loss, {})
         ]
         if name == REAL and photos:
-            yield Folded(f"The same of {set_name(name)} images", photos)
+            yield FoldedBlocks(f"The same of {set_name(name)} images", photos)
         else:
             yield from photos
 
 
-def _photo(summary: Summary, sheet: str, name: str, loss: str) -> Photo:
+def _photo(summary: Summary, sheet: str, name: str, loss: str) -> ImageBlock:
     assert summary.gap is not None
     key = f"{SHEET}{sheet.removesuffix('.png')}"
     judge = set_name(summary.gap.content["selection"]["classifier"])
@@ -200,10 +199,10 @@ def _photo(summary: Summary, sheet: str, name: str, loss: str) -> Photo:
         f"to students trained on {judge} images."
     )
     alt = f"{summary.recipe}: {loss}-loss images of {set_name(name)}"
-    return Photo(summary.photos.get(key), alt, caption, f"figures/{summary.recipe}/{key}.png")
+    return ImageBlock(summary.photos.get(key), alt, caption, f"figures/{summary.recipe}/{key}.png")
 
 
-def _counted(gap: Gap) -> str:
+def _counted(gap: GapNumbers) -> str:
     counts = gap.content["num_images"]
     return ", ".join(f"{counts[name]:,} images of {set_name(name)}" for name in gap.sets)
 

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from synthgap.reporting.blocks import Block, Heading, Picture, Points, Section, Table, Text
+from synthgap.reporting.blocks import (
+    Block,
+    BulletList,
+    FigureBlock,
+    Heading,
+    Section,
+    TableBlock,
+    Text,
+)
 from synthgap.reporting.formats import NONE, interval, number, spread
 from synthgap.reporting.guide_figure import guide_figure
 from synthgap.reporting.guide_published import (
+    HELD_NAMES,
     NOTES,
+    YARDSTICKS,
     Guiding,
+    base_method,
+    by_protocol,
+    is_low_shot,
     printed,
     printed_header,
     published_guiding,
     tables_beside,
 )
-from synthgap.reporting.labels import init_name, method_name, set_name
-from synthgap.reporting.lookup import Record, one, select
-from synthgap.reporting.protocols import (
-    HELD_NAMES,
-    YARDSTICKS,
-    base_method,
-    by_protocol,
-    is_low_shot,
-)
+from synthgap.reporting.labels import Record, init_name, method_name, one, select, set_name
 from synthgap.reporting.summary import Summary
 
 KEY, TITLE = "guide", "Which guidance pays?"
@@ -53,18 +58,18 @@ def guide_section(summary: Summary) -> Section:
     protocols = by_protocol(summary.top1)
     theirs: list[Block] = [
         Heading("What the published comparison was"),
-        Points(NOTES),
+        BulletList(NOTES),
         published_guiding(),
     ]
     if not protocols:
-        return Section(KEY, TITLE, [Picture(None, "", ""), *theirs])
+        return Section(KEY, TITLE, [FigureBlock(None, "", ""), *theirs])
     sure = summary.confidence
     bases = dict.fromkeys(HELD_NAMES[base_method(rows)] for rows in protocols.values())
     caption = CAPTION.format(sure=sure, base=" or ".join(bases))
     blocks: list[Block] = [
-        Points(guide_sentences(summary), "headline"),
+        BulletList(guide_sentences(summary), "headline"),
         Text(INTRODUCTION.format(sure=sure), quiet=True),
-        Picture.of(summary.recipe, guide_figure(summary), caption),
+        FigureBlock.of(summary.recipe, guide_figure(summary), caption),
     ]
     for name, rows in protocols.items():
         blocks += _protocol(summary, name, rows)
@@ -138,7 +143,7 @@ def _named(name: str, rows: Sequence[Record]) -> str:
     return f"{name.capitalize()}, {labels:,} real labels" if labels else name.capitalize()
 
 
-def guide_table(summary: Summary, rows: Sequence[Record]) -> Table:
+def guide_table(summary: Summary, rows: Sequence[Record]) -> TableBlock:
     """One protocol's methods: what each was given, and what it gains."""
     tables = tables_beside(low_shot=is_low_shot(rows), init=str(rows[0]["init"]))
     base = base_method(rows)
@@ -148,7 +153,7 @@ def guide_table(summary: Summary, rows: Sequence[Record]) -> Table:
         f"minus {HELD_NAMES[base]} (pp), over seeds", "over images", "outcome",
     ]  # fmt: skip
     headers += map(printed_header, tables)
-    return Table(headers, [_row(summary, row, tables, base) for row in rows])
+    return TableBlock(headers, [_row(summary, row, tables, base) for row in rows])
 
 
 def _protocol(summary: Summary, name: str, rows: Sequence[Record]) -> Iterator[Block]:

@@ -6,17 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from synthgap.reporting.drawing import INK, SOFT, SYNTHETIC, TO_REAL, Drawing, draw, legend_above
-from synthgap.reporting.guide_published import printed_differences, tables_beside
-from synthgap.reporting.labels import METHODS, method_name
-from synthgap.reporting.lookup import Record, select
-from synthgap.reporting.protocols import (
+from synthgap.reporting.drawing import (
+    INK,
+    SOFT,
+    SYNTHETIC,
+    TO_REAL,
+    ReportFigure,
+    draw,
+    legend_above,
+)
+from synthgap.reporting.guide_published import (
     HELD_NAMES,
     YARDSTICKS,
     base_method,
     by_protocol,
     is_low_shot,
+    printed_differences,
+    tables_beside,
 )
+from synthgap.reporting.labels import METHODS, Record, method_name, select
 from synthgap.reporting.summary import Summary
 
 if TYPE_CHECKING:
@@ -33,7 +41,7 @@ UPPER, LOWER, THEIRS = 0.16, -0.02, -0.24  # places of bars and diamonds in a ro
 
 
 @dataclass(frozen=True)
-class Panel:
+class ProtocolPanel:
     """One protocol's rows from the top, with the published differences of each method."""
 
     title: str
@@ -42,7 +50,7 @@ class Panel:
     base: str
 
 
-def guide_figure(summary: Summary) -> Drawing | None:
+def guide_figure(summary: Summary) -> ReportFigure | None:
     """Draw a panel a protocol; nothing where no method was held against another."""
     panels = [panel for panel in _panels(summary) if panel.rows]
     if not panels:
@@ -61,7 +69,7 @@ def guide_figure(summary: Summary) -> Drawing | None:
     return draw((summary.recipe, "guide"), alt, (8.8, height), paint)
 
 
-def _panels(summary: Summary) -> list[Panel]:
+def _panels(summary: Summary) -> list[ProtocolPanel]:
     found = []
     for name, methods in by_protocol(summary.top1).items():
         rows = [
@@ -75,11 +83,11 @@ def _panels(summary: Summary) -> list[Panel]:
         theirs = {row["method"]: printed_differences(tables, row["method"]) for row in rows}
         numbers = " and ".join(table["table"] for table in tables)
         title = f"{name} (diamonds: Table {numbers})"
-        found.append(Panel(title, rows, theirs, base_method(methods)))
+        found.append(ProtocolPanel(title, rows, theirs, base_method(methods)))
     return found
 
 
-def _paint(axes: Axes, panel: Panel) -> None:
+def _paint(axes: Axes, panel: ProtocolPanel) -> None:
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
     axes.axvline(0, color=SOFT, linewidth=1.0)

@@ -1,15 +1,47 @@
-"""PG/RG's Tables 1 to 4, each number as it is printed, and what their comparison was."""
+"""Guidance methods by protocol: which ones there are, and which one the others are held against."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from synthgap.reporting.blocks import Block, Folded, Points, Table, Text
+from synthgap.reporting.blocks import Block, BulletList, FoldedBlocks, TableBlock, Text
 from synthgap.reporting.formats import NONE
-from synthgap.reporting.lookup import one
-from synthgap.reporting.protocols import POOLED, SYNTHETIC
+from synthgap.reporting.labels import METHODS, Record, one
 from synthgap.reporting.published import published
+
+POOLED, SYNTHETIC = "pooled", "synthetic"
+HELD_NAMES = {POOLED: "pooling", SYNTHETIC: "synthetic alone"}
+YARDSTICKS = ("real", "bound", "synthetic", "pooled")  # they differ in images, not in how to learn
+
+
+def by_protocol(rows: Iterable[Record]) -> dict[str, list[Record]]:
+    """Rows of experiment `guide` by protocol, each in the order of the published tables.
+
+    Any field that tells places apart may be asked of a row; numbers need not be in it.
+    """
+    found: dict[str, list[Record]] = {}
+    for row in rows:
+        if row["experiment"] == "guide":
+            found.setdefault(str(row["protocol"]), []).append(row)
+    return {name: sorted(methods, key=_rank) for name, methods in found.items()}
+
+
+def is_low_shot(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether methods of a protocol see real images beside synthetic ones."""
+    return any("+" in str(row["set"]) for row in rows)
+
+
+def base_method(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The method that the others of a protocol are held against."""
+    return POOLED if is_low_shot(rows) else SYNTHETIC
+
+
+def _rank(row: Record) -> tuple[int, str]:
+    known = list(METHODS)
+    method = str(row["method"])
+    return (known.index(method) if method in known else len(known), method)
+
 
 Guiding = Mapping[str, Any]
 BESIDE = "CIFAR-10"  # the dataset whose columns stand beside ours
@@ -73,23 +105,23 @@ def printed_differences(tables: Sequence[Guiding], method: str) -> list[float]:
     return found
 
 
-def published_guiding() -> Folded:
+def published_guiding() -> FoldedBlocks:
     """Tables 2 to 4 as printed, a row a method and a column a dataset and generator."""
     tables = [guiding(name) for name in ("2 (A)", "2 (B)", "3", "4")]
     blocks: list[Block] = [Text(published()["note"], quiet=True)]
     for table in tables:
         blocks += _whole(table)
     title = "PG/RG, Tables 2, 3 and 4"
-    return Folded(f"Published, other datasets: {title}", blocks)
+    return FoldedBlocks(f"Published, other datasets: {title}", blocks)
 
 
-def published_cross() -> Table:
+def published_cross() -> TableBlock:
     """Table 1: every source's student on every source's training images."""
     table = guiding("1")
     headers = ("classifier", *(f"on {name}" for _, name in table["columns"]))
     rows = [[label, *map(_percent, values)] for label, _, *values in table["rows"]]
     caption = f"PG/RG, Table {table['table']}: {table['dataset']}, {table['student']}; top-1 (%)."
-    return Table(headers, rows, caption=caption)
+    return TableBlock(headers, rows, caption=caption)
 
 
 def _whole(table: Guiding) -> Iterator[Block]:
@@ -100,9 +132,9 @@ def _whole(table: Guiding) -> Iterator[Block]:
         for label, method, *values in table["rows"]
     ]
     caption = f"Table {table['table']}: {table['title']}; {table['student']}, top-1 (%)."
-    yield Table(headers, rows, caption=caption)
+    yield TableBlock(headers, rows, caption=caption)
     if table["slips"]:
-        yield Points([f"Table {table['table']}: {slip}." for slip in table["slips"]])
+        yield BulletList([f"Table {table['table']}: {slip}." for slip in table["slips"]])
 
 
 def _values(table: Guiding) -> dict[str, list[float | None]]:

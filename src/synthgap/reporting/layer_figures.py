@@ -7,22 +7,29 @@ from math import nan
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from synthgap.reporting.blocks import Block, Picture, Points, Section, Text
+from synthgap.reporting.blocks import Block, BulletList, FigureBlock, Section, Text
 from synthgap.reporting.drawing import (
     INK,
     REAL,
     SYNTHETIC,
-    Drawing,
-    Look,
+    ReportFigure,
+    SeriesStyle,
     baselines,
     draw,
     line,
     seed_dots,
 )
-from synthgap.reporting.figures import LOOKS, MAX_NAMED_UNITS, references, room, unit_ticks
+from synthgap.reporting.figures import (
+    DARK,
+    LIGHT,
+    LOOKS,
+    MAX_NAMED_UNITS,
+    references,
+    room,
+    unit_ticks,
+)
 from synthgap.reporting.formats import number
-from synthgap.reporting.heatmap import DARK, LIGHT
-from synthgap.reporting.layers import ACROSS, OTHER, SAME, Layers, Rows, sentences
+from synthgap.reporting.layers import ACROSS, OTHER, SAME, LayerNumbers, Rows, layer_sentences
 from synthgap.reporting.summary import Summary
 
 if TYPE_CHECKING:
@@ -31,13 +38,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAIRS = {
-    ACROSS: Look("CKA real ~ synthetic", INK, "o"),
-    SAME: Look("CKA real ~ real, other seeds", REAL, "^", "--"),
-    OTHER: Look("CKA synthetic ~ synthetic, other seeds", SYNTHETIC, "v", "--"),
+    ACROSS: SeriesStyle("CKA real ~ synthetic", INK, "o"),
+    SAME: SeriesStyle("CKA real ~ real, other seeds", REAL, "^", "--"),
+    OTHER: SeriesStyle("CKA synthetic ~ synthetic, other seeds", SYNTHETIC, "v", "--"),
 }
 PROBED = {
-    "real": Look("probe of the real-trained student", REAL, "^"),
-    "synthetic": Look("probe of the synthetic-trained student", SYNTHETIC, "v"),
+    "real": SeriesStyle("probe of the real-trained student", REAL, "^"),
+    "synthetic": SeriesStyle("probe of the synthetic-trained student", SYNTHETIC, "v"),
 }
 DIRECTIONS = ("synthetic->real", "real->synthetic")
 MAX_WRITTEN = 12  # units; beyond, a cell is too small for its number
@@ -53,17 +60,17 @@ def layers_section(summary: Summary) -> Section:
     """CKA and probes of every unit, with what they say."""
     layers = summary.layers
     if layers is None:
-        return Section("layers", TITLE, [Picture(None, "", "")])
+        return Section("layers", TITLE, [FigureBlock(None, "", "")])
     blocks: list[Block] = [
         Text(INTRODUCTION, quiet=True),
-        Points(sentences(layers)),
-        Picture.of(summary.recipe, layers_figure(summary, layers), _caption(layers)),
-        Picture.of(summary.recipe, similarity_figure(summary, layers), _matrix_caption(layers)),
+        BulletList(layer_sentences(layers)),
+        FigureBlock.of(summary.recipe, layers_figure(summary, layers), _caption(layers)),
+        FigureBlock.of(summary.recipe, similarity_figure(summary, layers), _matrix_caption(layers)),
     ]
     return Section("layers", TITLE, blocks)
 
 
-def layers_figure(summary: Summary, layers: Layers) -> Drawing:
+def layers_figure(summary: Summary, layers: LayerNumbers) -> ReportFigure:
     """Draw the transfer curve, CKA and probes over one axis of units."""
 
     def paint(figure: Figure) -> None:
@@ -89,7 +96,7 @@ def layers_figure(summary: Summary, layers: Layers) -> Drawing:
     return draw((summary.recipe, "layers"), alt, (9.2, 7.4), paint)
 
 
-def similarity_figure(summary: Summary, layers: Layers) -> Drawing | None:
+def similarity_figure(summary: Summary, layers: LayerNumbers) -> ReportFigure | None:
     """Draw CKA of every unit of one student with every unit of the other, a pair a panel."""
     shown = [pair for pair in PAIRS if pair in layers.matrices]
     if not shown:
@@ -116,7 +123,7 @@ def _transfer(axes: Axes, summary: Summary) -> None:
             line(axes, [int(row["depth"]) for row in rows], rows, LOOKS[direction], band=False)
 
 
-def _curves(axes: Axes, found: Mapping[str, Rows], looks: Mapping[str, Look]) -> None:
+def _curves(axes: Axes, found: Mapping[str, Rows], looks: Mapping[str, SeriesStyle]) -> None:
     for kind, look in looks.items():
         rows = found.get(kind, [])
         after = [index + 1 for index, values in enumerate(rows) if values]
@@ -128,7 +135,7 @@ def _curves(axes: Axes, found: Mapping[str, Rows], looks: Mapping[str, Look]) ->
             seed_dots(axes, place + 0.06, rows[place - 1], look.color)
 
 
-def _pair(axes: Axes, pair: str, layers: Layers) -> QuadMesh:
+def _pair(axes: Axes, pair: str, layers: LayerNumbers) -> QuadMesh:
     rows, columns = pair.split("~")
     units, matrix = layers.units, layers.matrices[pair]
     numbers = [str(index + 1) for index in range(len(units))]
@@ -158,7 +165,7 @@ def _pair(axes: Axes, pair: str, layers: Layers) -> QuadMesh:
     return drawn
 
 
-def _caption(layers: Layers) -> str:
+def _caption(layers: LayerNumbers) -> str:
     counts = layers.images
     return (
         f"Students trained on real images and on synthetic ones at guidance "
@@ -169,7 +176,7 @@ def _caption(layers: Layers) -> str:
     )
 
 
-def _matrix_caption(layers: Layers) -> str:
+def _matrix_caption(layers: LayerNumbers) -> str:
     return (
         "CKA, mean over seeds, of what stands after each unit of one student with what stands "
         f"after each of the other, {layers.images['cka']:,} held-out real images."

@@ -14,7 +14,7 @@ Matrix = list[list[float | None]]  # nothing where a unit does not tell images a
 
 
 @dataclass(frozen=True)
-class Layers:
+class LayerNumbers:
     """Similarities and probes by unit, in the units' order."""
 
     units: tuple[str, ...]
@@ -25,7 +25,7 @@ class Layers:
     images: Mapping[str, int]
 
     @classmethod
-    def of(cls, content: Mapping[str, Any]) -> Layers:
+    def of(cls, content: Mapping[str, Any]) -> LayerNumbers:
         """Group what `layers.json` lists."""
         units = tuple(content["units"])
         return cls(
@@ -38,12 +38,12 @@ class Layers:
         )
 
 
-def sentences(layers: Layers) -> list[str]:
+def layer_sentences(layers: LayerNumbers) -> list[str]:
     """Where the two students part, and where the synthetic one's features stop serving."""
     return [*_similarity(layers), *_probes(layers), *_best(layers)]
 
 
-def _similarity(layers: Layers) -> Iterator[str]:
+def _similarity(layers: LayerNumbers) -> Iterator[str]:
     across, same = layers.cka.get(ACROSS), layers.cka.get(SAME)
     if not across or not same:
         return
@@ -63,13 +63,13 @@ def _similarity(layers: Layers) -> Iterator[str]:
     )
 
 
-def _beside(layers: Layers) -> str:
+def _beside(layers: LayerNumbers) -> str:
     """What two students of one synthetic set have in common, which may be less still."""
     rows = layers.cka.get(OTHER)
     return f"; two synthetic-trained ones have {_mean(rows[-1])} there" if rows else ""
 
 
-def _probes(layers: Layers) -> Iterator[str]:
+def _probes(layers: LayerNumbers) -> Iterator[str]:
     real, synthetic = (layers.probes.get(source) for source in SOURCES)
     if not real or not synthetic:
         return
@@ -89,7 +89,7 @@ def _probes(layers: Layers) -> Iterator[str]:
     )
 
 
-def _best(layers: Layers) -> Iterator[str]:
+def _best(layers: LayerNumbers) -> Iterator[str]:
     told = []
     for source in SOURCES:
         means = [fmean(values) for values in layers.probes.get(source, []) if values]
@@ -115,7 +115,7 @@ def _mean(values: tuple[float, ...]) -> str:
     return f"{fmean(values):.2f}" if values else "undefined"
 
 
-def _place(layers: Layers, index: int) -> str:
+def _place(layers: LayerNumbers, index: int) -> str:
     return f"{layers.units[index]} (unit {index + 1} of {len(layers.units)})"
 
 

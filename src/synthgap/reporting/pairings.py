@@ -15,9 +15,9 @@ import numpy as np
 
 from synthgap.evaluation import Interval, estimate, interval, replicates, t_interval
 from synthgap.reporting.comparisons import Comparison, Kind, Verdict
+from synthgap.reporting.guide_published import base_method, by_protocol
 from synthgap.reporting.labels import row_name
-from synthgap.reporting.protocols import base_method, by_protocol
-from synthgap.reporting.records import DIGITS, Panel, Resampling
+from synthgap.reporting.records import DIGITS, Resampling, SeriesPanel
 from synthgap.reporting.series import Series
 
 SAMPLING = {  # variant: what it is held against besides the real images alone
@@ -28,7 +28,7 @@ SAMPLING = {  # variant: what it is held against besides the real images alone
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldComparison:
     """What is held against what; `right` is nothing where it was not run."""
 
     kind: Kind
@@ -54,7 +54,7 @@ class Held:
         return np.asarray(ours - theirs)
 
 
-def paired_comparisons(panel: Panel) -> list[dict[str, Any]]:
+def paired_comparisons(panel: SeriesPanel) -> list[dict[str, Any]]:
     """Guidance methods against pooling, and samples by their loss against real images alone."""
     held = [*_guided(panel), *_sampled(panel)]
     ran = [one for one in held if one.seeds]
@@ -62,30 +62,32 @@ def paired_comparisons(panel: Panel) -> list[dict[str, Any]]:
     return [asdict(_told(one, intervals.get(id(one)), panel.how)) for one in held]
 
 
-def _guided(panel: Panel) -> Iterator[Held]:
+def _guided(panel: SeriesPanel) -> Iterator[HeldComparison]:
     rows = [{**asdict(one.at), "series": one} for one in panel.series]
     for methods in by_protocol(rows).values():
         base = base_method(methods)
         right = next((row["series"] for row in methods if row["method"] == base), None)
         for row in methods:
             if row["method"] != base:
-                yield Held("guidance", f"what the method gains over {base}", row["series"], right)
+                yield HeldComparison(
+                    "guidance", f"what the method gains over {base}", row["series"], right
+                )
 
 
-def _sampled(panel: Panel) -> Iterator[Held]:
+def _sampled(panel: SeriesPanel) -> Iterator[HeldComparison]:
     for one in panel.series:
         if one.at.experiment != "gap":
             continue
         gains = "what these synthetic images add to the real ones alone"
-        yield Held("sampling", gains, one, panel.real)
+        yield HeldComparison("sampling", gains, one, panel.real)
         for variant in SAMPLING.get(one.at.variant or "", ()):
             other = panel.find(experiment="gap", set=one.at.set, variant=variant)
             if other is not None:
                 statement = "what choosing by loss does, against as many random images"
-                yield Held("sampling", statement, one, other)
+                yield HeldComparison("sampling", statement, one, other)
 
 
-def _over_images(held: Sequence[Held], how: Resampling) -> list[Interval]:
+def _over_images(held: Sequence[HeldComparison], how: Resampling) -> list[Interval]:
     """Bootstrap intervals in points; one draw of images serves all."""
     if not held:
         return []
@@ -94,7 +96,7 @@ def _over_images(held: Sequence[Held], how: Resampling) -> list[Interval]:
     return [interval(row, confidence=how.confidence) for row in drawn]
 
 
-def _told(held: Held, over_images: Interval | None, how: Resampling) -> Comparison:
+def _told(held: HeldComparison, over_images: Interval | None, how: Resampling) -> Comparison:
     at = held.left.at
     right = row_name(asdict(held.right.at)) if held.right else "not run"
     found = replace(

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from synthgap.artifacts import whole_file
-from synthgap.reporting.labels import DIRECTIONS, fraction_name
-from synthgap.reporting.lookup import companion, select, top1
+from synthgap.jobs import whole_file
+from synthgap.reporting.labels import DIRECTIONS, companion, fraction_name, select, top1
 from synthgap.reporting.series import PROBE
 from synthgap.reporting.settings import is_plain, whole
 

@@ -10,7 +10,8 @@ from importlib.resources import files
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from synthgap.params.set_names import SetName
+from synthgap.params.synthesis import SetName
+from synthgap.reporting.blocks import Block, BulletList, FoldedBlocks, TableBlock, Text
 from synthgap.reporting.drawing import (
     INK,
     REAL,
@@ -18,22 +19,23 @@ from synthgap.reporting.drawing import (
     SYNTHETIC,
     TO_REAL,
     TO_SYNTHETIC,
-    Drawing,
-    Look,
+    ReportFigure,
+    SeriesStyle,
     draw,
 )
 from synthgap.reporting.figures import arm_look
-from synthgap.reporting.labels import arrow
-from synthgap.reporting.lookup import Record
+from synthgap.reporting.formats import NONE, plus_minus
+from synthgap.reporting.labels import Record, arrow, fraction_name
 from synthgap.reporting.summary import Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+
 MOVES = {
-    "synthetic->real": Look(arrow("synthetic->real"), TO_REAL, "o"),
-    "real->synthetic": Look(arrow("real->synthetic"), TO_SYNTHETIC, "s"),
+    "synthetic->real": SeriesStyle(arrow("synthetic->real"), TO_REAL, "o"),
+    "real->synthetic": SeriesStyle(arrow("real->synthetic"), TO_SYNTHETIC, "s"),
 }
 SHARE = "% of own real baseline"
 PROMPTS = {  # schemes as FITYMI writes them; a sentence around the class name is none of its own
@@ -66,7 +68,7 @@ def published_setting(row: Record) -> float | None:
     return None
 
 
-def published_figure(summary: Summary) -> Drawing | None:
+def published_figure(summary: Summary) -> ReportFigure | None:
     """Draw ours and the papers' as shares of their own real baseline, a dataset a panel."""
     if summary.real is None:
         return None
@@ -146,7 +148,7 @@ def _their_arms(axes: Axes, tables: Sequence[Mapping[str, Any]]) -> None:
     _name_arms(axes, f"{name}\n{first['paper']}, Tables {numbers}", empty=False)
 
 
-def _arm_look(arm: str, depth: int, depths: Sequence[int]) -> Look:
+def _arm_look(arm: str, depth: int, depths: Sequence[int]) -> SeriesStyle:
     """Like in the recipe's own figure, but named for every network: depths differ between them."""
     look = arm_look(arm, depth, depths)
     return look if arm == "scratch" else replace(look, label="prefix frozen from synthetic")
@@ -167,7 +169,7 @@ def _name_arms(axes: Axes, title: str, *, empty: bool) -> None:
 def _guidance(axes: Axes, summary: Summary, real: float) -> None:
     rows: list[Record] = summary.synthetic
     scales = [float(row["guidance_scale"]) for row in rows]
-    ours = Look(f"ours: {summary.recipe}", SYNTHETIC, "v")
+    ours = SeriesStyle(f"ours: {summary.recipe}", SYNTHETIC, "v")
     _curve(axes, scales, [100 * row["mean"] / real for row in rows], ours)
     for table in published()["guidance"]:
         color, marker = GUIDED[table["dataset"]]
@@ -186,7 +188,7 @@ def _guidance(axes: Axes, summary: Summary, real: float) -> None:
     _title(axes, "trained on synthetic only\npublished: FITYMI, Table 1, ResNet-50")
 
 
-def _curve(axes: Axes, x: Sequence[float], y: Sequence[float], look: Look) -> None:
+def _curve(axes: Axes, x: Sequence[float], y: Sequence[float], look: SeriesStyle) -> None:
     axes.plot(
         x, y, color=look.color, marker=look.marker, linestyle=look.line, label=look.label,
         markerfacecolor="none" if look.hollow else look.color,
@@ -195,3 +197,91 @@ def _curve(axes: Axes, x: Sequence[float], y: Sequence[float], look: Look) -> No
 
 def _title(axes: Axes, text: str) -> None:
     axes.set_title(text if "\n" in text else f"{text}\n", fontsize=9)
+
+
+def published_transfer() -> FoldedBlocks:
+    """MtG, Tables 6 to 9: transfer in both directions."""
+    tables = published()["transfer"]
+    headers = ["units frozen of 18"]
+    for table in tables:
+        network = f"{table['dataset']}, {table['student']}"
+        headers.append(f"{network}: {arrow(table['direction'])} (Table {table['table']})")
+    depths = [depth for depth, _, _ in tables[0]["top1_by_depth"]]
+    rows = [["none, real", *(plus_minus(table["real"]) for table in tables)]]
+    rows += [["none, synthetic", *(plus_minus(table["synthetic"]) for table in tables)]]
+    for index, depth in enumerate(depths):
+        rows.append(
+            [str(depth), *(plus_minus(table["top1_by_depth"][index][1:]) for table in tables)]
+        )
+    return _published("MtG, Tables 6 to 9", TableBlock(headers, rows), tables)
+
+
+def published_reduce() -> FoldedBlocks:
+    """MtG, Table 10: fewer real images."""
+    tables = published()["reduce"]
+    headers = ["share of real ImageNet-100", "first 16 of 18 frozen (Table 10a)"]
+    headers += ["from scratch (Table 10b)"]
+    rows = [
+        [fraction_name(1 / ours[0]), plus_minus(ours[1:]), plus_minus(theirs[1:])]
+        for ours, theirs in zip(*(table["top1_by_denominator"] for table in tables), strict=True)
+    ]
+    fit = published()["printed_fit"]
+    note = Text(f"Printed fit: {fit['slope']} log(x) + {fit['intercept']}. {fit['slip']}.")
+    return _published("MtG, Table 10", TableBlock(headers, rows), tables, note)
+
+
+def published_guidance() -> FoldedBlocks:
+    """FITYMI, Table 1: guidance scales and prompts."""
+    rows = []
+    for table in published()["guidance"]:
+        base = f"{table['dataset']}, real ({table['real_name']})"
+        rows.append([base, NONE, NONE, f"{table['real']:.1f}", "100"])
+        rows += [
+            [f"{table['dataset']}, synthetic", prompt, f"{scale:g}", f"{value:.1f}",
+             f"{100 * value / table['real']:.0f}"]
+            for scale, prompt, value in table["top1_by_scale_and_prompt"]
+        ]  # fmt: skip
+    headers = ("trained on", "prompt", "guidance", "top-1 (%)", "% of own real baseline")
+    return _published("FITYMI, Table 1 (ResNet-50)", TableBlock(headers, rows, num_names=2), [])
+
+
+def published_settings() -> FoldedBlocks:
+    """FITYMI: top-1 against the size of the set, and linear probes of its students."""
+    first = published()["guidance"][0]
+    by_size = first["top1_by_size"]
+    rows = [
+        [f"{first['dataset']}, synthetic, {by_size['prompt']}",
+         f"{by_size['guidance_scale']:g}", f"{times} times the real set", "top-1", f"{top1:.1f}"]
+        for times, top1 in by_size["rows"]
+    ]  # fmt: skip
+    for table in published()["probes"]:
+        rows += [
+            [name, NONE if scale is None else f"{scale:g}", NONE,
+             f"linear probe, {table['probed_on']}", f"{top1:.1f}"]
+            for name, scale, top1 in table["rows"]
+        ]  # fmt: skip
+    headers = ("trained on", "guidance", "size", "what", "%")
+    title = "FITYMI, Tables 1 and 2 (ResNet-50)"
+    return _published(title, TableBlock(headers, rows, num_names=4), [])
+
+
+def published_ablations() -> FoldedBlocks:
+    """MtG, Tables 1 to 5, with the names that they print."""
+    tables = published()["ablations"]
+    rows = [
+        [f"Table {table['table']}", side, label, plus_minus((mean, std))]
+        for table in tables
+        for side, _, label, mean, std in table["rows"]
+    ]
+    headers = ("table", "trained on", "row", "top-1 (%)")
+    return _published("MtG, Tables 1 to 5", TableBlock(headers, rows, num_names=3), tables)
+
+
+def _published(
+    title: str, table: TableBlock, tables: Sequence[Record], *more: Block
+) -> FoldedBlocks:
+    slips = [f"Table {one['table']}: {slip}" for one in tables for slip in one["slips"]]
+    blocks: list[Block] = [Text(published()["note"], quiet=True), table]
+    if slips:
+        blocks += [Text("Printing slips:", quiet=True), BulletList(slips)]
+    return FoldedBlocks(f"Published, another dataset: {title}", [*blocks, *more])

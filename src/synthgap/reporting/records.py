@@ -33,7 +33,7 @@ class Resampling:
 
 
 @dataclass(frozen=True)
-class Difference:
+class SeriesDifference:
     """Points of test top-1 between two series, with both spreads."""
 
     estimate: Estimate  # over the seeds that both have
@@ -41,7 +41,7 @@ class Difference:
     seeds_agree: bool  # whether every shared seed gives the sign of the mean
 
 
-class Panel:
+class SeriesPanel:
     """All series of a recipe with their paired bootstrap replicates in percent.
 
     `real` is the real-trained student, `synthetic(scale)` the synthetic-trained one, `curve` the
@@ -87,14 +87,14 @@ class Panel:
         """Percentile interval at the panel's confidence."""
         return interval(values, confidence=self.confidence)
 
-    def difference(self, left: Series, right: Series, metric: str = TOP1) -> Difference:
+    def difference(self, left: Series, right: Series, metric: str = TOP1) -> SeriesDifference:
         """Return left - right in points of test top-1, or of the probes' top-1 where both have."""
         ours, theirs = left.by_seed(metric), right.by_seed(metric)
         both = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
         mean = left.over_seeds(metric).mean - right.over_seeds(metric).mean
         spread = estimate(both, over="seeds") if both else Estimate(mean, 0.0, 0, "seeds")
         drawn = self._drawn if metric == TOP1 else self._probed
-        return Difference(
+        return SeriesDifference(
             Estimate(mean, spread.std, spread.n, "seeds"),
             self.interval(drawn[left.at] - drawn[right.at]),
             all(each * mean > 0 for each in both),
@@ -124,7 +124,7 @@ def _probed(series: list[Series], how: Resampling) -> dict[Coordinates, np.ndarr
     return dict(zip(there, 100 * drawn, strict=True))
 
 
-def records(panel: Panel) -> list[dict[str, Any]]:
+def records(panel: SeriesPanel) -> list[dict[str, Any]]:
     """Every record of a recipe: estimates over seeds, each run's over epochs, derived numbers."""
     found = []
     for series in panel.series:
@@ -158,7 +158,7 @@ def _from_scratch(series: Series) -> bool:
     return series.at.arm == "scratch" and series.at.experiment == "reduce"
 
 
-def _derived(panel: Panel, series: Series) -> Iterator[tuple[str, dict[str, Any]]]:
+def _derived(panel: SeriesPanel, series: Series) -> Iterator[tuple[str, dict[str, Any]]]:
     if panel.real is None:
         return
     gap = panel.difference(panel.real, series)
@@ -170,7 +170,7 @@ def _derived(panel: Panel, series: Series) -> Iterator[tuple[str, dict[str, Any]
         yield "label_equivalent", _label_equivalent(panel, series, panel.curve)
 
 
-def _closed(panel: Panel, series: Series, donor: Series, real: Series) -> dict[str, Any]:
+def _closed(panel: SeriesPanel, series: Series, donor: Series, real: Series) -> dict[str, Any]:
     means = [one.over_seeds(TOP1).mean for one in (series, donor, real)]
     mean = float(gap_closed(means[0], synthetic=means[1], real=means[2]))
     if np.isnan(mean):
@@ -192,7 +192,7 @@ def _closed(panel: Panel, series: Series, donor: Series, real: Series) -> dict[s
 
 
 def _label_equivalent(
-    panel: Panel, series: Series, scratch: tuple[ScratchCurve, np.ndarray]
+    panel: SeriesPanel, series: Series, scratch: tuple[ScratchCurve, np.ndarray]
 ) -> dict[str, Any]:
     curve, drawn = scratch
     point = curve.equivalent(series.over_seeds(TOP1).mean)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthgap.artifacts import read_json
 from synthgap.errors import DataError
 from synthgap.evaluation import Estimate, over_seeds
+from synthgap.jobs import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +103,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Answers:
+class CorrectAnswers:
     """What runs, by digest, got right of each test image, in the order of image paths."""
 
     right: Mapping[str, np.ndarray]  # shares of the last epochs, 0..1
@@ -111,7 +111,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Cell:
+class OutputCell:
     """One output folder of an experiment."""
 
     folder: Path
@@ -142,7 +142,7 @@ class Cell:
                 np.stack(there) if len(there) == len(runs) else None,
             )
 
-    def _check(self, run: Mapping[str, Any], answers: Answers) -> None:
+    def _check(self, run: Mapping[str, Any], answers: CorrectAnswers) -> None:
         if run["digest"] not in answers.right:
             raise DataError(
                 f"{self.folder / PREDICTIONS_FILE}: no rows of run {run['name']!r}; rerun the stage"
@@ -159,18 +159,18 @@ class Cell:
                 )
 
 
-def read_cells(folders: Iterable[Path]) -> tuple[list[Cell], list[Path]]:
+def read_cells(folders: Iterable[Path]) -> tuple[list[OutputCell], list[Path]]:
     """Read the cells that are there; name the folders that hold none."""
     cells, missing = [], []
     for folder in folders:
         if (folder / RUN_FILE).is_file():
-            cells.append(Cell(folder, read_json(folder / RUN_FILE)))
+            cells.append(OutputCell(folder, read_json(folder / RUN_FILE)))
         else:
             missing.append(folder)
     return cells, missing
 
 
-def read_series(cells: Iterable[Cell]) -> list[Series]:
+def read_series(cells: Iterable[OutputCell]) -> list[Series]:
     """Every series of the cells, checked to be scored on the same test images.
 
     Raises:
@@ -191,14 +191,14 @@ def read_series(cells: Iterable[Cell]) -> list[Series]:
     return list(found.values())
 
 
-def _answers(path: Path) -> Answers:
+def _answers(path: Path) -> CorrectAnswers:
     if not path.is_file():
         raise DataError(f"{path}: missing, expected one row a run and test image; rerun the stage")
     import pandas as pd
 
     rows = pd.read_parquet(path, columns=["run", "image", "correct", "label", "probe"])
     rows["probed"] = (rows["probe"] == rows["label"]).where(rows["probe"].notna())
-    return Answers(
+    return CorrectAnswers(
         _table(rows, "correct", path), _table(rows.dropna(subset="probe"), "probed", path)
     )
 

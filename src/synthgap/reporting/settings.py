@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from synthgap.params.set_names import SetName
-from synthgap.reporting.lookup import Record
+from synthgap.params.synthesis import SetName
+from synthgap.reporting.labels import Record
 
 SHOWN_BY = ("train", "clone")
 USED_BY = ("transfer", "reduce")  # experiments that choose one synthetic set

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from synthgap.artifacts import read_json
 from synthgap.errors import DataError
+from synthgap.jobs import read_json
 
 FILE = "tune.json"  # beside the other parts of a recipe's summary
 KINDS = ("default", "grid", "first", "search")
@@ -31,13 +31,13 @@ class Objective:
 
 
 @dataclass(frozen=True)
-class Findings:
+class StudyFindings:
     """A study's record, run.json: of a stage or of the command line, finished or still running."""
 
     content: Mapping[str, Any]
 
     @classmethod
-    def read(cls, path: Path) -> Findings:
+    def read(cls, path: Path) -> StudyFindings:
         """Read the record of one study.
 
         Raises:
@@ -176,7 +176,7 @@ def valued(trials: Sequence[Trial], metric: str) -> Iterator[tuple[Trial, float]
             yield trial, found
 
 
-def running_best(found: Findings, objective: Objective) -> list[tuple[int, float]]:
+def running_best(found: StudyFindings, objective: Objective) -> list[tuple[int, float]]:
     """(trial, best so far) wherever a complete trial within all bounds became the best."""
     steps: list[tuple[int, float]] = []
     for trial, reached in valued(found.complete, objective.metric):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import log, sqrt
-from typing import Any
+from math import inf, log, sqrt
+from typing import TYPE_CHECKING, Any
 
-from synthgap.reporting.studies import Findings, valued
+from synthgap.reporting.drawing import CORPUS, REAL, SOFT, SYNTHETIC, TO_SYNTHETIC
+from synthgap.reporting.studies import StudyFindings, Trial, feasible, valued
 from synthgap.reporting.studies_names import value_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 MAX_TICKS = 6  # choices that an axis names
 BESIDE = 0.4  # of the complete trials' range, for pruned ones beside it
@@ -26,7 +32,7 @@ class Axis:
     log: bool = False
 
     @classmethod
-    def of(cls, found: Findings, key: str) -> Axis:
+    def of(cls, found: StudyFindings, key: str) -> Axis:
         """From what the space declares, widened by what trials and the default had."""
         section = found.study["space"][key]
         tried = (row["tuned"].get(key) for row in found.trials)
@@ -83,7 +89,7 @@ def _is_number(setting: object) -> bool:
     return isinstance(setting, int | float) and not isinstance(setting, bool)
 
 
-def limits(found: Findings, metric: str) -> tuple[float, float] | None:
+def limits(found: StudyFindings, metric: str) -> tuple[float, float] | None:
     """Ends of a metric's axis: room for complete trials, and for pruned ones not far from them.
 
     A trial that was pruned in its first epochs would flatten all others. Nothing without a value.
@@ -113,3 +119,72 @@ def fenced(values: Sequence[float]) -> tuple[float, float]:
 def jitter(slot: int, width: float) -> float:
     """A small offset of a trial's own, so that equal choices do not hide each other."""
     return ((slot * 0.618034) % 1.0 - 0.5) * width
+
+
+LOOKS = {  # by kind: colour, marker, name
+    "default": (SYNTHETIC, "D", "default"),
+    "grid": (CORPUS, "s", "grid"),
+    "first": (TO_SYNTHETIC, "^", "enqueued"),
+    "search": (REAL, "o", "sampled"),
+}
+LEGEND_COLUMNS = 8
+FEW = 60  # trials above which marks are smaller
+
+
+def point_style(trial: Trial, *, many: bool = False) -> dict[str, Any]:
+    """How one trial is drawn: filled, hollow beyond a bound, small and faint where pruned."""
+    color, marker, _ = LOOKS[trial["kind"]]
+    size = 3.4 if many else 5.2
+    if trial["state"] == "pruned":
+        return {
+            "color": SOFT, "marker": marker, "markersize": size * 0.75, "alpha": 0.6,
+            "markerfacecolor": "none", "linestyle": "none", "markeredgewidth": 0.9,
+        }  # fmt: skip
+    kept = feasible(trial)
+    return {
+        "color": color, "marker": marker, "markersize": size * (1.35 if marker == "D" else 1.0),
+        "markerfacecolor": color if kept else "none", "linestyle": "none", "alpha": 0.9,
+        "zorder": 4 if marker == "D" else 3,
+    }  # fmt: skip
+
+
+def mark(
+    axes: Axes, points: Iterable[tuple[Trial, float, float]], limits: tuple[float, float] | None
+) -> int:
+    """Draw (trial, x, y) marks, those beyond the limits of y at its edge; return how many were."""
+    every = list(points)
+    low, high = limits or (-inf, inf)
+    alike: dict[tuple[Any, ...], list[tuple[float, float]]] = {}  # drawn at once: it takes as long
+    for trial, x, y in every:
+        style = point_style(trial, many=len(every) > FEW)
+        if not low <= y <= high:
+            style |= {"clip_on": False, "markerfacecolor": "none"}
+        alike.setdefault(tuple(style.items()), []).append((x, min(max(y, low), high)))
+    for drawn, places in alike.items():
+        axes.plot(*zip(*places, strict=True), **dict(drawn))
+    return sum(not low <= y <= high for _, _, y in every)
+
+
+def legend(figure: Figure, axes: Axes) -> None:
+    """Name what is drawn above all axes, in as many lines as it takes."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(
+            handles, labels, loc="outside upper left", ncols=min(LEGEND_COLUMNS, len(labels)),
+            handlelength=1.8, columnspacing=1.3, handletextpad=0.5, fontsize=9,
+        )  # fmt: skip
+
+
+def legend_entries(axes: Axes, trials: Sequence[Trial]) -> None:
+    """Name the kinds and states that are drawn."""
+    kinds = {row["kind"] for row in trials}
+    for kind, (color, marker, name) in LOOKS.items():
+        if kind in kinds:
+            axes.plot([], [], marker, color=color, linestyle="none", label=name)
+    if any(row["state"] == "pruned" for row in trials):
+        axes.plot(
+            [], [], "o", color=SOFT, markersize=4, markerfacecolor="none", label="pruned (small)"
+        )
+    if any(row["state"] == "complete" and not feasible(row) for row in trials):
+        color = LOOKS["search"][0]
+        axes.plot([], [], "o", color=color, markerfacecolor="none", label="beyond a bound")

@@ -1,24 +1,98 @@
-"""What a study found at a glance: importance of each key, the Pareto front, winner and default."""
+"""How a study went: every trial's value in order, and the best so far."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from synthgap.reporting.drawing import INK, REAL, SOFT, SYNTHETIC, TO_REAL, Drawing, draw
+from synthgap.reporting.drawing import INK, REAL, SOFT, SYNTHETIC, TO_REAL, ReportFigure, draw
 from synthgap.reporting.formats import number
-from synthgap.reporting.studies import Findings, Objective, value, valued
-from synthgap.reporting.studies_names import key_names, metric_name, metric_word, wrapped
-from synthgap.reporting.studies_points import legend, legend_entries, mark
+from synthgap.reporting.studies import Objective, StudyFindings, running_best, value, valued
+from synthgap.reporting.studies_axes import legend, legend_entries, limits, mark
+from synthgap.reporting.studies_names import key_names, metric_name, metric_word, score, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+
+PANEL_IN = 2.7  # inches of one objective's height
+
+
+def history_figure(found: StudyFindings) -> ReportFigure | None:
+    """Draw a panel an objective; nothing where no trial has ended."""
+    if not found.trials:
+        return None
+    objectives = found.objectives
+
+    def paint(figure: Figure) -> None:
+        grid = figure.subplots(len(objectives), 1, squeeze=False, sharex=True)
+        for (axes,), objective in zip(grid, objectives, strict=True):
+            _panel(axes, found, objective)
+        grid[-1][0].set_xlabel("trial")
+        axes = grid[0][0]
+        drawn = [row for each in objectives for row, _ in valued(found.trials, each.metric)]
+        legend_entries(axes, drawn)
+        if found.having("failed"):
+            axes.plot([], [], "x", color=SYNTHETIC, linestyle="none", label="failed")
+        if any(running_best(found, objective) for objective in objectives):
+            axes.plot([], [], color=TO_REAL, label="best so far")
+        legend(figure, axes)
+
+    alt = f"{found.recipe}, study {found.name}: {_told(found)}"
+    size = (9.2, 0.9 + PANEL_IN * len(objectives))
+    return draw((found.recipe, "tune-history"), alt, size, paint)
+
+
+def _panel(axes: Axes, found: StudyFindings, objective: Objective) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    points = [(row, float(row["trial"]), y) for row, y in valued(found.trials, objective.metric)]
+    ends = limits(found, objective.metric)
+    beyond = mark(axes, points, ends)
+    steps = running_best(found, objective)
+    last = int(found.trials[-1]["trial"])
+    if steps:
+        x, y = [float(slot) for slot, _ in steps], [reached for _, reached in steps]
+        axes.step([*x, last + 0.5], [*y, y[-1]], where="post", color=TO_REAL, zorder=2)
+    for row in found.having("failed"):
+        axes.plot(
+            [row["trial"]], [0.03], "x", color=SYNTHETIC, transform=axes.get_xaxis_transform(),
+            markersize=6, markeredgewidth=1.6,
+        )  # fmt: skip
+    if ends is not None:
+        axes.set_ylim(*ends)
+    else:
+        axes.set_yticks([])
+    if beyond:
+        axes.set_title(f"{beyond} far beyond, drawn hollow at the edge", color=SOFT, fontsize=8.5)
+    axes.set_xlim(-0.8, max(last, 1) + 0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylabel(metric_name(objective.metric))
+
+
+def _told(found: StudyFindings) -> str:
+    """The same in words, for those who do not see it."""
+    told = []
+    for objective in found.objectives:
+        steps = running_best(found, objective)
+        name = metric_word(objective.metric)
+        if not steps:
+            told.append(f"{name}: no complete trial")
+            continue
+        first, best = steps[0], steps[-1]
+        told.append(
+            f"{name} of every trial; the best so far goes from "
+            f"{score(objective.metric, first[1])} at trial {first[0]} to "
+            f"{score(objective.metric, best[1])} at trial {best[0]}"
+        )
+    return "; ".join(told)
+
+
 BAR_IN = 0.34  # inches of one bar
 MAX_NAMED = 12  # trials of a front that are named
 
 
-def importance_figure(found: Findings) -> Drawing | None:
+def importance_figure(found: StudyFindings) -> ReportFigure | None:
     """Draw each key's share as a bar; nothing where too few trials are complete to tell."""
     shares = found.importances
     if not shares:
@@ -47,7 +121,7 @@ def importance_figure(found: Findings) -> Drawing | None:
     return draw((found.recipe, "tune-importance"), alt, (9.2, 0.9 + BAR_IN * len(keys)), paint)
 
 
-def pareto_figure(found: Findings) -> Drawing | None:
+def pareto_figure(found: StudyFindings) -> ReportFigure | None:
     """Draw the first objective against each other one; nothing where there is only one."""
     first, *others = found.objectives
     if not others or not any(True for _ in valued(found.complete, first.metric)):
@@ -72,7 +146,7 @@ def _aim(objective: Objective) -> str:
     return f"{metric_name(objective.metric)}, {more} is better"
 
 
-def _front(axes: Axes, found: Findings, first: Objective, other: Objective) -> None:
+def _front(axes: Axes, found: StudyFindings, first: Objective, other: Objective) -> None:
     points = []
     for trial, y in valued(found.complete, first.metric):
         x = value(trial, other.metric)
@@ -97,7 +171,7 @@ def _front(axes: Axes, found: Findings, first: Objective, other: Objective) -> N
     axes.set_xlabel(_aim(other))
 
 
-def verdict_figure(found: Findings) -> Drawing | None:
+def verdict_figure(found: StudyFindings) -> ReportFigure | None:
     """Draw each seed's default and winner on test, and their paired difference; nothing before."""
     verdict, winner = found.study.get("verdict"), found.study.get("winner")
     if not verdict or not winner or winner["tuned"] == found.default:

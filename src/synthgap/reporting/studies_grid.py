@@ -12,11 +12,11 @@ from synthgap.reporting.drawing import (
     SOFT,
     SYNTHETIC,
     TO_REAL,
-    Drawing,
+    ReportFigure,
     draw,
 )
-from synthgap.reporting.heatmap import DARK, LIGHT
-from synthgap.reporting.studies import Findings, value
+from synthgap.reporting.figures import DARK, LIGHT
+from synthgap.reporting.studies import StudyFindings, value
 from synthgap.reporting.studies_names import (
     key_name,
     metric_name,
@@ -34,7 +34,7 @@ Row = tuple[str, float, float | None, str, str]  # name, score, std, colour, mar
 ROW_IN, MAX_NUMBERED = 0.62, 8  # inches of a row of cells; columns whose cells are numbered
 
 
-def grid_figure(found: Findings) -> Drawing | None:
+def grid_figure(found: StudyFindings) -> ReportFigure | None:
     """Draw the heat map beside each tuned alone, the sum and both; nothing without a grid."""
     grid = found.study.get("grid")
     if not grid or len(_scores(grid)) < 2:
@@ -125,7 +125,7 @@ def _named(axes: Axes, grid: Mapping[str, Any]) -> None:
         spine.set_visible(False)
 
 
-def compared(found: Findings) -> list[Row]:
+def compared(found: StudyFindings) -> list[Row]:
     """Default, each key alone, their predicted sum, both together, and the best of all trials."""
     grid = found.study["grid"]
     rows: list[Row] = []
@@ -155,7 +155,7 @@ def compared(found: Findings) -> list[Row]:
     return rows
 
 
-def joint_std(found: Findings) -> float | None:
+def joint_std(found: StudyFindings) -> float | None:
     """Std over seeds of the grid's best cell; nothing where cells are single runs."""
     return next((std for name, _, std, *_ in compared(found) if name.startswith("joint")), None)
 

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
 
-from synthgap.reporting.blocks import Block, Heading, Picture, Points, Section, Text
-from synthgap.reporting.drawing import Drawing
-from synthgap.reporting.studies import Findings
-from synthgap.reporting.studies_figures import importance_figure, pareto_figure, verdict_figure
+from synthgap.jobs import whole_file
+from synthgap.reporting.blocks import (
+    Block,
+    BulletList,
+    FigureBlock,
+    FoldedBlocks,
+    Heading,
+    Section,
+    TableBlock,
+    Text,
+)
+from synthgap.reporting.drawing import ReportFigure
+from synthgap.reporting.studies import StudyFindings
+from synthgap.reporting.studies_figures import (
+    history_figure,
+    importance_figure,
+    pareto_figure,
+    verdict_figure,
+)
 from synthgap.reporting.studies_grid import grid_figure, grid_metric
-from synthgap.reporting.studies_history import history_figure
 from synthgap.reporting.studies_names import key_name, metric_word
-from synthgap.reporting.studies_parallel import parallel_figure
-from synthgap.reporting.studies_sentences import sentences
-from synthgap.reporting.studies_slices import slices_figure, watched_figure
+from synthgap.reporting.studies_sentences import study_sentences
+from synthgap.reporting.studies_slices import parallel_figure, slices_figure, watched_figure
 from synthgap.reporting.studies_tables import (
     finals_table,
     labels_table,
@@ -66,17 +82,20 @@ PARETO = (
 def studies_section(summary: Summary) -> Section:
     """The study of stage `tune`, or that it was not run."""
     if summary.tune is None:
-        return Section(KEY, TITLE, [Picture(None, "", "")])
-    return Section(KEY, TITLE, study_blocks(Findings(summary.tune)))
+        return Section(KEY, TITLE, [FigureBlock(None, "", "")])
+    return Section(KEY, TITLE, study_blocks(StudyFindings(summary.tune)))
 
 
-def study_blocks(found: Findings) -> list[Block]:
+def study_blocks(found: StudyFindings) -> list[Block]:
     """All that is said of one study, in reading order; what it has nothing of is left out."""
-    told: list[Block] = [Points(sentences(found), "headline"), Text(INTRODUCTION, quiet=True)]
+    told: list[Block] = [
+        BulletList(study_sentences(found), "headline"),
+        Text(INTRODUCTION, quiet=True),
+    ]
     return [*told, *_ending(found), *_pairs(found), *_search(found), *_spent(found)]
 
 
-def _ending(found: Findings) -> Iterator[Block]:
+def _ending(found: StudyFindings) -> Iterator[Block]:
     yield from _figure(found, "Winner and default", verdict_figure(found), VERDICT)
     if found.study.get("finals"):
         yield Heading("The best trials again, with fresh seeds")
@@ -85,7 +104,7 @@ def _ending(found: Findings) -> Iterator[Block]:
     yield settings_table(found)
 
 
-def _pairs(found: Findings) -> Iterator[Block]:
+def _pairs(found: StudyFindings) -> Iterator[Block]:
     grid = found.study.get("grid")
     if not grid:
         return
@@ -97,7 +116,7 @@ def _pairs(found: Findings) -> Iterator[Block]:
     yield from _figure(found, title[:1].upper() + title[1:], grid_figure(found), caption)
 
 
-def _search(found: Findings) -> Iterator[Block]:
+def _search(found: StudyFindings) -> Iterator[Block]:
     yield from _figure(found, "Pareto front", pareto_figure(found), PARETO)
     yield from _figure(found, "The trials in order", history_figure(found), HISTORY)
     yield from _figure(found, "Which settings matter", importance_figure(found), IMPORTANCE)
@@ -107,14 +126,87 @@ def _search(found: Findings) -> Iterator[Block]:
     yield from _figure(found, title, watched_figure(found), WATCHED)
 
 
-def _spent(found: Findings) -> Iterator[Block]:
+def _spent(found: StudyFindings) -> Iterator[Block]:
     yield Heading("Real labels spent")
     yield labels_table(found)
     if found.trials:
         yield trials_fold(found)
 
 
-def _figure(found: Findings, title: str, drawing: Drawing | None, caption: str) -> Iterator[Block]:
+def _figure(
+    found: StudyFindings, title: str, drawing: ReportFigure | None, caption: str
+) -> Iterator[Block]:
     if drawing is not None:
         yield Heading(title)
-        yield Picture.of(found.recipe, drawing, caption)
+        yield FigureBlock.of(found.recipe, drawing, caption)
+
+
+PAGE, FIGURES = "index.html", "figures"
+READING = BulletList(
+    [
+        "86.1 \N{PLUS-MINUS SIGN} 0.4 % (n=3) is the mean and population std over seeds; what has "
+        "no spread is a single run.",
+        "Trials are trained on train and chosen on val. Test is scored once, after the search, by "
+        "the winner and the default alone.",
+    ],
+    "reading",
+)
+
+
+def write_study_page(run_json: Path, folder: Path) -> Path:
+    """Write index.html and figures/*.png of one study into `folder`; return the page.
+
+    Each file is written whole and the page last, so that a reader of a study that still runs never
+    meets half of one. Other files of the folder are left alone, but for figures of before.
+
+    Raises:
+        DataError: there is no record, or it is not a study's.
+    """
+    found = StudyFindings.read(run_json)
+    blocks = study_blocks(found)
+    drawn = {
+        f"{block.drawing.kind}.png": block.drawing.png
+        for block in blocks
+        if isinstance(block, FigureBlock) and block.drawing is not None
+    }
+    _write_figures(folder / FIGURES, drawn)
+    page = folder / PAGE
+    with whole_file(page) as partial:
+        partial.write_text(_html(found, blocks), encoding="utf-8")
+    return page
+
+
+def _write_figures(folder: Path, drawn: Mapping[str, bytes]) -> None:
+    for name, content in drawn.items():
+        with whole_file(folder / name) as partial:
+            partial.write_bytes(content)
+    for path in folder.glob("*.png"):
+        if path.name not in drawn:
+            path.unlink()
+
+
+def _html(found: StudyFindings, blocks: Sequence[Block]) -> str:
+    style = files("synthgap.reporting").joinpath("report.css").read_text(encoding="utf-8")
+    title = f"synthgap: study {found.name} of recipe {found.recipe}"
+    body = "".join(block.html() for block in [*blocks, _made_by(found)])
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f"<header><h1>{escape(title)}</h1>"
+        f"<details class=reading><summary>How to read the numbers</summary>{READING.html()}"
+        f"</details></header>\n<main>\n<article>{body}</article>\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _made_by(found: StudyFindings) -> FoldedBlocks:
+    """Environment and inputs, as far as the record has them."""
+    facts = {
+        "student": found.content.get("params", {}).get("student"),
+        **(found.content.get("environment") or {}),
+        **{path: digest[:16] for path, digest in (found.content.get("inputs") or {}).items()},
+    }
+    rows = [[str(name), str(fact)] for name, fact in facts.items() if fact is not None]
+    return FoldedBlocks(
+        "Environment and inputs", [TableBlock(("what", "value"), rows, num_names=2)]
+    )

@@ -9,7 +9,7 @@ from typing import Any
 from synthgap.params.studies import LABELLED
 from synthgap.reporting.formats import number
 from synthgap.reporting.labels import method_name
-from synthgap.reporting.studies import Findings, value
+from synthgap.reporting.studies import StudyFindings, value
 from synthgap.reporting.studies_grid import grid_metric, joint_std, unscored
 from synthgap.reporting.studies_names import (
     key_name,
@@ -25,13 +25,13 @@ PROXIES = ("holdout", "agreement", "clip_score")  # metrics that need no real la
 CHANCE = 1.96  # of a normal, over sqrt(n - 1): a rank correlation that chance alone may give
 
 
-def sentences(found: Findings) -> list[str]:
+def study_sentences(found: StudyFindings) -> list[str]:
     """What was tried, what won, what joint tuning adds, and what it cost in labels and steps."""
     told = [_scope(found), *verdict_sentences(found), *_joint(found), *_front(found)]
     return [*told, *_labels(found), *_steps(found), *_proxies(found)]
 
 
-def _scope(found: Findings) -> str:
+def _scope(found: StudyFindings) -> str:
     study = found.study
     named = f"Study {found.name} of {method_name(study['method'])} ({study['protocol']})"
     if not found.trials:
@@ -45,7 +45,7 @@ def _scope(found: Findings) -> str:
     return f"{text}. {_best(found)}"
 
 
-def _best(found: Findings) -> str:
+def _best(found: StudyFindings) -> str:
     objective = found.objectives[0].metric
     best = found.best
     if best is None:
@@ -72,7 +72,7 @@ def trial_score(trial: Mapping[str, Any], metric: str) -> str:
     return score(metric, value(trial, metric), unit=True)
 
 
-def verdict_sentences(found: Findings) -> Iterator[str]:
+def verdict_sentences(found: StudyFindings) -> Iterator[str]:
     """Winner against default on test, or on val where nothing won; nothing before the finals."""
     verdict, winner = found.study.get("verdict"), found.study.get("winner")
     if winner is None:
@@ -113,7 +113,7 @@ def _called(winner: Mapping[str, Any]) -> str:
     return "default" if winner["trial"] == "default" else f"trial {winner['trial']}"
 
 
-def _joint(found: Findings) -> Iterator[str]:
+def _joint(found: StudyFindings) -> Iterator[str]:
     grid = found.study.get("grid")
     if not grid or grid.get("predicted") is None or grid.get("joint") is None:
         return
@@ -164,7 +164,7 @@ def _at(grid: Mapping[str, Any]) -> str:
     return ", ".join(f"{key_name(key)} {value_name(setting)}" for key, setting in pairs)
 
 
-def _front(found: Findings) -> Iterator[str]:
+def _front(found: StudyFindings) -> Iterator[str]:
     first, *others = found.objectives
     ends = sorted(found.front, key=lambda row: value(row, first.metric) or 0.0)
     if not others or not ends:
@@ -176,14 +176,14 @@ def _front(found: Findings) -> Iterator[str]:
     yield f"Pareto front of {names}: {told}."
 
 
-def _end(found: Findings, trial: Mapping[str, Any]) -> str:
+def _end(found: StudyFindings, trial: Mapping[str, Any]) -> str:
     reached = ", ".join(
         f"{metric_word(each.metric)} {trial_score(trial, each.metric)}" for each in found.objectives
     )
     return f"trial {trial['trial']} ({reached})"
 
 
-def _labels(found: Findings) -> Iterator[str]:
+def _labels(found: StudyFindings) -> Iterator[str]:
     labels = found.study["labels"]
     spent = labels["objective"]
     names = " and ".join(metric_word(each.metric) for each in found.objectives)
@@ -205,7 +205,7 @@ def _others(labels: Mapping[str, Any]) -> str:
     )  # fmt: skip
 
 
-def _steps(found: Findings) -> Iterator[str]:
+def _steps(found: StudyFindings) -> Iterator[str]:
     spent, full = found.study.get("num_steps"), found.study.get("full_steps")
     if spent and full and spent >= full:
         yield f"Trials spent {spent:,} optimiser steps; pruning spared none."
@@ -216,7 +216,7 @@ def _steps(found: Findings) -> Iterator[str]:
         )
 
 
-def _proxies(found: Findings) -> Iterator[str]:
+def _proxies(found: StudyFindings) -> Iterator[str]:
     known = [
         (name, each["spearman"], int(each["n"]))
         for name, each in (found.study.get("correlations") or {}).items()

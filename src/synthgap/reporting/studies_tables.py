@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synthgap.reporting.blocks import Block, Folded, Points, Table
+from synthgap.reporting.blocks import Block, BulletList, FoldedBlocks, TableBlock
 from synthgap.reporting.formats import NONE
-from synthgap.reporting.studies import Findings, Trial, feasible, value
+from synthgap.reporting.studies import StudyFindings, Trial, feasible, value
+from synthgap.reporting.studies_axes import LOOKS
 from synthgap.reporting.studies_names import (
     key_names,
     metric_name,
@@ -16,12 +17,11 @@ from synthgap.reporting.studies_names import (
     tuned_names,
     value_name,
 )
-from synthgap.reporting.studies_points import LOOKS
 
 EACH = ("generator", "reference", "student")
 
 
-def settings_table(found: Findings) -> Table:
+def settings_table(found: StudyFindings) -> TableBlock:
     """Each key: what was tried, what stands without tuning, what was found, what it matters."""
     names, shares = key_names(found.keys), found.importances
     chosen = _chosen(found)
@@ -35,10 +35,10 @@ def settings_table(found: Findings) -> Table:
         for key in found.keys
     ]  # fmt: skip
     headers = ("setting", "key", "tried", "default", chosen[0] if chosen else "best", "importance")
-    return Table(headers, rows, num_names=3)
+    return TableBlock(headers, rows, num_names=3)
 
 
-def _chosen(found: Findings) -> tuple[str, Mapping[str, Any]] | None:
+def _chosen(found: StudyFindings) -> tuple[str, Mapping[str, Any]] | None:
     winner = found.study.get("winner")
     if winner:
         return f"winner ({_trial_name(winner['trial'])})", winner["tuned"]
@@ -55,7 +55,7 @@ def tried(section: object) -> str:
     return f"{text} (log)" if section["log"] else text
 
 
-def finals_table(found: Findings) -> Table:
+def finals_table(found: StudyFindings) -> TableBlock:
     """The best trials and the default trained again with fresh seeds, the winner named."""
     winner = found.study.get("winner") or {}
     metrics = list(dict.fromkeys([found.objectives[0].metric, "val/top1"]))
@@ -71,7 +71,7 @@ def finals_table(found: Findings) -> Table:
         scores = [_final(row, metric) for metric in metrics]
         rows.append([name, changed, *scores])
     headers = [f"{metric_name(metric)}, fresh seeds" for metric in metrics]
-    return Table(["setting", "differs from the default in", *headers], rows, num_names=2)
+    return TableBlock(["setting", "differs from the default in", *headers], rows, num_names=2)
 
 
 def _final(row: Mapping[str, Any], metric: str) -> str:
@@ -83,7 +83,7 @@ def _trial_name(trial: object) -> str:
     return "default" if trial == "default" else f"trial {trial}"
 
 
-def labels_table(found: Findings) -> Table:
+def labels_table(found: StudyFindings) -> TableBlock:
     """Real labels behind the study: what asked for them, and how many."""
     labels = found.study["labels"]
     uses = {
@@ -98,29 +98,29 @@ def labels_table(found: Findings) -> Table:
     verdict = found.study.get("verdict")
     if verdict:
         rows.append(["scoring the winner and the default, once", f"{verdict['num_test_images']:,}"])
-    return Table(("what for", "real labels"), rows)
+    return TableBlock(("what for", "real labels"), rows)
 
 
-def trials_fold(found: Findings) -> Folded:
+def trials_fold(found: StudyFindings) -> FoldedBlocks:
     """Every trial behind a click, with the reasons of those that failed."""
     blocks: list[Block] = [trials_table(found)]
     reasons = [f"Trial {row['trial']}: {row['reason']}" for row in found.having("failed")]
     if reasons:
-        blocks.append(Points(reasons))
-    return Folded(f"All trials ({len(found.trials)})", blocks)
+        blocks.append(BulletList(reasons))
+    return FoldedBlocks(f"All trials ({len(found.trials)})", blocks)
 
 
-def trials_table(found: Findings) -> Table:
+def trials_table(found: StudyFindings) -> TableBlock:
     """One row a trial: kind, state, what it gave, what it spent, what it was set to."""
     names = key_names(found.keys)
     headers = ["trial", "kind", "state", *map(metric_name, found.measured)]
     headers += ["share", "steps", *names.values()]
     caption = "Every trial is a single run." if found.num_seeds == 1 else ""
     rows = [_row(found, trial) for trial in found.trials]
-    return Table(headers, rows, num_names=3, caption=caption)
+    return TableBlock(headers, rows, num_names=3, caption=caption)
 
 
-def _row(found: Findings, trial: Trial) -> list[str]:
+def _row(found: StudyFindings, trial: Trial) -> list[str]:
     share = trial.get("share")
     return [
         str(trial["trial"]), LOOKS[trial["kind"]][2], _state(found, trial), *_scores(found, trial),
@@ -129,7 +129,7 @@ def _row(found: Findings, trial: Trial) -> list[str]:
     ]  # fmt: skip
 
 
-def _state(found: Findings, trial: Trial) -> str:
+def _state(found: StudyFindings, trial: Trial) -> str:
     text, metric = str(trial["state"]), found.objectives[0].metric
     if trial["state"] == "pruned" and value(trial, metric) is not None:
         text += f" at {score(metric, value(trial, metric))}"
@@ -140,7 +140,7 @@ def _state(found: Findings, trial: Trial) -> str:
     return text
 
 
-def _scores(found: Findings, trial: Trial) -> Iterator[str]:
+def _scores(found: StudyFindings, trial: Trial) -> Iterator[str]:
     for metric in found.measured:
         last = (trial.get("last") or {}).get(metric)
         if trial["state"] != "complete":

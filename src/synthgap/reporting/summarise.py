@@ -1,4 +1,4 @@
-"""Stage `summarise`: every number of one recipe, from what the cells wrote."""
+"""Contact sheet: real training images beside the synthetic ones, a class a row, a set a column."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthgap.artifacts import (
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from synthgap.data import MANIFEST, ImageSet, square
+from synthgap.errors import DataError
+from synthgap.jobs import (
     Artifacts,
     differences,
     discard,
@@ -16,19 +21,71 @@ from synthgap.artifacts import (
     whole_file,
     write_json,
 )
-from synthgap.data import MANIFEST, ImageSet
-from synthgap.errors import DataError
 from synthgap.params.sections import Grid, Summarise
 from synthgap.reporting.comparisons import comparisons
-from synthgap.reporting.contact import contact_sheet
 from synthgap.reporting.fidelity import keep_fidelity
 from synthgap.reporting.gap import keep_gap
 from synthgap.reporting.labels import set_name
 from synthgap.reporting.pairings import paired_comparisons
 from synthgap.reporting.plots import metrics, write_rows
-from synthgap.reporting.records import Panel, Resampling, records
-from synthgap.reporting.series import Cell, read_cells, read_series
+from synthgap.reporting.records import Resampling, SeriesPanel, records
+from synthgap.reporting.series import OutputCell, read_cells, read_series
 from synthgap.reporting.studies import FILE as TUNE
+
+MAX_CLASSES = 10
+PER_CLASS = 5
+CELL_PX = 44
+GAP_PX = 4
+GROUP_GAP_PX = 22
+HEADER_PX = 26
+MARGIN_PX = 8
+INK = (27, 31, 36)
+PAPER = (255, 255, 255)
+
+
+def contact_sheet(path: Path, sets: Mapping[str, ImageSet]) -> list[str]:
+    """Write the sheet of the captioned `sets` and return the classes it shows.
+
+    A class's first images by manifest order: shown as they come, not chosen. With more than ten
+    classes, ten evenly spaced ones.
+    """
+    font = ImageFont.load_default(size=13)
+    classes = next(iter(sets.values())).classes
+    shown = [
+        classes[index]
+        for index in np.linspace(0, len(classes) - 1, min(MAX_CLASSES, len(classes))).astype(int)
+    ]
+    names_px = MARGIN_PX + 10 + round(max(font.getlength(name) for name in shown))
+    group_px = PER_CLASS * (CELL_PX + GAP_PX) - GAP_PX
+    width = names_px + len(sets) * (group_px + GROUP_GAP_PX) - GROUP_GAP_PX + MARGIN_PX
+    height = HEADER_PX + len(shown) * (CELL_PX + GAP_PX) + MARGIN_PX
+    sheet = Image.new("RGB", (width, height), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for row, name in enumerate(shown):
+        middle = HEADER_PX + row * (CELL_PX + GAP_PX) + CELL_PX // 2
+        draw.text((MARGIN_PX, middle), name, fill=INK, font=font, anchor="lm")
+    for column, (caption, images) in enumerate(sets.items()):
+        left = names_px + column * (group_px + GROUP_GAP_PX)
+        draw.text((left, HEADER_PX // 2), caption, fill=INK, font=font, anchor="lm")
+        for row, name in enumerate(shown):
+            _paste_class(sheet, images, name, (left, HEADER_PX + row * (CELL_PX + GAP_PX)))
+    with whole_file(path) as partial:
+        sheet.save(partial, format="PNG")
+    return shown
+
+
+def _paste_class(sheet: Image.Image, images: ImageSet, name: str, corner: tuple[int, int]) -> None:
+    if name not in images.classes:
+        return
+    own = np.flatnonzero(images.labels == images.classes.index(name))[:PER_CLASS]
+    for position, index in enumerate(own):
+        picture = images.image(int(index))
+        if min(picture.size) < CELL_PX:  # small images are shown as pixels, not blurred
+            side = min(picture.size)
+            picture = square(picture, side).resize((CELL_PX, CELL_PX), Image.Resampling.NEAREST)
+        left = corner[0] + position * (CELL_PX + GAP_PX)
+        sheet.paste(square(picture, CELL_PX), (left, corner[1]))
+
 
 STYLISED = ("texture", "shape")  # what the report shows of the stage's run.json
 
@@ -57,7 +114,7 @@ def summarise(params: SummariseParams, artifacts: Artifacts) -> None:
             "expected the cells of params.yaml: grid; run `dvc repro`"
         )
     how = Resampling(params.summarise.resamples, params.summarise.confidence, params.seed)
-    panel = Panel(read_series(cells), how)
+    panel = SeriesPanel(read_series(cells), how)
     rows = records(panel)
     identity = {"stage": "summarise", "recipe": artifacts.recipe}
     with hold(artifacts.work, identity, artifacts.summary, stage="summarise") as work:
@@ -137,7 +194,7 @@ def _oracle_sheet(path: Path, artifacts: Artifacts) -> str | None:
     return None if caveat is None else str(caveat)
 
 
-def _about(panel: Panel, cell: Cell, how: Resampling) -> dict[str, Any]:
+def _about(panel: SeriesPanel, cell: OutputCell, how: Resampling) -> dict[str, Any]:
     return {
         "student": panel.series[0].at.student,
         "units": [unit["name"] for unit in cell.about["units"]],
@@ -153,7 +210,7 @@ def _test_sets(inputs: Mapping[str, str]) -> dict[str, str]:
     return {path: digest for path, digest in inputs.items() if path.endswith("/test")}
 
 
-def _environments(cells: Sequence[Cell], root: Path) -> dict[str, Any]:
+def _environments(cells: Sequence[OutputCell], root: Path) -> dict[str, Any]:
     """Return the first cell's environment, and where another's differs from it."""
     first = dict(cells[0].about["environment"])
     differing = {

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthgap.artifacts import read_json
 from synthgap.errors import DataError
+from synthgap.jobs import read_json
 from synthgap.reporting import gap as gaps
 from synthgap.reporting import studies
-from synthgap.reporting.fidelity import SHEET, Fidelity
-from synthgap.reporting.layers import Layers
-from synthgap.reporting.lookup import PLACE, Record, one, select, top1
+from synthgap.reporting.fidelity import SHEET, FidelityNumbers
+from synthgap.reporting.labels import PLACE, Record, one, select, top1
+from synthgap.reporting.layers import LayerNumbers
 from synthgap.reporting.settings import is_plain
 
 PARTS = ("records.json", "comparisons.json", "about.json", "environment.json")
@@ -31,10 +31,10 @@ class Summary:
     about: Mapping[str, Any]
     environment: Mapping[str, Any]
     photos: Mapping[str, bytes]  # PNGs, of those in PHOTOS that there are, and sheets of images
-    layers: Layers | None
-    fidelity: Fidelity | None
+    layers: LayerNumbers | None
+    fidelity: FidelityNumbers | None
     stylise: Mapping[str, Any] | None  # texture and shape of sets before and after, by set
-    gap: gaps.Gap | None
+    gap: gaps.GapNumbers | None
     tune: Mapping[str, Any] | None  # the study of stage tune, its run.json
 
     @property
@@ -143,10 +143,10 @@ def _read(folder: Path) -> Summary:
         about=about,
         environment=environment,
         photos={name: path.read_bytes() for name, path in pictures.items() if path.is_file()},
-        layers=Layers.of(layers) if layers else None,
-        fidelity=Fidelity.of(fidelity) if fidelity else None,
+        layers=LayerNumbers.of(layers) if layers else None,
+        fidelity=FidelityNumbers.of(fidelity) if fidelity else None,
         stylise=stylise,
-        gap=gaps.Gap(gap) if gap else None,
+        gap=gaps.GapNumbers(gap) if gap else None,
         tune=tune,
     )
 

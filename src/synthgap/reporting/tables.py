@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from synthgap.reporting.blocks import Table
+from synthgap.reporting.blocks import TableBlock
 from synthgap.reporting.formats import (
     NONE,
     interval,
@@ -14,21 +14,20 @@ from synthgap.reporting.formats import (
     spread,
     with_interval,
 )
-from synthgap.reporting.labels import row_name
-from synthgap.reporting.lookup import Record, companion, select
+from synthgap.reporting.labels import Record, companion, row_name, select
 from synthgap.reporting.summary import Summary
 
 LABELS = "real labels: generator / donor / student"
 OTHER_METRICS = ("test/top5", "test/balanced", "test/loss", "val/top1")
 
 
-def results_table(summary: Summary, rows: Sequence[Record]) -> Table:
+def results_table(summary: Summary, rows: Sequence[Record]) -> TableBlock:
     """Top-1 with both spreads, and the three derived numbers with their intervals."""
     headers = (
         "student", LABELS, "seeds", "top-1 (%) \N{PLUS-MINUS SIGN} seeds",
         f"{summary.confidence} interval", "gap_pp", "gap_closed (%)", "label_equivalent",
     )  # fmt: skip
-    return Table(headers, [_result(summary, row) for row in rows])
+    return TableBlock(headers, [_result(summary, row) for row in rows])
 
 
 def _result(summary: Summary, row: Record) -> list[str]:
@@ -48,14 +47,14 @@ def _result(summary: Summary, row: Record) -> list[str]:
     ]
 
 
-def other_metrics_table(summary: Summary, rows: Sequence[Record]) -> Table:
+def other_metrics_table(summary: Summary, rows: Sequence[Record]) -> TableBlock:
     """Top-5, balanced accuracy, loss and validation accuracy over seeds."""
     body = []
     for row in rows:
         found = [companion(summary.records, row, metric) for metric in OTHER_METRICS]
         cells = [_other(other) for other in found]
         body.append([row_name(row), real_labels(row), *cells])
-    return Table(("student", LABELS, *OTHER_METRICS), body)
+    return TableBlock(("student", LABELS, *OTHER_METRICS), body)
 
 
 def _other(row: Record | None) -> str:
@@ -66,16 +65,16 @@ def _other(row: Record | None) -> str:
     return mean if row["n"] == 1 else f"{mean} \N{PLUS-MINUS SIGN} {row['std']:.{digits}f}"
 
 
-def ordering_table(summary: Summary) -> Table:
+def ordering_table(summary: Summary) -> TableBlock:
     """The orderings that the papers lead one to expect, and what came out."""
     rows = [
         [row["statement"], *_difference(row), _outcome(row, holds="holds", reversed_="reversed")]
         for row in select(summary.comparisons, kind="ordering")
     ]
-    return Table(("expected", "difference (pp)", "seeds: std", "n", "outcome"), rows)
+    return TableBlock(("expected", "difference (pp)", "seeds: std", "n", "outcome"), rows)
 
 
-def comparison_table(summary: Summary, kind: str) -> Table:
+def comparison_table(summary: Summary, kind: str) -> TableBlock:
     """Paired differences of one kind; their sign is stated, none is expected."""
     headers = ("left", "right", "left \N{MINUS SIGN} right (pp)", "seeds: std", "n", "sign")
     rows = [
@@ -87,7 +86,7 @@ def comparison_table(summary: Summary, kind: str) -> Table:
         ]
         for row in select(summary.comparisons, kind=kind)
     ]
-    return Table(headers, rows, num_names=2)
+    return TableBlock(headers, rows, num_names=2)
 
 
 def _difference(row: Record) -> list[str]:

@@ -1,1 +1,1 @@
-"""tracking."""
+"""MLflow: live runs, the mirror of DVC outputs, and the registry of prefixes."""

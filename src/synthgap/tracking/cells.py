@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthgap.artifacts import content_digest, read_json
 from synthgap.errors import TrackingError
-from synthgap.tracking.runs import Origin, Run
+from synthgap.jobs import content_digest, read_json
+from synthgap.tracking.runs import Run, RunOrigin
 from synthgap.tracking.spool import times_path
 
 # artifacts/<stage>/<recipe>[/<cell>]/run.json; a deeper search would walk through the images.
@@ -20,7 +20,7 @@ FIELDS = ("inputs", "params", "runs")
 
 
 @dataclass(frozen=True)
-class Cell:
+class RunCell:
     """One output folder with runs in it."""
 
     folder: Path
@@ -49,7 +49,7 @@ class Times:
         return self.epochs.get(str(epoch), self.end)
 
 
-def cells(root: Path) -> Iterator[Cell]:
+def cells(root: Path) -> Iterator[RunCell]:
     """Every cell under `artifacts/`.
 
     Raises:
@@ -60,12 +60,12 @@ def cells(root: Path) -> Iterator[Cell]:
             yield cell_of(path)
 
 
-def digest_of(cell: Cell, run: Run) -> str:
+def digest_of(cell: RunCell, run: Run) -> str:
     """Changes whenever anything that MLflow shows of the run would."""
     return content_digest(cell.content(run))
 
 
-def times_of_run(root: Path, cell: Cell, run: Run) -> Times:
+def times_of_run(root: Path, cell: RunCell, run: Run) -> Times:
     """Wall times from `.synthgap/times`, or the file's time where they are gone."""
     written = (cell.folder / "run.json").stat().st_mtime
     try:
@@ -82,9 +82,9 @@ def times_of_run(root: Path, cell: Cell, run: Run) -> Times:
         return Times(written, written, {}, None, None, known=False)
 
 
-def origin_of(cell: Cell, times: Times) -> Origin:
+def origin_of(cell: RunCell, times: Times) -> RunOrigin:
     """What the run was given, and where and when."""
-    return Origin(
+    return RunOrigin(
         inputs=cell.about["inputs"],
         params=cell.about["params"],
         start=times.start,
@@ -93,7 +93,7 @@ def origin_of(cell: Cell, times: Times) -> Origin:
     )
 
 
-def cell_of(path: Path) -> Cell:
+def cell_of(path: Path) -> RunCell:
     """The cell of one run.json.
 
     Raises:
@@ -107,4 +107,4 @@ def cell_of(path: Path) -> Cell:
     if missing:
         raise TrackingError(f"{path}: lacks {missing}, expected a cell's run.json; rerun the stage")
     about = {name: value for name, value in content.items() if name != "runs"}
-    return Cell(folder=path.parent, about=about, runs=content["runs"])
+    return RunCell(folder=path.parent, about=about, runs=content["runs"])

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from synthgap.artifacts import Log, write_json
+from synthgap.jobs import Log, write_json
 from synthgap.tracking.spool import Event, live_folder, sending, spool_of, times_path
 
 SWITCH = "SYNTHGAP_TRACKING"  # "off": lines are kept, but no sender is started

@@ -11,7 +11,7 @@ MEGABYTE = 1e6
 
 
 @dataclass
-class Machine:
+class SystemMetrics:
     """Samples; CPU percentages cover the time since the previous sample."""
 
     _processes: dict[int, psutil.Process] = field(default_factory=dict)

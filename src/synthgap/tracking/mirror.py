@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from synthgap.artifacts import write_json
 from synthgap.errors import TrackingError
-from synthgap.tracking.cells import Cell, cells, digest_of, origin_of, times_of_run
+from synthgap.jobs import write_json
+from synthgap.tracking.cells import RunCell, cells, digest_of, origin_of, times_of_run
 from synthgap.tracking.dvc_digests import dvc_digests
 from synthgap.tracking.live import commit, ensure_sender
 from synthgap.tracking.machine import is_alive
 from synthgap.tracking.outbox import Outbox
-from synthgap.tracking.publishing import Published, publish_all
-from synthgap.tracking.replaced import drop_replaced
+from synthgap.tracking.publishing import PublishedVersions, publish_all
 from synthgap.tracking.runs import (
     CONTENT,
     DIGEST,
@@ -30,7 +29,7 @@ from synthgap.tracking.runs import (
 )
 from synthgap.tracking.spool import sending, spool_of, spools
 from synthgap.tracking.stage_files import keep_files
-from synthgap.tracking.store import NOTE_TAG, Store, open_store, told
+from synthgap.tracking.store import NOTE_TAG, Store, open_store, store_errors
 from synthgap.tracking.sweeps import (
     NOTES,
     PARENT,
@@ -38,6 +37,7 @@ from synthgap.tracking.sweeps import (
     SWEEP,
     Sweep,
     begin_sweep,
+    drop_replaced,
     only_parent,
     settle_sweep,
     sweep_of,
@@ -67,7 +67,7 @@ class MirrorReport:
 
     uri: str
     runs: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # by Action
-    published: Published = field(default_factory=Published)
+    published: PublishedVersions = field(default_factory=PublishedVersions)
 
     def lines(self) -> list[str]:
         """For the terminal."""
@@ -80,7 +80,7 @@ class MirrorReport:
 
 
 @dataclass(frozen=True)
-class Window:
+class StoredRuns:
     """What the store holds: runs by digest, current parents by sweep, fetched in one search."""
 
     runs: Mapping[str, Sequence[MlflowRun]]
@@ -103,24 +103,24 @@ def mirror(root: Path) -> MirrorReport:
         store = open_store(root)
         Outbox(store).send()
         report = mirror_runs(store)
-        with told(store.uri):
+        with store_errors(store.uri):
             report.published = publish_all(store)
     if any(spool.has_news for spool in spools(root)):  # written while the lock was ours
         ensure_sender(root)
     return report
 
 
-def mirror_runs(store: Store, found: Sequence[Cell] | None = None) -> MirrorReport:
+def mirror_runs(store: Store, found: Sequence[RunCell] | None = None) -> MirrorReport:
     """Complete, replace or create every run of the outputs, then their parents' charts.
 
     Of `found` alone where that is given.
     """
     report = MirrorReport(uri=store.uri)
-    sweeps: dict[Sweep, list[tuple[Cell, Run]]] = defaultdict(list)
+    sweeps: dict[Sweep, list[tuple[RunCell, Run]]] = defaultdict(list)
     for cell in cells(store.root) if found is None else found:
         for run in cell.runs:
             sweeps[sweep_of(run, cell.about["params"])].append((cell, run))
-    with told(store.uri):
+    with store_errors(store.uri):
         window = _look(store)
         known = dvc_digests(store.root)
         for sweep, members in sweeps.items():
@@ -130,7 +130,7 @@ def mirror_runs(store: Store, found: Sequence[Cell] | None = None) -> MirrorRepo
     return report
 
 
-def _close_empty(store: Store, window: Window, filled: set[str]) -> None:
+def _close_empty(store: Store, window: StoredRuns, filled: set[str]) -> None:
     """Close parents whose runs all failed before they had any output."""
     if any(_is_live(store, spool.digest) for spool in spools(store.root)):
         return
@@ -144,12 +144,12 @@ def _close_empty(store: Store, window: Window, filled: set[str]) -> None:
 @dataclass(frozen=True)
 class _Pass:
     store: Store
-    window: Window
+    window: StoredRuns
     known: dict[str, str]
     report: MirrorReport
 
 
-def _look(store: Store) -> Window:
+def _look(store: Store) -> StoredRuns:
     runs: dict[str, list[MlflowRun]] = defaultdict(list)
     parents: dict[str, list[MlflowRun]] = defaultdict(list)
     token, experiments = None, store.experiments()
@@ -169,10 +169,12 @@ def _look(store: Store) -> Window:
         token = page.token
         if not token:
             break
-    return Window(runs, {digest: only_parent(store, found) for digest, found in parents.items()})
+    return StoredRuns(
+        runs, {digest: only_parent(store, found) for digest, found in parents.items()}
+    )
 
 
-def _mirror_sweep(work: _Pass, sweep: Sweep, members: Sequence[tuple[Cell, Run]]) -> None:
+def _mirror_sweep(work: _Pass, sweep: Sweep, members: Sequence[tuple[RunCell, Run]]) -> None:
     store = work.store
     parent = work.window.parents.get(sweep.digest)
     if parent is None:
@@ -193,7 +195,7 @@ def _mirror_sweep(work: _Pass, sweep: Sweep, members: Sequence[tuple[Cell, Run]]
     keep_files(store, shown, sweep.experiment, cell.folder)
 
 
-def _mirror_run(work: _Pass, cell: Cell, run: Run, parent: str) -> tuple[Action, str]:
+def _mirror_run(work: _Pass, cell: RunCell, run: Run, parent: str) -> tuple[Action, str]:
     store, digest = work.store, run["digest"]
     there = list(work.window.runs.get(digest, []))
     if _is_live(store, digest):
@@ -238,7 +240,7 @@ def _last_epoch(run: Run) -> str:
     return str(run["epochs"][-1]["epoch"] if run["epochs"] else 0)
 
 
-def _create(work: _Pass, cell: Cell, run: Run, parent: str) -> str:
+def _create(work: _Pass, cell: RunCell, run: Run, parent: str) -> str:
     times = times_of_run(work.store.root, cell, run)
     origin = origin_of(cell, times)
     run_id = begin(work.store, run, origin, parent=parent, known=work.known)
@@ -263,7 +265,7 @@ def _restored(root: Path) -> dict[str, str]:
     return tags
 
 
-def _complete(store: Store, cell: Cell, run: Run, run_id: str) -> None:
+def _complete(store: Store, cell: RunCell, run: Run, run_id: str) -> None:
     """Add what only run.json has; the content tag comes last, so its presence means complete."""
     times = times_of_run(store.root, cell, run)
     known = params_of(run, cell.about["params"]) if is_trial(run) else {}  # more than at its start

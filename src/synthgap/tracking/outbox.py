@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synthgap.tracking.dvc_digests import dvc_digests
-from synthgap.tracking.machine import Machine, is_alive
-from synthgap.tracking.runs import CONTENT, DIGEST, EPOCHS, Origin, begin, epoch_points
+from synthgap.tracking.machine import SystemMetrics, is_alive
+from synthgap.tracking.runs import CONTENT, DIGEST, EPOCHS, RunOrigin, begin, epoch_points
 from synthgap.tracking.spool import Event, Sent, Spool, spools
-from synthgap.tracking.store import Point, Store, error_code, told
+from synthgap.tracking.store import Point, Store, error_code, store_errors
 from synthgap.tracking.sweeps import Sweep, begin_sweep, find_sweep, sweep_of
 from synthgap.tracking.trials import is_shared, is_trial, points_of, trial_places, trial_tags
 
@@ -26,7 +26,7 @@ class Outbox:
 
     store: Store
     _parents: dict[Sweep, str] = field(default_factory=dict)
-    _machine: Machine = field(default_factory=Machine)
+    _machine: SystemMetrics = field(default_factory=SystemMetrics)
 
     def send(self) -> int:
         """Send every waiting line and return how many there were.
@@ -34,7 +34,7 @@ class Outbox:
         Raises:
             TrackingError: the store cannot be reached; the lines stay.
         """
-        with told(self.store.uri):
+        with store_errors(self.store.uri):
             return sum(self._send(spool) for spool in spools(self.store.root))
 
     def watch(self) -> int:
@@ -42,7 +42,7 @@ class Outbox:
 
         Returns the number of live runs.
         """
-        with told(self.store.uri):
+        with store_errors(self.store.uri):
             return sum(self._watch(spool) for spool in spools(self.store.root))
 
     def _send(self, spool: Spool) -> int:
@@ -113,7 +113,7 @@ class Outbox:
 
     def _begin(self, event: Event) -> str:
         run, params = event["run"], event.get("params", {})
-        origin = Origin(
+        origin = RunOrigin(
             inputs=event.get("inputs", {}),
             params=params,
             start=event["time"],

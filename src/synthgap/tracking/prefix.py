@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthgap.artifacts import content_digest, file_digest, read_json
 from synthgap.errors import CheckpointError
+from synthgap.jobs import content_digest, file_digest, read_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,7 @@ REQUIRED = ("recipe", "student", "source", "depth", "num_classes", "normalisatio
 
 
 @dataclass(frozen=True)
-class Prefix:
+class PrefixFolder:
     """A checked prefix folder."""
 
     folder: Path
@@ -52,7 +52,7 @@ def registered_name(recipe: str, student: str, source: str) -> str:
     return re.sub(r"[^\w.-]", "_", f"{recipe}-{student}-{source}")
 
 
-def read_prefix(folder: Path) -> Prefix:
+def read_prefix(folder: Path) -> PrefixFolder:
     """Check a prefix folder without reading its tensors.
 
     Raises:
@@ -72,10 +72,10 @@ def read_prefix(folder: Path) -> Prefix:
             f"({DESCRIPTION}); it was changed after it was written, pull it again"
         )
     _check_format(folder / WEIGHTS)
-    return Prefix(folder, about)
+    return PrefixFolder(folder, about)
 
 
-def build(prefix: Prefix, num_classes: int | None, *, seed: int) -> nn.Module:
+def build(prefix: PrefixFolder, num_classes: int | None, *, seed: int) -> nn.Module:
     """Build the student and graft the prefix into it.
 
     Raises:
@@ -83,7 +83,7 @@ def build(prefix: Prefix, num_classes: int | None, *, seed: int) -> nn.Module:
     """
     from synthgap.models.build import build_student
     from synthgap.models.checkpoint import load_weights
-    from synthgap.models.cut import graft, prefix_names
+    from synthgap.models.frozen_prefix import graft, prefix_names
 
     state, about = load_weights(prefix.folder / STEM)
     classes = prefix.about["num_classes"] if num_classes is None else num_classes

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from synthgap.tracking.dvc_digests import dvc_digests
 from synthgap.tracking.live import commit
-from synthgap.tracking.prefix import DESCRIPTION, WEIGHTS, Prefix, read_prefix
+from synthgap.tracking.prefix import DESCRIPTION, WEIGHTS, PrefixFolder, read_prefix
 from synthgap.tracking.runs import DIGEST, INPUTS
-from synthgap.tracking.store import Store, only_one, open_store, told
+from synthgap.tracking.store import Store, only_one, open_store, store_errors
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
@@ -31,7 +31,7 @@ NOTE = (
 
 
 @dataclass
-class Published:
+class PublishedVersions:
     """How many versions are new, how many were there; what could not be published."""
 
     new: int = 0
@@ -39,37 +39,39 @@ class Published:
     warnings: list[str] = field(default_factory=list)
 
 
-def publish_from(root: Path) -> Published:
+def publish_from(root: Path) -> PublishedVersions:
     """Open the checkout's store and publish every prefix.
 
     Raises:
         TrackingError: the store cannot be reached.
     """
     store = open_store(root)
-    with told(store.uri):
+    with store_errors(store.uri):
         return publish_all(store)
 
 
-def publish_all(store: Store) -> Published:
+def publish_all(store: Store) -> PublishedVersions:
     """Publish what the registry lacks, then point the aliases; a second time changes nothing."""
-    names: dict[str, list[Prefix]] = defaultdict(list)
+    names: dict[str, list[PrefixFolder]] = defaultdict(list)
     for path in sorted(store.root.glob(PATTERN)):
         prefix = read_prefix(path.parent)
         names[prefix.model_name].append(prefix)
-    done = Published()
+    done = PublishedVersions()
     with only_one(store.root, "publish"):
         for name, prefixes in names.items():
             _publish(store, name, prefixes, done)
     return done
 
 
-def best_of(prefixes: Sequence[Prefix]) -> Prefix | None:
+def best_of(prefixes: Sequence[PrefixFolder]) -> PrefixFolder | None:
     """The depth whose transfer runs have the highest mean `val` top-1; of equals the deeper."""
     scored = [prefix for prefix in prefixes if prefix.about.get("val_top1")]
     return max(scored, key=lambda one: (one.about["val_top1"]["mean"], one.depth), default=None)
 
 
-def _publish(store: Store, name: str, prefixes: Sequence[Prefix], done: Published) -> None:
+def _publish(
+    store: Store, name: str, prefixes: Sequence[PrefixFolder], done: PublishedVersions
+) -> None:
     model = _registered(store, name)
     known = {
         one.tags[DIGEST]: str(one.version)
@@ -100,7 +102,7 @@ def _registered(store: Store, name: str) -> RegisteredModel:
     return store.client.get_registered_model(name)
 
 
-def _add(store: Store, name: str, prefix: Prefix) -> str:
+def _add(store: Store, name: str, prefix: PrefixFolder) -> str:
     """Upload one prefix and make its version, whose tags come with it, not after it."""
     donor = _run_of(store, prefix)
     tags = _tags(store.root, prefix)
@@ -122,7 +124,7 @@ def _add(store: Store, name: str, prefix: Prefix) -> str:
     return str(made.version)
 
 
-def _save(prefix: Prefix, folder: Path, *, model_id: str) -> None:
+def _save(prefix: PrefixFolder, folder: Path, *, model_id: str) -> None:
     import numpy as np
     from mlflow import pyfunc
     from mlflow.models import Model, ModelSignature
@@ -150,7 +152,7 @@ def _save(prefix: Prefix, folder: Path, *, model_id: str) -> None:
         )
 
 
-def _tags(root: Path, prefix: Prefix) -> dict[str, str]:
+def _tags(root: Path, prefix: PrefixFolder) -> dict[str, str]:
     about = prefix.about
     known = dvc_digests(root)
     inputs = {
@@ -170,7 +172,7 @@ def _tags(root: Path, prefix: Prefix) -> dict[str, str]:
     return {name: str(value) for name, value in said.items() if value is not None}
 
 
-def _run_of(store: Store, prefix: Prefix) -> str | None:
+def _run_of(store: Store, prefix: PrefixFolder) -> str | None:
     """The donor's run in MLflow, if it is there."""
     found = store.client.search_runs(
         [store.experiment(prefix.about["recipe"])],

@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
-from synthgap.artifacts import Artifacts, Log, file_digest, hold, read_json
 from synthgap.errors import CheckpointError, ParamsError, TrackingError
+from synthgap.jobs import Artifacts, Log, file_digest, hold, read_json
 from synthgap.params.sections import Grid, Register, Student
 from synthgap.tracking.live import SWITCH
 from synthgap.tracking.prefix import STEM, received_by, registered_name
@@ -45,7 +45,7 @@ def register(params: RegisterParams, artifacts: Artifacts, log: Log) -> None:  #
     """
     wanted = sorted(params.grid.depths)
     donors = [
-        Donor(artifacts, params, source, name)
+        RegisteredDonor(artifacts, params, source, name)
         for source, name in (
             ("real", "train"),
             ("synthetic", artifacts.synthetic(params.register.guidance_scale)),
@@ -71,7 +71,7 @@ def register(params: RegisterParams, artifacts: Artifacts, log: Log) -> None:  #
 
 
 @dataclass(frozen=True)
-class Donor:
+class RegisteredDonor:
     """A student of stage `train` whose first units are registered."""
 
     artifacts: Artifacts
@@ -111,7 +111,7 @@ class Donor:
         import torch
 
         from synthgap.models.checkpoint import save_state
-        from synthgap.models.cut import prefix_names
+        from synthgap.models.frozen_prefix import prefix_names
 
         depth, size = about["depth"], about["image_size"]
         with torch.inference_mode():
@@ -171,7 +171,7 @@ class Donor:
         return self.artifacts.cell("transfer", depth) / "run.json"
 
 
-def _read_files(donors: Sequence[Donor], depths: Sequence[int]) -> list[Path]:
+def _read_files(donors: Sequence[RegisteredDonor], depths: Sequence[int]) -> list[Path]:
     files = []
     for donor in donors:
         for path in (

@@ -7,16 +7,19 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from synthgap.artifacts import publish
-from synthgap.errors import TrackingError
-from synthgap.tracking.prefix import DESCRIPTION, WEIGHTS, read_prefix
+from synthgap.errors import CheckpointError, TrackingError
+from synthgap.jobs import publish
+from synthgap.tracking.prefix import DESCRIPTION, WEIGHTS, build, read_prefix
 from synthgap.tracking.runs import DIGEST
-from synthgap.tracking.store import Store, error_code, open_store, told
+from synthgap.tracking.store import Store, error_code, open_store, store_errors
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+    from torch import nn
+
 
 # What MLflow writes around a model; a pickle, or anything else, has no business in one of ours.
 MLFLOW_FILES = re.compile(r"MLmodel|registered_model_meta|[\w.-]+\.(yaml|txt|py)")
@@ -50,7 +53,7 @@ def versions(root: Path) -> list[Version]:
         TrackingError: the store cannot be reached, or there is none.
     """
     store = open_store(root, create=False)
-    with told(store.uri):
+    with store_errors(store.uri):
         found = []
         for model in _models(store):
             by_version: dict[str, list[str]] = {}
@@ -75,7 +78,7 @@ def pull(root: Path, reference: str, target: Path, *, overwrite: bool = False) -
     store = open_store(root, create=False)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as place:
-        with told(store.uri):
+        with store_errors(store.uri):
             found = _resolve(store, reference)
             fetched = _download(store, found, Path(place) / "model")
         folder = _only_ours(fetched, reference)
@@ -179,3 +182,32 @@ def _check_target(target: Path, *, overwrite: bool) -> None:
         )
     if names and not overwrite:
         raise TrackingError(f"{target}: exists; add --yes to replace it, or choose another folder")
+
+
+def load_prefix(
+    source: str | Path, num_classes: int | None = None, *, seed: int = 0, root: Path | None = None
+) -> nn.Module:
+    """Return a timm model whose first units are the prefix, frozen, and whose rest is fresh.
+
+    `source` is a folder (pulled, or `artifacts/register/...`) or a registry reference `NAME@ALIAS`
+    or `NAME/VERSION`, looked up in the store of the checkout at `root` (the current folder).
+    Weights *and* batch-norm statistics of the prefix stay bit for bit, also in `train()` mode.
+    `num_classes` defaults to the donor's; `seed` draws the fresh part. The model takes float32
+    images (batch, 3, height, width), normalised as its `normalisation` in prefix.json says.
+
+    Raises:
+        CheckpointError: the files are damaged, or are not safetensors and JSON alone.
+        TrackingError: the registry cannot be reached or knows no such reference.
+    """
+    folder = Path(source)
+    if folder.is_dir():
+        return build(read_prefix(folder), num_classes, seed=seed)
+    if isinstance(source, Path) or not re.fullmatch(r"[\w.-]+(@[\w.-]+|/\d+)", source):
+        raise CheckpointError(
+            f"{source}: no such folder; expected a prefix folder, NAME@ALIAS or NAME/VERSION "
+            "(see `synthgap registry list`)"
+        )
+    with TemporaryDirectory(prefix="synthgap-") as place:
+        target = Path(place) / "prefix"
+        pull(root or Path.cwd(), source, target)
+        return build(read_prefix(target), num_classes, seed=seed)

@@ -51,7 +51,7 @@ MADE_FROM_CORPUS = (
 
 
 @dataclass(frozen=True)
-class Origin:
+class RunOrigin:
     """What a run was given, and where and when it happened, as far as that is known."""
 
     inputs: Mapping[str, str]
@@ -72,7 +72,7 @@ def params_of(run: Run, sections: Mapping[str, Any]) -> dict[str, str]:
     return {name: text(value) for name, value in values.items()}
 
 
-def shown_name(run: Run) -> str:
+def run_name_of(run: Run) -> str:
     """The run's name in MLflow; an ablation's begins with what is changed."""
     if is_trial(run):
         return trial_name(run)
@@ -80,7 +80,7 @@ def shown_name(run: Run) -> str:
     return " ".join(word for word, _ in groupby(words) if word)
 
 
-def tags_of(run: Run, origin: Origin, parent: str | None) -> dict[str, str]:
+def tags_of(run: Run, origin: RunOrigin, parent: str | None) -> dict[str, str]:
     """Coordinates to filter by, and whose run it is."""
     tags = {name: text(run[name]) for name in TAGGED if run.get(name) is not None}
     tags |= trial_tags(run)
@@ -144,13 +144,13 @@ def datasets_of(run: Run, inputs: Mapping[str, str], known: dict[str, str]) -> l
     return found
 
 
-def begin(store: Store, run: Run, origin: Origin, *, parent: str, known: dict[str, str]) -> str:
+def begin(store: Store, run: Run, origin: RunOrigin, *, parent: str, known: dict[str, str]) -> str:
     """Create the MLflow run with all that is known before its first epoch; return its id."""
     tags = tags_of(run, origin, parent) | {INPUTS: json.dumps(dict(origin.inputs))}
     created = store.client.create_run(
         store.experiment(run["recipe"]),
         start_time=round(origin.start * 1000),
-        run_name=shown_name(run),
+        run_name=run_name_of(run),
         tags=tags,
     )
     run_id = str(created.info.run_id)

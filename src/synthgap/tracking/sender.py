@@ -24,7 +24,7 @@ NICENESS = 10
 
 
 @dataclass
-class Post:
+class Connection:
     """The connection, made when there is something to send and again after it broke."""
 
     root: Path
@@ -73,7 +73,7 @@ def serve(root: Path, *, idle_s: float = IDLE_S, poll_s: float = POLL_S) -> int:
         with sending(root, wait_s=1.0) as held:
             if not held:
                 return total
-            post = Post(root)
+            post = Connection(root)
             total += _serve(post, idle_s=idle_s, poll_s=poll_s)
             size = _size(root)
         # A line written between the last look and the unlock found the lock taken.
@@ -81,7 +81,7 @@ def serve(root: Path, *, idle_s: float = IDLE_S, poll_s: float = POLL_S) -> int:
             return total
 
 
-def _serve(post: Post, *, idle_s: float, poll_s: float) -> int:
+def _serve(post: Connection, *, idle_s: float, poll_s: float) -> int:
     root, total = post.root, 0
     size, last = _size(root), time.monotonic()
     while time.monotonic() - last < idle_s and not (post.broken or hurried(root)):

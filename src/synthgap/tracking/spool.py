@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Any
 
-from synthgap.artifacts import Artifacts, read_json, write_json
+from synthgap.jobs import Artifacts, read_json, write_json
 
 Event = Mapping[str, Any]
 HURRY_S = 10.0

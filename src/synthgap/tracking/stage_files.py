@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from synthgap.artifacts import content_digest, file_digest
+from synthgap.jobs import content_digest, file_digest
 from synthgap.tracking.store import Store
 
 FILES = "synthgap.files"  # digest of what the parent holds

@@ -129,14 +129,14 @@ def open_store(root: Path, *, create: bool = True) -> Store:
             )
         database.parent.mkdir(parents=True, exist_ok=True)
     _probe(uri)
-    with told(uri), only_one(root):
+    with store_errors(uri), only_one(root):
         client = _client(uri)
         client.search_experiments(max_results=1)  # makes the tables, 6.8 s
     return Store(root=root, uri=uri, client=client)
 
 
 @contextmanager
-def told(uri: str) -> Iterator[None]:
+def store_errors(uri: str) -> Iterator[None]:
     """Turn what MLflow and its transports raise into one line about the store at `uri`."""
     _prepare()
     from mlflow.exceptions import MlflowException
@@ -148,7 +148,7 @@ def told(uri: str) -> Iterator[None]:
             yield
     except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-        raise TrackingError(f"{shown(uri)}: {first}; {_next_step(uri)}") from error
+        raise TrackingError(f"{masked_uri(uri)}: {first}; {_next_step(uri)}") from error
 
 
 @contextmanager
@@ -178,7 +178,7 @@ def only_one(root: Path, what: str = "store") -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_UN)
 
 
-def shown(uri: str) -> str:
+def masked_uri(uri: str) -> str:
     """The address without a password."""
     return re.sub(r"//[^/@]*@", "//", uri)
 
@@ -207,7 +207,7 @@ def _probe(uri: str) -> None:
         socket.create_connection((address.hostname, port), timeout=PROBE_S).close()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise TrackingError(f"{shown(uri)}: {reason}; {_next_step(uri)}") from error
+        raise TrackingError(f"{masked_uri(uri)}: {reason}; {_next_step(uri)}") from error
 
 
 def _next_step(uri: str) -> str:

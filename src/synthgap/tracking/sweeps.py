@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from synthgap.artifacts import content_digest
-from synthgap.params.set_names import SetName
-from synthgap.tracking.runs import CONTENT, Run
+from synthgap.jobs import content_digest
+from synthgap.params.synthesis import SetName
+from synthgap.tracking.runs import CONTENT, DIGEST, Run
 from synthgap.tracking.store import NOTE_TAG, Point, Store
 from synthgap.tracking.trials import KINDS, TUNE, is_trial, source_of, study_places
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
+
 
 SWEEP, SUPERSEDED = "synthgap.sweep", "synthgap.superseded"
 PARENT = "mlflow.parentRunId"
@@ -159,7 +160,7 @@ def finish_sweep(store: Store, run_id: str, points: Mapping[tuple[str, int], flo
     store.client.set_terminated(run_id, "FINISHED")
 
 
-def shown_points(store: Store, run: MlflowRun) -> dict[tuple[str, int], float]:
+def chart_points(store: Store, run: MlflowRun) -> dict[tuple[str, int], float]:
     """What the parent's charts show now."""
     kinds = tuple(f"{kind}/" for kind in (*CHARTS, *KINDS))
     names = [name for name in run.data.metrics if name.startswith(kinds)]
@@ -186,7 +187,7 @@ def settle_sweep(
     content = content_digest({f"{name}@{step}": value for (name, step), value in wanted.items()})
     if parent.data.tags.get(CONTENT) == content and parent.info.status == "FINISHED":
         return run_id
-    shown = shown_points(store, parent)
+    shown = chart_points(store, parent)
     if _is_study(parent):  # a trial may be told live before it is in any record
         shown = {key: value for key, value in shown.items() if key in wanted}
     if any(wanted.get(key) != value for key, value in shown.items()):
@@ -258,3 +259,18 @@ def _without_size(name: str) -> str:
     """Name a set without the factor of its size, which is the step of its line."""
     named = SetName.parse(name)
     return name.rpartition("-x")[0] if named is not None and named.factor is not None else name
+
+
+def drop_replaced(store: Store, parent: str, runs: Sequence[Run]) -> None:
+    """Delete children of a study that have the slot of one of its recorded runs and are none.
+
+    Those that run now stay, and so do trials that were told live and are not recorded yet.
+    """
+    recorded = {run["digest"] for run in runs}
+    taken = {(str(run["trial"]), run["kind"], str(run["seed"])) for run in runs}
+    place = [store.experiment(str(runs[0]["recipe"]))]
+    for child in store.client.search_runs(place, f"tags.`{PARENT}` = '{parent}'", max_results=1000):
+        tags = child.data.tags
+        slot = (tags.get("trial.number"), tags.get("trial.kind"), tags.get("seed"))
+        if slot in taken and tags.get(DIGEST) not in recorded and child.info.status != "RUNNING":
+            store.client.delete_run(child.info.run_id)

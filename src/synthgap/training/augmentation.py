@@ -1,4 +1,4 @@
-"""Turn a batch of images into the views that a student sees, by the name of a policy."""
+"""Policies of random resized crops: trex's multi-crop with colours, and one crop alone."""
 
 from __future__ import annotations
 
@@ -9,15 +9,86 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from synthgap.params.sections import PixMix, Training
+from synthgap.params.sections import Crops, PixMix, Training
 from synthgap.training.augmix import AugMixed
 from synthgap.training.autoaugment import AutoAugment
-from synthgap.training.crops import middle
+from synthgap.training.colour import Colours, distort, draw_colours
+from synthgap.training.crops import Boxes, crop, draw_crops, middle
 from synthgap.training.draws import Draws
-from synthgap.training.fractals import fractals
-from synthgap.training.multicrop import MultiCrop, OneCrop
-from synthgap.training.pictures import pictures_in
+from synthgap.training.mixing_pictures import fractals, pictures_in
 from synthgap.training.pixmix import PixMixed
+
+
+@dataclass(frozen=True)
+class CropDraws(Draws):
+    """Where crops of one group are cut, and what happens to their colours."""
+
+    boxes: Boxes
+    colours: Colours
+
+
+@dataclass(frozen=True)
+class MultiDraws(Draws):
+    """Draws of the groups of crops."""
+
+    global_crops: CropDraws
+    local_crops: CropDraws | None
+
+
+@dataclass(frozen=True)
+class MultiCrop:
+    """Global and local crops with jitter, grayscale, blur and solarisation (trex; DINO)."""
+
+    global_crops: Crops
+    local_crops: Crops
+    num_views: int = 1
+    deterministic: bool = False
+
+    def draw(self, batch: int, height: int, width: int, generator: torch.Generator) -> MultiDraws:
+        """Draw every crop's box and colours."""
+
+        def group(crops: Crops) -> CropDraws:
+            shape = (batch, crops.count)
+            boxes = draw_crops(crops, shape, height=height, width=width, generator=generator)
+            reference_px = self.global_crops.size
+            return CropDraws(
+                boxes,
+                draw_colours(crops, shape, reference_px=reference_px, generator=generator),
+            )
+
+        many = self.local_crops.count > 0
+        return MultiDraws(group(self.global_crops), group(self.local_crops) if many else None)
+
+    def apply(self, images: Tensor, draws: MultiDraws) -> list[Tensor]:
+        """Cut and distort; groups of one size share a tensor."""
+
+        def group(crops: Crops, drawn: CropDraws) -> Tensor:
+            cut = crop(images, drawn.boxes, crops.size)
+            return distort(cut, drawn.colours)
+
+        made = [group(self.global_crops, draws.global_crops)]
+        if draws.local_crops is not None:
+            made.append(group(self.local_crops, draws.local_crops))
+            if made[0].shape[-1] == made[1].shape[-1]:
+                return [torch.cat(made)]
+        return made
+
+
+@dataclass(frozen=True)
+class OneCrop:
+    """One random resized crop and a flip, as in the examples of PyTorch; colours stay."""
+
+    crops: Crops
+    num_views: int = 1
+    deterministic: bool = False
+
+    def draw(self, batch: int, height: int, width: int, generator: torch.Generator) -> Boxes:
+        """Draw one box an image."""
+        return draw_crops(self.crops, (batch, 1), height=height, width=width, generator=generator)
+
+    def apply(self, images: Tensor, draws: Boxes) -> list[Tensor]:
+        """Cut them."""
+        return [crop(images, draws, self.crops.size)]
 
 
 class Augmentation(Protocol):
@@ -77,7 +148,7 @@ def centre(images: Tensor, size_px: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Plain:
+class CentreCrop:
     """The centre of an image, and nothing else."""
 
     size_px: int
@@ -104,5 +175,5 @@ POLICIES: Mapping[str, Callable[[Training, Tensor | None], Augmentation]] = {
     "autoaugment": lambda training, _: AutoAugment(training.global_crops.size),
     "augmix": lambda training, _: AugMixed(training.global_crops, training.augmix),
     "pixmix": _pixmix,
-    "none": lambda training, _: Plain(training.global_crops.size),
+    "none": lambda training, _: CentreCrop(training.global_crops.size),
 }

@@ -11,8 +11,7 @@ from torch import Tensor
 from synthgap.params.sections import AugMix, Crops
 from synthgap.training.crops import Boxes, crop, draw_crops
 from synthgap.training.draws import Draws, crop_major
-from synthgap.training.operations import KIND, Operations, operate
-from synthgap.training.severity import draw_operations
+from synthgap.training.operations import KIND, Operations, draw_operations, operate
 
 DEEPEST = 3  # of chains whose length is random
 

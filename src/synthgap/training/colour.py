@@ -1,22 +1,101 @@
-"""Colour jitter, grayscale, blur and solarisation of a batch, drawn for every crop alone.
-
-Images are (n, 3, height, width), float32 in [0, 1]. Work is arithmetic alone: masks and `where`
-cost ten times an addition on a CPU.
-"""
+"""Rotate hues without a branch a pixel."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import permutations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from synthgap.params.sections import Crops
-from synthgap.training.blurring import blur
-from synthgap.training.draws import Draws, crop_major
-from synthgap.training.hue import rotate_hue
-from synthgap.training.parts import change
+from synthgap.training.draws import Draws, change_rows, crop_major
+
+NEVER_ZERO = 1e-12
+WITHOUT_WRAP = 1 / 6  # turns; up to there a rotated hue stays where the distances below hold
+
+
+def rotate_hue(images: Tensor, turns: Tensor) -> Tensor:
+    """Rotate the HSV hue of sample i by `turns[i]` (1 is the full circle, at most half of it).
+
+    images: (n, 3, height, width) in [0, 1]; turns: (n,) on the CPU. In sixths of the circle, a hue
+    is (green + blue - red - min) / (max - min) + 1, negative where blue exceeds green; a channel
+    falls with the distance to its own hue (0, 2 and -2), by one from distance 1 to 2.
+    """
+    red, green, blue = images.unbind(dim=1)
+    bottom = torch.minimum(torch.minimum(red, green), blue)
+    spread = torch.maximum(torch.maximum(red, green), blue).sub_(bottom).add_(NEVER_ZERO)
+    hue = (green + blue).sub_(red).sub_(bottom).div_(spread).add_(1)
+    hue = torch.copysign(hue, green - blue)
+    hue += 6 * turns.to(images.device, non_blocking=True)[:, None, None]
+    far = (turns.abs() > WITHOUT_WRAP).nonzero()[:, 0].to(images.device, non_blocking=True)
+    if len(far) > 0:
+        hue.index_add_(0, far, (hue[far] / 6).round_(), alpha=-6)
+    own = torch.tensor([0.0, 2.0, -2.0], device=images.device).view(1, 3, 1, 1)
+    level = (hue[:, None] - own).abs_().sub_(3).abs_().clamp_(1, 2)
+    return torch.addcmul((bottom - spread)[:, None], spread[:, None], level)
+
+
+CUT = 3.0  # standard deviations
+
+
+def blur(images: Tensor, sigma: Tensor) -> Tensor:
+    """Blur image i in place with standard deviation `sigma[i]` px, 0 for not at all; return all.
+
+    images: (n, channels, height, width); sigma: (n,) on the CPU. A kernel ends after three standard
+    deviations, rounded up; what is beyond an edge is its reflection.
+    """
+    largest = min(images.shape[-2:]) - 1
+    radii = [min(math.ceil(CUT * width), largest) for width in sigma.tolist()]
+    for radius in sorted(set(radii) - {0}):
+        alike = torch.tensor([row for row, own in enumerate(radii) if own == radius])
+        taps = _kernels(sigma[alike], radius).to(images.device, non_blocking=True)
+        change_rows(images, alike, _Blurring(taps).run)
+    return images
+
+
+def _kernels(sigma: Tensor, radius: int) -> Tensor:
+    """Middle and right half, (radius + 1, n, 1), of normalised kernels.
+
+    In float64, so that the last bit of a kernel does not depend on which others it is made with.
+    """
+    kernels = torch.exp(-0.5 * (torch.arange(radius + 1)[:, None] / sigma.double()) ** 2)
+    return (kernels / (kernels[0] + 2 * kernels[1:].sum(dim=0))).float()[..., None]
+
+
+class _Blurring:
+    """Sums of shifted copies of one padded and flattened array, one way after the other.
+
+    On a CPU they beat products with banded matrices and grouped convolution.
+    """
+
+    def __init__(self, taps: Tensor) -> None:
+        self.taps = taps
+
+    def run(self, images: Tensor, which: slice) -> Tensor:
+        count, _, height, _ = images.shape
+        radius = len(self.taps) - 1
+        padded = functional.pad(images, [radius] * 4, mode="reflect")
+        stride = padded.shape[-1]
+        flat = self._sum(padded.view(count, -1), which, stride)
+        flat = self._sum(flat, which, 1)
+        strides = (flat.stride(0), (height + 2 * radius) * stride, stride, 1)
+        return flat.as_strided(images.shape, strides)
+
+    def _sum(self, flat: Tensor, which: slice, step: int) -> Tensor:
+        """Sum over r of taps[|r|] times `flat` (n, pixels) shifted by r steps, where all exist."""
+        radius = len(self.taps) - 1
+        kept = flat.shape[1] - 2 * radius * step
+        total = flat.narrow(1, radius * step, kept) * self.taps[0, which]
+        pair = torch.empty_like(total)
+        for by in range(1, radius + 1):
+            left, right = (flat.narrow(1, (radius + side) * step, kept) for side in (-by, by))
+            torch.add(left, right, out=pair)
+            total.addcmul_(pair, self.taps[by, which])
+        return total
+
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601
 BLUR_SIGMA = (0.1, 2.0)  # px where global crops have 224, trex
@@ -71,9 +150,9 @@ def distort(images: Tensor, colours: Colours) -> Tensor:
     The order is trex's; what a crop is not drawn for costs nothing.
     """
     jitter(images, colours)
-    change(images, _chosen(colours.gray), lambda part, _: luma(part).expand_as(part))
+    change_rows(images, _chosen(colours.gray), lambda part, _: luma(part).expand_as(part))
     blur(images, crop_major(colours.sigma))
-    change(images, _chosen(colours.solarised), lambda part, _: solarise(part))
+    change_rows(images, _chosen(colours.solarised), lambda part, _: solarise(part))
     return images
 
 
@@ -104,7 +183,7 @@ def jitter(images: Tensor, colours: Colours) -> None:
         factors = crop_major(colours.factors)[alike].gather(1, kinds)
         turns = crop_major(colours.turns)[alike]
         line = _Line.of(place, kinds, factors, turns=turns, device=images.device)
-        change(images, alike, line.run)
+        change_rows(images, alike, line.run)
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torch import nn
 
-from synthgap.training.descent import descent
-from synthgap.training.learner import Learner, RuleMaker
-from synthgap.training.lesson import Lesson
-from synthgap.training.resume import Epoch, Keeper, Progress
-from synthgap.training.scoring import prepared, score
+from synthgap.training.checkpointing import Checkpointer, Epoch, EpochProgress
+from synthgap.training.epoch_runner import EpochRunner, RuleMaker
+from synthgap.training.scoring import prepare_images, score
+from synthgap.training.supervised_step import supervised_step
+from synthgap.training.train_spec import TrainSpec
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 
 def fit(
     model: nn.Module,
-    lesson: Lesson,
+    lesson: TrainSpec,
     accelerator: Accelerator,
-    keeper: Keeper | None = None,
+    keeper: Checkpointer | None = None,
     *,
-    rule: RuleMaker = descent,
+    rule: RuleMaker = supervised_step,
 ) -> Iterator[Epoch]:
     """Train `model` in place and yield every epoch, replaying those a killed run had finished.
 
@@ -35,18 +36,47 @@ def fit(
         TrainingError: the loss is not finite, and the optimiser has not moved on it; or the
             memory does not suffice.
     """
-    learner = Learner(lesson, rule(model, lesson, accelerator))
+    learner = EpochRunner(lesson, rule(model, lesson, accelerator))
     learning = learner.rule.learning
-    progress = keeper.restore(learning) if keeper else Progress()
+    progress = keeper.restore(learning) if keeper else EpochProgress()
     yield from progress.epochs
-    scored = prepared(model, lesson, accelerator.device)
+    scored = prepare_images(model, lesson, accelerator.device)
     for number in range(len(progress.epochs) + 1, lesson.training.epochs + 1):
         metrics = learner.epoch(number, progress, keeper)
         scores = {name: score(given, lesson, accelerator) for name, given in scored.items()}
         for name, found in scores.items():
             metrics |= found.metrics(name)
         epoch = Epoch(number, metrics, scores)
-        progress = Progress([*progress.epochs, epoch])
+        progress = EpochProgress([*progress.epochs, epoch])
         if keeper:
             keeper.after_epoch(learning, progress)
         yield epoch
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One training: what is learned, and by which rule."""
+
+    lesson: TrainSpec
+    rule: RuleMaker = supervised_step
+
+
+def fit_phases(
+    model: nn.Module,
+    phases: Sequence[Phase],
+    accelerator: Accelerator,
+    keeper_of: Callable[[int], Checkpointer | None],
+) -> Iterator[Epoch]:
+    """Train `model` in place through all phases; epochs are numbered through.
+
+    `keeper_of` says where each phase, by number from 0, keeps its state.
+
+    Raises:
+        TrainingError: as `fit`.
+    """
+    done = 0
+    for number, phase in enumerate(phases):
+        keeper = keeper_of(number)
+        for epoch in fit(model, phase.lesson, accelerator, keeper, rule=phase.rule):
+            yield replace(epoch, number=done + epoch.number)
+        done += phase.lesson.training.epochs

@@ -13,22 +13,22 @@ from synthgap.params.sections import Training
 
 
 @dataclass(frozen=True)
-class Answer:
+class Targets:
     """What a batch should have given: labels (batch,), embeddings (batch, dim) of a teacher."""
 
     labels: Tensor
     embeddings: Tensor | None = None
 
-    def tiled(self, num_crops: int) -> Answer:
+    def tiled(self, num_crops: int) -> Targets:
         """Repeat it for crops that stand crop by crop."""
         times = num_crops // len(self.labels)
         if self.embeddings is None:
-            return Answer(self.labels.repeat(times))
-        return Answer(self.labels.repeat(times), self.embeddings.repeat(times, 1))
+            return Targets(self.labels.repeat(times))
+        return Targets(self.labels.repeat(times), self.embeddings.repeat(times, 1))
 
 
 def objective(
-    logits: Tensor, embeddings: Tensor | None, answer: Answer, training: Training
+    logits: Tensor, embeddings: Tensor | None, answer: Targets, training: Training
 ) -> Tensor:
     """The mean loss over all crops with equal weight.
 

@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from synthgap.training.colour import luma
-from synthgap.training.draws import Draws
-from synthgap.training.parts import change
+from synthgap.training.draws import Draws, change_rows
 
 NAMES = (
     "identity",
@@ -56,10 +55,10 @@ def operate(
     moving = (kinds >= MOVING.start) & (kinds < MOVING.stop)
     rows = moving.nonzero()[:, 0]
     maps = _inverse_maps(kinds[rows], amounts[rows], images.shape[-2], images.shape[-1])
-    change(images, rows, lambda part, which: _moved(part, maps[which], sampling))
+    change_rows(images, rows, lambda part, which: _moved(part, maps[which], sampling))
     for kind in sorted(set(kinds[~moving].tolist()) - {KIND["identity"]}):
         own = (kinds == kind).nonzero()[:, 0]
-        change(images, own, _worked(NAMES[kind], amounts[own]))
+        change_rows(images, own, _worked(NAMES[kind], amounts[own]))
     return images
 
 
@@ -176,3 +175,45 @@ WORK: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "equalize": _equalize,
     "invert": _invert,
 }
+
+
+# disjoint from the corruptions of ImageNet-C, as AugMix's authors chose them
+CHOICE = torch.tensor(
+    [
+        KIND[name]
+        for name in (
+            "autocontrast",
+            "equalize",
+            "posterize",
+            "rotate",
+            "solarize",
+            "shear_x",
+            "shear_y",
+            "translate_x",
+            "translate_y",
+        )
+    ]
+)
+LEAST = 0.1  # of 10
+SHEAR, DEGREES, TRANSLATION = 0.3, 30, 1 / 3  # at 10, the last as a share of the side
+
+
+def draw_operations(
+    shape: tuple[int, ...], *, severity: int, size_px: int, generator: torch.Generator
+) -> Operations:
+    """Draw one operation for every element of `shape`, its level uniform up to `severity`."""
+    kinds = CHOICE[torch.randint(len(CHOICE), shape, generator=generator)]
+    level = torch.empty(shape).uniform_(LEAST, severity, generator=generator) / 10
+    sign = torch.randint(2, shape, generator=generator) * 2 - 1
+    amounts = torch.zeros(shape)
+    for name, amount in (
+        ("posterize", 4 - (level * 4).floor()),
+        ("solarize", 256 - (level * 256).floor()),
+        ("rotate", sign * (level * DEGREES).floor()),
+        ("shear_x", sign * level * SHEAR),
+        ("shear_y", sign * level * SHEAR),
+        ("translate_x", sign * (level * size_px * TRANSLATION).floor()),
+        ("translate_y", sign * (level * size_px * TRANSLATION).floor()),
+    ):
+        amounts = torch.where(kinds == KIND[name], amount, amounts)
+    return Operations(kinds, amounts)

@@ -11,8 +11,7 @@ from torch import Tensor
 from synthgap.params.sections import Crops, PixMix
 from synthgap.training.crops import Boxes, crop, draw_crops
 from synthgap.training.draws import Draws
-from synthgap.training.operations import KIND, Operations, operate
-from synthgap.training.severity import draw_operations
+from synthgap.training.operations import KIND, Operations, draw_operations, operate
 
 AUGMENTED = 0.5  # probability that an augmented copy stands in for the image, or for the picture
 SMALLEST = 1e-37  # before a power, which may be negative

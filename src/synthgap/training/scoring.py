@@ -17,7 +17,7 @@ from synthgap.models.replay import Replay
 from synthgap.seeding import torch_stream
 from synthgap.training.augmentation import centre
 from synthgap.training.labelled import Labelled, Normalisation
-from synthgap.training.lesson import Lesson
+from synthgap.training.train_spec import TrainSpec
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -49,7 +49,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedImages:
     """Images as a student is fed them: batches of its inputs, or activations at a frozen cut."""
 
     model: nn.Module
@@ -61,7 +61,7 @@ class Prepared:
     @classmethod
     def of(
         cls, model: nn.Module, labelled: Labelled, *, normalise: Normalisation, size_px: int
-    ) -> Prepared:
+    ) -> PreparedImages:
         """Look once at what stays the same every epoch.
 
         The activations of a frozen prefix are computed once here, where they fit in memory.
@@ -93,10 +93,12 @@ class Prepared:
         return found
 
 
-def prepared(model: nn.Module, lesson: Lesson, device: torch.device) -> dict[str, Prepared]:
+def prepare_images(
+    model: nn.Module, lesson: TrainSpec, device: torch.device
+) -> dict[str, PreparedImages]:
     """Every set that the lesson scores on, by its split's name."""
     return {
-        name: Prepared.of(
+        name: PreparedImages.of(
             model,
             labelled.resident(device),
             normalise=lesson.scoring_normalisation,
@@ -107,7 +109,7 @@ def prepared(model: nn.Module, lesson: Lesson, device: torch.device) -> dict[str
 
 
 @torch.no_grad()
-def score(given: Prepared, lesson: Lesson, accelerator: Accelerator) -> Scores:
+def score(given: PreparedImages, lesson: TrainSpec, accelerator: Accelerator) -> Scores:
     """Score in eval mode; the model's own mode is put back.
 
     With `scoring_stats: batch`, batch norm of a copy is in train mode and goes on absorbing what
@@ -126,7 +128,7 @@ def score(given: Prepared, lesson: Lesson, accelerator: Accelerator) -> Scores:
     return summarise(torch.cat(parts).float(), given.labels)
 
 
-def _batch_by_batch(given: Prepared, lesson: Lesson) -> list[Tensor]:
+def _batch_by_batch(given: PreparedImages, lesson: TrainSpec) -> list[Tensor]:
     """Logits by batches of mixed classes: a set may lie sorted by class, which no batch may be."""
     absorbing = copy.deepcopy(given.model)
     for module in absorbing.modules():
@@ -139,7 +141,7 @@ def _batch_by_batch(given: Prepared, lesson: Lesson) -> list[Tensor]:
     return [torch.cat(logits)[shuffled.argsort()]]
 
 
-def _share(given: Prepared, accelerator: Accelerator) -> list[Tensor]:
+def _share(given: PreparedImages, accelerator: Accelerator) -> list[Tensor]:
     """All logits in order, each process having computed an equal stretch of them."""
     count, world = len(given.labels), accelerator.num_processes
     stretch = -(-count // world)

@@ -8,17 +8,17 @@ from typing import Any, Self
 
 import numpy as np
 
-from synthgap.artifacts import Artifacts, read_json
 from synthgap.errors import DataError
+from synthgap.jobs import Artifacts, read_json
 from synthgap.params.sections import Validate
-from synthgap.validation.frames import Gated
+from synthgap.validation.frames import GateFrame
 
 NAMED = 3  # classes named for one expectation
 TOLERANCE = 1e-9  # a mean of equal numbers may differ from them in the last bit
 
 
 @dataclass(frozen=True)
-class Limit:
+class FidelityLimit:
     """One number of params.yaml and the metric that it limits; `text` completes "<set>: ..."."""
 
     name: str
@@ -33,26 +33,30 @@ class Limit:
 
 
 LIMITS = (
-    Limit("max_fid", "fid", "FID is at most {limit:g} ({network})"),
-    Limit("max_kid", "kid", "KID is at most {limit:g} ({network})"),
-    Limit("min_coverage", "coverage", "coverage of train is at least {limit:g} ({network})"),
-    Limit(
+    FidelityLimit("max_fid", "fid", "FID is at most {limit:g} ({network})"),
+    FidelityLimit("max_kid", "kid", "KID is at most {limit:g} ({network})"),
+    FidelityLimit(
+        "min_coverage", "coverage", "coverage of train is at least {limit:g} ({network})"
+    ),
+    FidelityLimit(
         "min_agreement",
         "agreement",
         "the judge takes a share of at least {limit:g} of the images for their class",
         of_classes=True,
     ),
-    Limit(
+    FidelityLimit(
         "min_authenticity",
         "authenticity",
         "a share of at least {limit:g} of the images is no memory of corpus ({network})",
     ),
-    Limit("min_clip_score", "clip_score", "the CLIP score of the prompts is at least {limit:g}"),
+    FidelityLimit(
+        "min_clip_score", "clip_score", "the CLIP score of the prompts is at least {limit:g}"
+    ),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Expected:
+class FidelityExpectation:
     """One limit of one set, and the classes that break it the most."""
 
     text: str
@@ -62,7 +66,7 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredFidelity:
     """Fidelity of every synthetic set that is held to a limit."""
 
     network: str
@@ -70,7 +74,9 @@ class Measured:
     sets: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def read(cls, artifacts: Artifacts, limits: Validate, sets: Mapping[str, Gated]) -> Self | None:
+    def read(
+        cls, artifacts: Artifacts, limits: Validate, sets: Mapping[str, GateFrame]
+    ) -> Self | None:
         """Read fidelity.json where params.yaml has limits; add its numbers to the sets' frames.
 
         Raises:
@@ -97,7 +103,7 @@ class Measured:
             measured._add(name, gated)
         return measured
 
-    def expected_of(self, gated: Gated) -> Iterator[Expected]:
+    def expected_of(self, gated: GateFrame) -> Iterator[FidelityExpectation]:
         """Every limit that holds for a set; without prompts there is nothing to score by CLIP."""
         for limit in LIMITS:
             value = getattr(self.limits, limit.name)
@@ -106,14 +112,14 @@ class Measured:
                 continue
             upper = limit.name.startswith("max")
             bound = value + TOLERANCE if upper else value - TOLERANCE
-            yield Expected(
+            yield FidelityExpectation(
                 text=limit.text.format(limit=value, network=f"features of {self.network}"),
                 column=limit.column,
                 options={"max_value" if upper else "min_value": bound},
                 worst=self._worst(gated.name, limit) if limit.of_classes else (),
             )
 
-    def _add(self, name: str, gated: Gated) -> None:
+    def _add(self, name: str, gated: GateFrame) -> None:
         metrics = self.sets.get(name, {}).get("metrics", {})
         for limit in LIMITS if metrics else ():
             value = metrics.get(limit.metric)
@@ -121,7 +127,7 @@ class Measured:
                 len(gated.frame), np.nan if value is None else value
             )
 
-    def _worst(self, name: str, limit: Limit) -> tuple[str, ...]:
+    def _worst(self, name: str, limit: FidelityLimit) -> tuple[str, ...]:
         classes = self.sets[name]["classes"]
         known = {
             class_name: numbers[limit.metric]

@@ -24,9 +24,8 @@ import numpy as np
 from PIL import Image
 
 from synthgap.data import MANIFEST, ImageSet
-from synthgap.data.neighbours import Lens
-from synthgap.data.packed import COLUMNS
-from synthgap.data.stored import Stored
+from synthgap.data.neighbours import ShiftedDistance
+from synthgap.data.packed import COLUMNS, StoredImages
 from synthgap.errors import DataError
 from synthgap.params.sections import Data
 
@@ -40,7 +39,7 @@ LEAST_PX, SIZED = 8, 500  # smallest side compared, files whose size is looked u
 
 
 @dataclass(frozen=True)
-class Gated:
+class GateFrame:
     """One image set as the gate sees it.
 
     `windows` holds the images that could be read, and `seen` which rows of `frame` they are.
@@ -66,7 +65,7 @@ class Gated:
         return bool(self.about.get("names_class", self.about.get("scheme") != "captions"))
 
 
-def look(root: Path, name: str, kind: str, lens: Lens) -> Gated:
+def look(root: Path, name: str, kind: str, lens: ShiftedDistance) -> GateFrame:
     """Read the manifest of a set, which ought to be of a kind, and measure every image of it.
 
     Raises:
@@ -83,7 +82,7 @@ def look(root: Path, name: str, kind: str, lens: Lens) -> Gated:
     seen = np.array([i for i, (_, windows) in enumerate(looks) if windows is not None], np.int64)
     views = [windows for _, windows in looks if windows is not None]
     shifts = (2 * lens.shift_px + 1) ** 2
-    return Gated(
+    return GateFrame(
         name=name,
         kind=kind,
         classes=tuple(about["classes"]),
@@ -131,7 +130,7 @@ def _manifest(root: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 
 def _looks(
-    root: Path, frame: pd.DataFrame, lens: Lens
+    root: Path, frame: pd.DataFrame, lens: ShiftedDistance
 ) -> Iterator[tuple[dict[str, Any], np.ndarray | None]]:
     read, digests = _stored(root, frame).read, list(frame["sha256"])
 
@@ -146,16 +145,18 @@ def _looks(
         yield from pool.map(one, range(len(frame)))
 
 
-def _stored(root: Path, frame: pd.DataFrame) -> Stored:
+def _stored(root: Path, frame: pd.DataFrame) -> StoredImages:
     """Where the images lie, whatever else the manifest says; nowhere where it does not."""
     import pyarrow as pa
 
     columns = {name: pa.array(frame[name]) for name in COLUMNS if name in frame}
     paths = [str(path) for path in frame["path"]] if "path" in frame else [""] * len(frame)
-    return Stored.of(root, pa.table({"path": pa.array(paths, pa.string()), **columns}))
+    return StoredImages.of(root, pa.table({"path": pa.array(paths, pa.string()), **columns}))
 
 
-def _look(content: bytes, digest: str, lens: Lens) -> tuple[dict[str, Any], np.ndarray | None]:
+def _look(
+    content: bytes, digest: str, lens: ShiftedDistance
+) -> tuple[dict[str, Any], np.ndarray | None]:
     """Measure one file; the windows are None where there is no image to see."""
     found: dict[str, Any] = {"exists": True, "unchanged": sha256(content).hexdigest() == digest}
     try:
@@ -218,7 +219,7 @@ def _about_prompts(frame: pd.DataFrame, spoken: Mapping[str, str]) -> None:
     frame["prompt_names_class"] = objects(named)
 
 
-def compare_classes(gated: Gated, train: Gated) -> None:
+def compare_classes(gated: GateFrame, train: GateFrame) -> None:
     """Add `class_is_trains`: whether a row's label stands for the same class here and in train."""
     if "class" in gated.frame:
         theirs = dict(enumerate(train.classes))

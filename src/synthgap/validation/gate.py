@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthgap.artifacts import Artifacts, hold, publish, write_json
-from synthgap.data.neighbours import Lens, near_threshold
+from synthgap.data.neighbours import ShiftedDistance, near_threshold
+from synthgap.jobs import Artifacts, hold, publish, write_json
 from synthgap.params.sections import Data, Grid, Validate
-from synthgap.validation.docs import readable_offline
-from synthgap.validation.expecting import Question, expect
-from synthgap.validation.fidelity import Measured
-from synthgap.validation.frames import Gated, compare_classes, compared_size, look
+from synthgap.validation.expectations import ExpectationRequest, expect, readable_offline
+from synthgap.validation.fidelity import MeasuredFidelity
+from synthgap.validation.frames import GateFrame, compare_classes, compared_size, look
 from synthgap.validation.leakage import add_copies
-from synthgap.validation.rules import ORACLE, Standard, rules
+from synthgap.validation.rules import ORACLE, GateReference, rules
 from synthgap.validation.verdicts import failure, summary, verdict
 
 REAL = ("corpus", "train", "val", "test")
@@ -73,17 +72,17 @@ def _judge(
     """Every set's verdict and the Data Docs, under the folder `site`."""
     limits = params.validate
     size_px = compared_size(artifacts.image_set("train"), params.data)
-    lens = Lens(size_px, limits.near_size_px, limits.near_shift_px)
+    lens = ShiftedDistance(size_px, limits.near_size_px, limits.near_shift_px)
     sets = {
         name: look(artifacts.image_set(name), name, "real" if name in REAL else "synthetic", lens)
         for name in names
     }
     threshold = _compare(sets, limits)
     synthetic = {name: sets[name] for name in names if name not in REAL}
-    measured = Measured.read(artifacts, limits, synthetic)
-    standard = Standard(limits, params.data, sets["train"], threshold, measured)
+    measured = MeasuredFidelity.read(artifacts, limits, synthetic)
+    standard = GateReference(limits, params.data, sets["train"], threshold, measured)
     questions = [
-        Question(name, gated.frame, rules(gated, standard, apart_from=_apart_from(name)))
+        ExpectationRequest(name, gated.frame, rules(gated, standard, apart_from=_apart_from(name)))
         for name, gated in sets.items()
     ]
     outcomes = expect(questions, title=f"synthgap {artifacts.recipe}", site=site)
@@ -96,7 +95,7 @@ def _judge(
     )
 
 
-def _compare(sets: Mapping[str, Gated], limits: Validate) -> float:
+def _compare(sets: Mapping[str, GateFrame], limits: Validate) -> float:
     """Add what only a look at other sets can tell; return the near-copy distance."""
     within = {}
     for name, gated in sets.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthgap.data.neighbours import nearest
-from synthgap.validation.frames import Gated, objects
+from synthgap.validation.frames import GateFrame, objects
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WITHIN = "itself"
 
 
-def add_copies(gated: Gated, others: Sequence[Gated]) -> np.ndarray:
+def add_copies(gated: GateFrame, others: Sequence[GateFrame]) -> np.ndarray:
     """Add `distance_to_<set>`, `closest_in_<set>`, `same_pixels_in_<set>` for every other set.
 
     The set itself is one of them, under the name `itself`; images that could not be read stay
@@ -28,7 +28,7 @@ def add_copies(gated: Gated, others: Sequence[Gated]) -> np.ndarray:
     return within
 
 
-def _compare(gated: Gated, other: Gated, name: str) -> np.ndarray:
+def _compare(gated: GateFrame, other: GateFrame, name: str) -> np.ndarray:
     same = gated is other
     distances, indices = nearest(gated.windows, other.windows, same=same)
     paths = other.frame["path"].to_numpy() if "path" in other.frame else np.array([], object)
@@ -43,7 +43,7 @@ def _compare(gated: Gated, other: Gated, name: str) -> np.ndarray:
     return distances
 
 
-def _same_pixels(gated: Gated, other: Gated, *, same: bool) -> pd.Series:
+def _same_pixels(gated: GateFrame, other: GateFrame, *, same: bool) -> pd.Series:
     """Path of another image that decodes to the very same pixels, or None; (num_images,)."""
     if "decoded" not in gated.frame or "decoded" not in other.frame:
         return objects([None] * len(gated.frame))

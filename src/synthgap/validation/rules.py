@@ -1,4 +1,4 @@
-"""What the gate expects of each image set, as plain data: one `Rule` is one expectation.
+"""What the gate expects of each image set, as plain data: one `ExpectationRule` is one expectation.
 
 `test` is held to its columns, its labels' range and set, its pixels and its copies; nothing else
 looks at its labels.
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from synthgap.params.sections import Data, SetName, Validate
-from synthgap.validation.fidelity import Measured
-from synthgap.validation.frames import CHANNELS, NEEDED, Gated
+from synthgap.validation.fidelity import MeasuredFidelity
+from synthgap.validation.frames import CHANNELS, NEEDED, GateFrame
 from synthgap.validation.leakage import WITHIN
 
 Kind = Literal["exists", "type", "not_null", "null", "between", "in_set", "unique", "holds", "mean"]
@@ -29,7 +29,7 @@ _TRUE = {"value_set": [True]}
 
 
 @dataclass(frozen=True)
-class Rule:
+class ExpectationRule:
     """One expectation on one column; `text` completes the sentence "<set>: ..."."""
 
     text: str
@@ -43,7 +43,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Standard:
+class GateReference:
     """What sets are compared with: limits, stored size, the train set, the near-copy distance.
 
     `measured` is what stage `fidelity` found, None where nothing of it is limited.
@@ -51,12 +51,14 @@ class Standard:
 
     limits: Validate
     data: Data
-    train: Gated
+    train: GateFrame
     threshold: float
-    measured: Measured | None
+    measured: MeasuredFidelity | None
 
 
-def rules(gated: Gated, standard: Standard, *, apart_from: Sequence[str]) -> list[Rule]:
+def rules(
+    gated: GateFrame, standard: GateReference, *, apart_from: Sequence[str]
+) -> list[ExpectationRule]:
     """Every expectation of one set, in the order in which a reader wants to hear of failures.
 
     A set without a needed column is only held to its columns: the rest could not be looked at.
@@ -77,53 +79,55 @@ def rules(gated: Gated, standard: Standard, *, apart_from: Sequence[str]) -> lis
     return [*found, *_copies(gated, standard, apart_from)]
 
 
-def _columns(types: Mapping[str, str]) -> Iterator[Rule]:
+def _columns(types: Mapping[str, str]) -> Iterator[ExpectationRule]:
     for column in types:
-        yield Rule(f"the manifest has the column `{column}`", "exists", column)
+        yield ExpectationRule(f"the manifest has the column `{column}`", "exists", column)
 
 
-def _types(gated: Gated, types: Mapping[str, str]) -> Iterator[Rule]:
+def _types(gated: GateFrame, types: Mapping[str, str]) -> Iterator[ExpectationRule]:
     for column, kind in types.items():
         if column in gated.frame:
-            yield Rule(f"`{column}` is never empty", "not_null", column)
-            yield Rule(f"`{column}` is {kind}", "type", column, {"type_": kind})
+            yield ExpectationRule(f"`{column}` is never empty", "not_null", column)
+            yield ExpectationRule(f"`{column}` is {kind}", "type", column, {"type_": kind})
 
 
-def _files(gated: Gated, data: Data) -> Iterator[Rule]:
-    yield Rule(f"the set is {gated.kind}", "in_set", "kind", {"value_set": [gated.kind]})
-    yield Rule("paths are unique", "unique", "path")
-    yield Rule("every file exists", "in_set", "exists", _TRUE)
-    yield Rule("files have the sha256 of the manifest", "in_set", "unchanged", _TRUE)
-    yield Rule("files are readable images", "in_set", "readable", _TRUE)
+def _files(gated: GateFrame, data: Data) -> Iterator[ExpectationRule]:
+    yield ExpectationRule(f"the set is {gated.kind}", "in_set", "kind", {"value_set": [gated.kind]})
+    yield ExpectationRule("paths are unique", "unique", "path")
+    yield ExpectationRule("every file exists", "in_set", "exists", _TRUE)
+    yield ExpectationRule("files have the sha256 of the manifest", "in_set", "unchanged", _TRUE)
+    yield ExpectationRule("files are readable images", "in_set", "readable", _TRUE)
     modes = ["RGB"] if data.encoding == "png" else ["CMYK", "L", "LA", "P", "RGB", "RGBA", "YCbCr"]
-    yield Rule(f"images have mode {', '.join(modes)}", "in_set", "mode", {"value_set": modes})
+    yield ExpectationRule(
+        f"images have mode {', '.join(modes)}", "in_set", "mode", {"value_set": modes}
+    )
     if data.encoding == "png" or gated.kind == "synthetic":
         for side in ("width", "height"):
             size = (
                 data.image_size if gated.kind == "real" else int(gated.frame[side].mode().iloc[0])
             )
             limits = {"min_value": size, "max_value": size}
-            yield Rule(f"images are {size} px in {side}", "between", side, limits)
+            yield ExpectationRule(f"images are {size} px in {side}", "between", side, limits)
 
 
-def _labels(gated: Gated, standard: Standard) -> Iterator[Rule]:
+def _labels(gated: GateFrame, standard: GateReference) -> Iterator[ExpectationRule]:
     last = len(standard.train.classes) - 1
     limits = {"min_value": 0, "max_value": last}
-    yield Rule(f"labels are 0 to {last}", "between", "label", limits)
+    yield ExpectationRule(f"labels are 0 to {last}", "between", "label", limits)
     yield _every_class(standard)
-    yield Rule("labels mean what they mean in train", "in_set", "class_is_trains", _TRUE)
-    yield Rule("labels agree with folders", "in_set", "label_is_folder", _TRUE)
+    yield ExpectationRule("labels mean what they mean in train", "in_set", "class_is_trains", _TRUE)
+    yield ExpectationRule("labels agree with folders", "in_set", "label_is_folder", _TRUE)
     if gated.name != "test":
         ratio = standard.limits.max_class_imbalance
         least = float(gated.frame["images_of_class"].max()) / ratio
         text = f"no class has less than 1/{ratio:g} of the largest one's images"
-        yield Rule(text, "between", "images_of_class", {"min_value": round(least, 3)})
+        yield ExpectationRule(text, "between", "images_of_class", {"min_value": round(least, 3)})
 
 
-def _pixels(gated: Gated, standard: Standard) -> Iterator[Rule]:
+def _pixels(gated: GateFrame, standard: GateReference) -> Iterator[ExpectationRule]:
     limits = standard.limits
     least = limits.min_pixel_std
-    yield Rule(
+    yield ExpectationRule(
         f"images are not blank (pixel std from {least:g})",
         "between",
         "pixel_std",
@@ -135,13 +139,13 @@ def _pixels(gated: Gated, standard: Standard) -> Iterator[Rule]:
         mean = float(standard.train.frame[f"{channel}_mean"].mean())
         shift, ratio = limits.max_channel_mean_shift, limits.max_channel_std_ratio
         text = f"{channel} has a mean within {shift:g} of train's {mean:.1f}"
-        yield Rule(text, "mean", f"{channel}_mean", _span(mean - shift, mean + shift))
+        yield ExpectationRule(text, "mean", f"{channel}_mean", _span(mean - shift, mean + shift))
         std = float(standard.train.frame[f"{channel}_std"].mean())
         text = f"{channel} has a contrast within a factor {ratio:g} of train's {std:.1f}"
-        yield Rule(text, "mean", f"{channel}_std", _span(std / ratio, std * ratio))
+        yield ExpectationRule(text, "mean", f"{channel}_std", _span(std / ratio, std * ratio))
 
 
-def _types_of(gated: Gated) -> dict[str, str]:
+def _types_of(gated: GateFrame) -> dict[str, str]:
     """Columns of a synthetic set: without a prompt, guidance or steps, nothing is told of them."""
     name = SetName.parse(gated.name)
     absent = set() if gated.prompted else {"prompt"}
@@ -150,23 +154,23 @@ def _types_of(gated: Gated) -> dict[str, str]:
     return {column: kind for column, kind in SYNTHETIC_TYPES.items() if column not in absent}
 
 
-def _origin(gated: Gated) -> Iterator[Rule]:
+def _origin(gated: GateFrame) -> Iterator[ExpectationRule]:
     frame = gated.frame
     if "prompt" in frame and gated.prompted:
-        yield Rule("prompts are not blank", "between", "prompt_words", {"min_value": 1})
+        yield ExpectationRule("prompts are not blank", "between", "prompt_words", {"min_value": 1})
         if gated.names_class:
-            yield Rule("prompts name the class", "in_set", "prompt_names_class", _TRUE)
+            yield ExpectationRule("prompts name the class", "in_set", "prompt_names_class", _TRUE)
     if "seed" in frame:
-        yield Rule("seeds are unique", "unique", "seed")
+        yield ExpectationRule("seeds are unique", "unique", "seed")
     for column in ("steps", "generator_digest"):
         if column in frame and frame[column].notna().any():
             common = frame[column].mode().iloc[0]
             common = common if isinstance(common, str) else int(common)
             text = f"`{column}` is the same for every image"
-            yield Rule(text, "in_set", column, {"value_set": [common]})
+            yield ExpectationRule(text, "in_set", column, {"value_set": [common]})
 
 
-def _said(gated: Gated) -> Iterator[Rule]:
+def _said(gated: GateFrame) -> Iterator[ExpectationRule]:
     """The set is what its name says."""
     name, frame = SetName.parse(gated.name), gated.frame
     if name is None:  # an oracle: one scale, whichever
@@ -182,21 +186,25 @@ def _said(gated: Gated) -> Iterator[Rule]:
         shown = plain if isinstance(plain, str) else f"{plain:g}"
         called = "the guidance scale" if column == "guidance_scale" else f"`{column}`"
         text = f"{called} is {shown}"
-        yield Rule(text, "in_set", column, {"value_set": [plain]})
+        yield ExpectationRule(text, "in_set", column, {"value_set": [plain]})
 
 
-def _fidelity(gated: Gated, standard: Standard) -> Iterator[Rule]:
+def _fidelity(gated: GateFrame, standard: GateReference) -> Iterator[ExpectationRule]:
     """Limits of the whole set: a column that holds its number in every row."""
     if standard.measured is not None:
         for limit in standard.measured.expected_of(gated):
-            yield Rule(limit.text, "mean", limit.column, limit.options, examples=limit.worst)
+            yield ExpectationRule(
+                limit.text, "mean", limit.column, limit.options, examples=limit.worst
+            )
 
 
-def _copies(gated: Gated, standard: Standard, apart_from: Sequence[str]) -> Iterator[Rule]:
+def _copies(
+    gated: GateFrame, standard: GateReference, apart_from: Sequence[str]
+) -> Iterator[ExpectationRule]:
     for name in (WITHIN, *apart_from):
         share = _copy_share(gated, name, standard.limits)
         where = "in the set" if name == WITHIN else f"of {name}"
-        yield Rule(
+        yield ExpectationRule(
             f"images are not exact copies {where}",
             "null",
             f"same_pixels_in_{name}",
@@ -204,7 +212,7 @@ def _copies(gated: Gated, standard: Standard, apart_from: Sequence[str]) -> Iter
             partner=f"same_pixels_in_{name}",
             other=name,
         )
-        yield Rule(
+        yield ExpectationRule(
             f"images are not near-copies {where} (distance above {standard.threshold:g})",
             "between",
             f"distance_to_{name}",
@@ -215,7 +223,7 @@ def _copies(gated: Gated, standard: Standard, apart_from: Sequence[str]) -> Iter
         )
 
 
-def _copy_share(gated: Gated, name: str, limits: Validate) -> float:
+def _copy_share(gated: GateFrame, name: str, limits: Validate) -> float:
     if gated.kind == "real":
         return limits.max_real_copy_share
     if name == WITHIN:
@@ -225,9 +233,11 @@ def _copy_share(gated: Gated, name: str, limits: Validate) -> float:
     return limits.max_memorised_share if name == "corpus" else limits.max_leaked_share
 
 
-def _every_class(standard: Standard) -> Rule:
+def _every_class(standard: GateReference) -> ExpectationRule:
     classes = list(range(len(standard.train.classes)))
-    return Rule("every class of train is there", "holds", "label", {"value_set": classes})
+    return ExpectationRule(
+        "every class of train is there", "holds", "label", {"value_set": classes}
+    )
 
 
 def _may_be_empty(name: str, data: Data) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from synthgap.errors import GateError
-from synthgap.validation.expecting import Outcome
-from synthgap.validation.frames import Gated
+from synthgap.validation.expectations import Outcome
+from synthgap.validation.frames import GateFrame
 from synthgap.validation.leakage import WITHIN
 
 SCHEMA = 1
@@ -19,7 +19,7 @@ LISTED = 4  # broken expectations named in the line
 
 
 def verdict(
-    gated: Gated,
+    gated: GateFrame,
     outcomes: Sequence[Outcome],
     *,
     threshold: float,
@@ -81,7 +81,7 @@ def _observed(observed: Mapping[str, Any]) -> str:
     return "; ".join(f"{key} {value}" for key, value in observed.items()) or "it has not"
 
 
-def _entry(gated: Gated, outcome: Outcome) -> dict[str, Any]:
+def _entry(gated: GateFrame, outcome: Outcome) -> dict[str, Any]:
     rule = outcome.rule
     observed = {"error": outcome.problem} if outcome.problem else _measured(gated, outcome)
     return {
@@ -96,7 +96,7 @@ def _entry(gated: Gated, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _measured(gated: Gated, outcome: Outcome) -> dict[str, Any]:
+def _measured(gated: GateFrame, outcome: Outcome) -> dict[str, Any]:
     rule, result = outcome.rule, outcome.result
     if rule.kind == "exists":
         return {}
@@ -116,13 +116,13 @@ def _measured(gated: Gated, outcome: Outcome) -> dict[str, Any]:
     return found
 
 
-def _labels(gated: Gated, labels: Sequence[Any] | None) -> list[str]:
+def _labels(gated: GateFrame, labels: Sequence[Any] | None) -> list[str]:
     """Labels with the class they stand for, e.g. `7 (seven)`."""
     classes = dict(enumerate(gated.classes))
     return [f"{int(label)} ({classes.get(int(label), 'no class')})" for label in labels or ()]
 
 
-def _examples(gated: Gated, outcome: Outcome) -> list[str]:
+def _examples(gated: GateFrame, outcome: Outcome) -> list[str]:
     rule = outcome.rule
     if rule.examples is not None:
         return list(rule.examples)
@@ -133,7 +133,7 @@ def _examples(gated: Gated, outcome: Outcome) -> list[str]:
     return [_example(gated, outcome, path, value) for path, value in named]
 
 
-def _example(gated: Gated, outcome: Outcome, path: str, value: str) -> str:
+def _example(gated: GateFrame, outcome: Outcome, path: str, value: str) -> str:
     rule = outcome.rule
     if rule.partner is not None:
         partner = gated.frame.loc[gated.frame["path"] == path, rule.partner].iloc[0]
@@ -144,7 +144,7 @@ def _example(gated: Gated, outcome: Outcome, path: str, value: str) -> str:
     return path if told or rule.kind == "not_null" else f"{path} ({rule.column} {value})"
 
 
-def _farthest(gated: Gated, outcome: Outcome) -> list[str]:
+def _farthest(gated: GateFrame, outcome: Outcome) -> list[str]:
     """The images that pull a mean out of its limits the most."""
     rule, frame = outcome.rule, gated.frame
     value = outcome.result.get("observed_value")

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from synthgap.errors import TrainingError
-from synthgap.experiments.studies.plan import Reading, StudyPlan
 from synthgap.params import parse_params
 from synthgap.params.sections import Params
+from synthgap.studies.trials.plan import AttemptReport, StudyPlan
 
 QUICK = """\
   quick:
@@ -54,8 +54,9 @@ class World:
     @classmethod
     def here(cls, patch: pytest.MonkeyPatch) -> World:
         """Put one in place of all that is slow."""
-        from synthgap.experiments.studies import session, sets, verdict
-        from synthgap.reporting import study_page
+        from synthgap.reporting import studies_section
+        from synthgap.studies import session
+        from synthgap.studies.trials import image_sets, verdict
         from synthgap.tracking import studies as tracked
 
         world = cls()
@@ -65,9 +66,11 @@ class World:
         patch.setattr(session, "open_attempt", world.open)
         patch.setattr(session, "surroundings", lambda _plan, _artifacts: ABOUT)
         patch.setattr(session, "code_digest", lambda _stage: "c0de")
-        patch.setattr(sets, "sets_of", lambda _plan, _artifacts: {"g1.0": True, "g2.0": False})
+        patch.setattr(
+            image_sets, "sets_of", lambda _plan, _artifacts: {"g1.0": True, "g2.0": False}
+        )
         patch.setattr(verdict, "verdict", world.judge)
-        patch.setattr(study_page, "write_study_page", _page)
+        patch.setattr(studies_section, "write_study_page", _page)
         patch.setattr(tracked, "keep_study", lambda _root, _folder: None)
         return world
 
@@ -85,7 +88,7 @@ class World:
 
     def __call__(
         self, values: Mapping[str, object], *, seed: int, share: float
-    ) -> Iterator[Reading]:
+    ) -> Iterator[AttemptReport]:
         if self.stop_after is not None and len(self.calls) >= self.stop_after:
             raise KeyboardInterrupt
         self.calls.append((dict(values), seed))
@@ -97,7 +100,9 @@ class World:
         for epoch in (1, 2):
             metrics = {"val/top1": top1 + epoch - 2, "val/loss": 1 / epoch, "holdout": top1 / 2}
             metrics["real_labels"] = 50.0 * float(values["guide.image_set.guidance_scale"])
-            yield Reading(epoch, 10 * epoch, metrics, {"num_images": 600, "real_labels": LABELS})
+            yield AttemptReport(
+                epoch, 10 * epoch, metrics, {"num_images": 600, "real_labels": LABELS}
+            )
 
 
 def scored(plan: StudyPlan, winner: Mapping[str, Any]) -> dict[str, Any]:

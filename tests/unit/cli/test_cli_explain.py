@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from synthgap.artifacts import Artifacts
 from synthgap.cli import main
 from synthgap.data.image_set import ImageSet, write_manifest, write_png
-from synthgap.generation.checkpoints.provenance import Provenance, samples_digest
-from synthgap.generation.sets.synthesis import SynthesizeParams, synthesize
+from synthgap.generation.pipelines.provenance import Provenance, samples_digest
+from synthgap.generation.synthesis.synthesize import SynthesizeParams, synthesize
+from synthgap.jobs import Artifacts
 from synthgap.params import read_params
 
 CLASSES = ("cat", "dog")

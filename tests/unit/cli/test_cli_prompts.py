@@ -7,8 +7,8 @@ from borrowed_case import save_captioner, save_images, save_writer
 
 from synthgap.cli import main
 from synthgap.data.image_set import write_manifest
-from synthgap.generation.prompts.captions import read_captions
-from synthgap.generation.vocabulary.tokenizer import make_tokenizer
+from synthgap.generation.prompts.prompt_files import read_captions
+from synthgap.generation.prompts.tokenizer import make_tokenizer
 
 DIGITS = [str(digit) for digit in range(10)]
 COLUMNS = {"path": [], "label": [], "sha256": []}

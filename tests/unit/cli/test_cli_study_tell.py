@@ -61,8 +61,8 @@ def test_status_of_a_closed_study_points_to_what_won(ended, capsys):
 
 
 def test_status_of_an_open_study_counts_its_workers(world, capsys):
-    from synthgap.experiments.studies import ledger
-    from synthgap.experiments.studies.storage import load_study, open_storage
+    from synthgap.studies.storage import load_study, open_storage
+    from synthgap.studies.trials import queue
 
     world.stop_after = 5
     assert main(["study", "run", "quick"]) == 130
@@ -71,7 +71,7 @@ def test_status_of_an_open_study_counts_its_workers(world, capsys):
     assert "best so far: trial 1, val accuracy 81.3" in told
     assert "nobody is at work; `synthgap study resume quick`" in told
     study = load_study("quick", "digits", open_storage(None, Path.cwd()))
-    taken = ledger.take(study)
+    taken = queue.take(study)
     assert "just started, no beat yet" in said(capsys, "status", "quick")
     study._storage.record_heartbeat(taken)
     told = said(capsys, "status", "quick")
@@ -83,14 +83,14 @@ def test_status_of_an_open_study_counts_its_workers(world, capsys):
 def test_a_worker_that_is_silent_for_long_is_called_dead(world, capsys, monkeypatch):
     from sqlalchemy import text
 
-    from synthgap.experiments.studies import ledger
-    from synthgap.experiments.studies.storage import load_study, open_storage
+    from synthgap.studies.storage import load_study, open_storage
+    from synthgap.studies.trials import queue
 
     monkeypatch.delenv("SYNTHGAP_STUDIES")
     world.stop_after = 1
     assert main(["study", "run", "quick"]) == 130
     study = load_study("quick", "digits", open_storage(None, Path.cwd()))
-    study._storage.record_heartbeat(ledger.take(study))
+    study._storage.record_heartbeat(queue.take(study))
     with study._storage._backend.engine.begin() as connection:
         connection.execute(text("UPDATE trial_heartbeats SET heartbeat = '2026-01-01 00:00:00'"))
     told = said(capsys, "status", "quick")
@@ -143,7 +143,7 @@ def test_best_of_several_objectives_is_a_front(world, capsys):
 def test_a_study_of_another_version_hides_no_other(ended, capsys, monkeypatch):
     import optuna
 
-    from synthgap.experiments.studies.storage import load_study, open_storage
+    from synthgap.studies.storage import load_study, open_storage
 
     storage = open_storage(None, Path.cwd())
     plan = load_study("quick", "digits", storage).user_attrs["plan"]

@@ -25,7 +25,7 @@ def changed(before: str, after: str) -> None:
 
 
 def kept() -> optuna.Study:
-    from synthgap.experiments.studies.storage import load_study, open_storage
+    from synthgap.studies.storage import load_study, open_storage
 
     return load_study("quick", "digits", open_storage(None, Path.cwd()))
 
@@ -194,7 +194,7 @@ def test_other_params_than_a_study_was_made_with_are_named(world, capsys, before
 
 
 def test_other_inputs_and_other_code_are_refused(world, capsys, monkeypatch):
-    from synthgap.experiments.studies import session
+    from synthgap.studies import session
 
     interrupted(world, 1)
     capsys.readouterr()

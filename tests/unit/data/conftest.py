@@ -9,7 +9,7 @@ from image_folders import REPOSITORY, dvc, git, paint_folder
 from synthgap.data.checking import contents
 from synthgap.data.folder import RawFolder
 from synthgap.data.importing import import_set
-from synthgap.data.pins import digest_of, pins
+from synthgap.data.versioning import digest_of, pins
 
 
 @pytest.fixture(autouse=True, scope="session")

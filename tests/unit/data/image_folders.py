@@ -9,7 +9,7 @@ from PIL import Image
 
 from synthgap.data.checking import contents
 from synthgap.data.folder import RawFolder
-from synthgap.data.pins import digest_of
+from synthgap.data.versioning import digest_of
 
 REPOSITORY = Path(__file__).parents[3]
 

@@ -7,10 +7,10 @@ import shutil
 import pytest
 from image_folders import REPOSITORY, paint, paint_folder, tree
 
-from synthgap.artifacts import file_digest
 from synthgap.cli import data as command
 from synthgap.data import write_manifest
 from synthgap.errors import DataError
+from synthgap.jobs import file_digest
 
 # DVC 3.67 reads `pygtrie._NoneStep.value`, which pygtrie deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")

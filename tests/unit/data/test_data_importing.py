@@ -9,13 +9,13 @@ from contextlib import nullcontext
 import pytest
 from image_folders import dvc, git, never, paint, paint_folder, tree, yes
 
-from synthgap.artifacts import Artifacts
 from synthgap.data import importing, versioning
 from synthgap.data.importing import import_set, pin_set
 from synthgap.data.ingest import IngestParams, ingest
 from synthgap.data.overview import overview
-from synthgap.data.pins import is_import, pins
+from synthgap.data.versioning import is_import, pins
 from synthgap.errors import DataError, WorkError
+from synthgap.jobs import Artifacts
 from synthgap.params.sections import Data, Splits
 
 # DVC 3.67 reads `pygtrie._NoneStep.value`, which pygtrie deprecates.

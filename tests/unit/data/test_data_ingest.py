@@ -7,11 +7,11 @@ import pytest
 from image_folders import REPOSITORY, look, paint, paint_folder, tree, write_pins
 from PIL import Image
 
-from synthgap.artifacts import Artifacts
 from synthgap.data import ImageSet
 from synthgap.data.ingest import IngestParams, ingest
 from synthgap.data.splits import SPLITS
 from synthgap.errors import DataError
+from synthgap.jobs import Artifacts
 from synthgap.params.sections import Data, Splits
 
 COLUMNS = ["path", "label", "class_name", "sha256", "source_path", "source_sha256"]
@@ -268,9 +268,9 @@ def test_synthetic_sets_beside_the_splits_are_left_alone(root):
 
 
 def test_published_sets_are_taken_as_published(root, capsys, monkeypatch):
-    from synthgap.data import duplicates
+    from synthgap.data import checking
 
-    monkeypatch.setattr(duplicates, "PUBLISHED", {"mine": None})
+    monkeypatch.setattr(checking, "PUBLISHED", {"mine": None})
     mine = root / "data" / "mine"
     (mine / "dog" / "copy.png").write_bytes((mine / "cat" / "001.png").read_bytes())
     run(root)

@@ -7,13 +7,13 @@ import pytest
 from image_folders import paint, paint_folder
 from PIL import Image
 
-from synthgap.data.layouts import place
+from synthgap.data.layouts import find_layout
 from synthgap.data.published import imagenet100_classes
 from synthgap.errors import DataError
 
 
 def placed(name, source, scratch):
-    return {one.target: one.origin for one in place(name, source, scratch)}
+    return {one.target: one.origin for one in find_layout(name, source, scratch)}
 
 
 def test_image_folder_with_and_without_splits(tmp_path):

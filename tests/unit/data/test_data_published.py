@@ -1,12 +1,11 @@
 import pytest
 from image_folders import paint_folder
 
-from synthgap.data.download import FETCH
 from synthgap.data.folder import RawFolder
-from synthgap.data.published import PUBLISHED, Published, imagenet100_classes
+from synthgap.data.published import FETCH, PUBLISHED, PublishedSet, imagenet100_classes
 from synthgap.errors import DataError
 
-SMALL = Published(2, {"train": 6, "test": 4}, {"train": 3})
+SMALL = PublishedSet(2, {"train": 6, "test": 4}, {"train": 3})
 
 
 def folder(root, train=3, test=2, classes=("cat", "dog")):

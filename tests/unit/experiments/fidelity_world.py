@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from synthgap.artifacts import Artifacts, write_json
 from synthgap.data import write_manifest, write_png
-from synthgap.experiments.fidelity import FidelityParams
-from synthgap.generation.vocabulary.tokenizer import make_tokenizer
+from synthgap.experiments.fidelity.stage import FidelityParams
+from synthgap.generation.prompts.tokenizer import make_tokenizer
+from synthgap.jobs import Artifacts, write_json
 from synthgap.models.build import build_student
 from synthgap.models.clip import PROVENANCE, clip_digest
-from synthgap.models.judge import Eye, Nature, keep_judge
+from synthgap.models.judge import JudgeCapabilities, JudgePreprocessing, keep_judge
 from synthgap.params.sections import Fidelity, Student
 
 CLASSES = ("bright", "dark", "mid")
@@ -97,8 +97,10 @@ def write_judge(
     """An untrained judge, and of its record what says where it has learned."""
     folder = artifacts.stage("judge")
     network = build_student(STUDENT, len(classes), seed=3)
-    eye = Eye(SIZE_PX, SIZE_PX, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
-    keep_judge(folder, network.state_dict(), Nature(STUDENT, eye, classes, real_labels=36))
+    eye = JudgePreprocessing(SIZE_PX, SIZE_PX, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    keep_judge(
+        folder, network.state_dict(), JudgeCapabilities(STUDENT, eye, classes, real_labels=36)
+    )
     runs = [] if learned_from is None else [{"set": learned_from}]
     write_json(folder / "run.json", {"runs": runs})
 

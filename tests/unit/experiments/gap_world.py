@@ -8,10 +8,10 @@ from typing import Any
 
 from experiments_world import World, make_world
 
-from synthgap.artifacts import write_json
 from synthgap.data import ImageSet
-from synthgap.experiments.gap import GapParams
-from synthgap.params.gap import Gap
+from synthgap.experiments.gap.stage import GapParams
+from synthgap.jobs import write_json
+from synthgap.params.students import Gap
 
 HOW = Gap(
     sets=("train", "g2.0"),

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from synthgap.artifacts import Artifacts, read_json, silent
 from synthgap.errors import CheckpointError, ParamsError
 from synthgap.experiments.ablate import TABLES, AblateParams, ablate, plans_of
+from synthgap.jobs import Artifacts, read_json, silent
 
 
 @pytest.fixture

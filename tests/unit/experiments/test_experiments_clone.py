@@ -5,15 +5,15 @@ import pandas as pd
 import pytest
 from experiments_world import make_world
 
-from synthgap.artifacts import read_json, silent
 from synthgap.errors import GateError
 from synthgap.experiments.clone import CloneParams, clone, plans_of
-from synthgap.experiments.probing import open_probe
+from synthgap.experiments.linear_probe import open_probe
+from synthgap.experiments.runs.run import last_epochs
+from synthgap.experiments.runs.sources import open_source
+from synthgap.experiments.runs.spec import RunSettings
 from synthgap.experiments.train import train
-from synthgap.runs.plan import Settings
-from synthgap.runs.running import last_epochs
-from synthgap.runs.sources import open_source
-from synthgap.training.resume import Epoch
+from synthgap.jobs import read_json, silent
+from synthgap.training.checkpointing import Epoch
 
 LAST = "test/top1", "probe/top1"
 
@@ -61,7 +61,7 @@ def test_a_part_is_learned_with_as_many_steps_as_the_whole(world):
     clone(world.sections(CloneParams), world.artifacts, silent, image_set="g2.0")
     steps = {run["fraction"]: run["num_steps"] for run in made(world, "clone", "g2.0")}
     assert len(set(steps.values())) == 1
-    train(world.sections(Settings), world.artifacts, silent, image_set="g2.0")
+    train(world.sections(RunSettings), world.artifacts, silent, image_set="g2.0")
     assert steps[1.0] == made(world, "train", "g2.0")[0]["num_steps"]
 
 
@@ -76,7 +76,7 @@ def test_of_real_images_each_seed_takes_its_own_nested_part(plans, world):
 
 def test_a_whole_set_gives_the_student_that_stage_train_gives(world):
     clone(world.sections(CloneParams), world.artifacts, silent, image_set="g2.0")
-    train(world.sections(Settings), world.artifacts, silent, image_set="g2.0")
+    train(world.sections(RunSettings), world.artifacts, silent, image_set="g2.0")
     ours = next(run for run in made(world, "clone", "g2.0") if run["fraction"] == 1)
     theirs = made(world, "train", "g2.0")[0]
     assert ours["digest"] != theirs["digest"]
@@ -120,9 +120,9 @@ def test_a_set_says_itself_how_it_was_made_and_a_name_fills_in(world):
 
 
 def test_a_probe_learns_from_no_more_than_was_asked_for_by_classes(world):
-    settings = world.sections(Settings)
+    settings = world.sections(RunSettings)
     assert open_probe(settings, world.artifacts).num_labels == 24
-    few = world.changed("train", probe_images=7).sections(Settings)
+    few = world.changed("train", probe_images=7).sections(RunSettings)
     found = open_probe(few, world.artifacts)
     assert np.bincount(found.source.images.labels[found.kept]).tolist() == [2, 2, 2]
     assert found.about != open_probe(settings, world.artifacts).about

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from synthgap.experiments.gap_sampling import by_loss
+from synthgap.experiments.gap.sampling import by_loss
 
 
 @pytest.fixture(scope="module")

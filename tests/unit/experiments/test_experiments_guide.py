@@ -5,13 +5,18 @@ import pytest
 import torch
 from experiments_world import CLASSES, make_world
 
-from synthgap.artifacts import read_json, silent
 from synthgap.errors import ParamsError
-from synthgap.experiments.guide import GuideParams, Table, guide
+from synthgap.experiments.guide import GuideParams, ProtocolRuns, guide
+from synthgap.experiments.runs.sources import open_source
 from synthgap.guidance.methods import METHODS
-from synthgap.models.reference_record import Origin, Shape, Sight, keep_reference
+from synthgap.jobs import read_json, silent
+from synthgap.models.reference import (
+    NetworkSpec,
+    Preprocessing,
+    ReferenceOrigin,
+    keep_reference,
+)
 from synthgap.params.guidance import GuideProtocol
-from synthgap.runs.sources import open_source
 
 LOW = GuideProtocol(2, None, "random", compared=("pooled", "rg"), methods=("adda", "real"))
 ZERO = GuideProtocol(0, None, "random", compared=("synthetic",), methods=("bound", "pg-kl"))
@@ -26,13 +31,13 @@ def world(tmp_path_factory, checkout):
         "tutor": ("resnet10t", {"channels": (8, 8, 8, 16), "stem_width": 8}),
         "twin": (student.model, student.options),
     }.items():
-        shape = Shape(model, options, student.stem, outputs=4)
+        shape = NetworkSpec(model, options, student.stem, outputs=4)
         keep_reference(
             made.artifacts.stage("references") / name,
             shape.built(seed=3, place="here").state_dict(),
             shape,
-            Sight(16, (0.5,) * 3, (0.5,) * 3),
-            Origin("train", "rotation", "corpus", "0" * 64, 24, 0),
+            Preprocessing(16, (0.5,) * 3, (0.5,) * 3),
+            ReferenceOrigin("train", "rotation", "corpus", "0" * 64, 24, 0),
         )
     changed = made.changed("guide", seeds=(0, 1), epochs=2)
     protocols = {"low": LOW, "zero": ZERO, "started": STARTED}
@@ -40,7 +45,7 @@ def world(tmp_path_factory, checkout):
 
 
 def table(world, name):
-    return Table.open(world.sections(GuideParams), world.artifacts, name)
+    return ProtocolRuns.open(world.sections(GuideParams), world.artifacts, name)
 
 
 def test_compared_methods_have_every_seed_and_the_others_the_first(world):

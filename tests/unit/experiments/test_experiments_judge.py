@@ -8,13 +8,13 @@ import pytest
 import torch
 from experiments_world import CLASSES
 
-from synthgap.artifacts import read_json, silent
 from synthgap.data import ImageSet
 from synthgap.errors import CheckpointError, DataError, ParamsError
 from synthgap.experiments.judge import JudgeParams, make_judge
+from synthgap.jobs import read_json, silent
 from synthgap.models.build import build_student
 from synthgap.models.checkpoint import save_state
-from synthgap.models.judge import Judge
+from synthgap.models.judge import JudgeNetwork
 from synthgap.params.sections import NetworkPin
 
 
@@ -42,7 +42,7 @@ def made(shelf, tmp_path_factory):
 
 def test_it_knows_the_real_images_and_says_from_how_many_labels(made):
     world, folder, _ = made
-    judge = Judge.open(folder)
+    judge = JudgeNetwork.open(folder)
     train = ImageSet.read(world.artifacts.image_set("train"))
     assert (judge.classes, judge.real_labels) == (CLASSES, len(train))
     assert judge.probabilities(train.pixels(16)).shape == (len(train), len(CLASSES))
@@ -71,7 +71,7 @@ def test_it_is_scored_on_val_and_on_nothing_else(made):
 def test_its_scores_are_those_it_had_while_it_learned(made):
     world, folder, _ = made
     val = ImageSet.read(world.artifacts.image_set("val"))
-    right = Judge.open(folder).probabilities(val.pixels(16)).argmax(axis=1) == val.labels
+    right = JudgeNetwork.open(folder).probabilities(val.pixels(16)).argmax(axis=1) == val.labels
     epochs = read_json(folder / "run.json")["runs"][0]["epochs"]
     assert 100 * right.mean() == pytest.approx(epochs[-1]["val/top1"])
 
@@ -128,7 +128,7 @@ def pinned(shelf, root, num_classes=3):
 
 def test_a_pinned_judge_is_the_network_that_was_given(shelf, tmp_path):
     world, network = pinned(shelf, tmp_path)
-    judge = Judge.open(make(world))
+    judge = JudgeNetwork.open(make(world))
     val = ImageSet.read(world.artifacts.image_set("val")).pixels(16)
     mean, std = (np.array(network.pretrained_cfg[name], np.float32) for name in ("mean", "std"))
     seen = torch.from_numpy((val.astype(np.float32) / 255 - mean) / std).permute(0, 3, 1, 2)

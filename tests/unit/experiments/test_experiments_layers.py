@@ -6,10 +6,9 @@ import pytest
 import torch
 from experiments_world import make_world
 
-from synthgap.artifacts import read_json
 from synthgap.errors import CheckpointError
-from synthgap.experiments.anatomy import MAX_FEATURES, thinned
-from synthgap.experiments.layers import LayersParams, layers, pairs
+from synthgap.experiments.layers import MAX_FEATURES, LayersParams, layers, pairs, thinned
+from synthgap.jobs import read_json
 from synthgap.models.build import build_student
 from synthgap.models.units import units_of
 

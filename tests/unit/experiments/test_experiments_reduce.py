@@ -1,7 +1,7 @@
 import pytest
 
-from synthgap.artifacts import read_json, silent
 from synthgap.experiments.reduce import ReduceParams, reduce
+from synthgap.jobs import read_json, silent
 
 
 @pytest.mark.parametrize("subset", ["stratified", "coreset"])

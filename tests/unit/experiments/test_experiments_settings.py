@@ -4,7 +4,6 @@ from dataclasses import fields, replace
 
 import pytest
 
-from synthgap.artifacts import Artifacts, read_json
 from synthgap.errors import ParamsError
 from synthgap.experiments.settings import (
     SettingsParams,
@@ -13,6 +12,7 @@ from synthgap.experiments.settings import (
     tune_base,
     write_settings,
 )
+from synthgap.jobs import Artifacts, read_json
 from synthgap.params import read_params
 
 

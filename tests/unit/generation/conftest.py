@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from generation_case import real_sets, taught, train, with_generator
 
-from synthgap.artifacts import Artifacts
+from synthgap.jobs import Artifacts
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from synthesis_case import PARAMS
 
-from synthgap.artifacts import Artifacts, Log, silent
 from synthgap.data.image_set import ImageSet, write_manifest, write_png
-from synthgap.generation.clip.teacher import TeacherParams, make_teacher
-from synthgap.generation.generators.generator import GeneratorParams, make_generator
-from synthgap.generation.image_prompts.oracle import OracleParams, make_oracle
-from synthgap.generation.sets.synthesis import synthesize
+from synthgap.generation.derived.oracle import OracleParams, make_oracle
+from synthgap.generation.synthesis.synthesize import synthesize
+from synthgap.generation.trainers.generator import GeneratorParams, make_generator
+from synthgap.generation.trainers.teacher import TeacherParams, make_teacher
+from synthgap.jobs import Artifacts, Log, silent
 from synthgap.params.sections import (
     Autoencoder,
     Data,

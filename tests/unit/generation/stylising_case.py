@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from generation_case import RUNTIME
 
-from synthgap.artifacts import Artifacts, Log, silent
 from synthgap.data.image_set import ImageSet, write_manifest, write_png
-from synthgap.generation.style.stylising import StyliseParams, stylise
+from synthgap.generation.derived.stylise import StyliseParams, stylise
+from synthgap.jobs import Artifacts, Log, silent
 from synthgap.params.sections import Data, Splits, Stylise
 
 SIZE_PX, CLASSES = 16, ("bar", "spot")

@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synthgap.artifacts import Artifacts
 from synthgap.data.image_set import ImageSet, write_manifest, write_png
-from synthgap.generation.checkpoints.provenance import Provenance, samples_digest
-from synthgap.generation.filtering.filters import Judged, open_filters
-from synthgap.generation.samplers.requests import Sampled
-from synthgap.generation.sets import planning
-from synthgap.generation.sets.making import Tools
-from synthgap.generation.sets.nature import Nature
-from synthgap.generation.sets.synthesis import SynthesizeParams, synthesize
+from synthgap.generation.pipelines.provenance import Provenance, samples_digest
+from synthgap.generation.pipelines.sampler import Sampled
+from synthgap.generation.synthesis import planning
+from synthgap.generation.synthesis.filters import FilterOutcome, open_filters
+from synthgap.generation.synthesis.set_in_progress import SamplingTools
+from synthgap.generation.synthesis.set_request import GeneratorCapabilities
+from synthgap.generation.synthesis.synthesize import SynthesizeParams, synthesize
+from synthgap.jobs import Artifacts
 from synthgap.params.sections import Data, Filters, Prompts, Runtime, Splits, Synthesize
 from synthgap.stage import reported
 
@@ -95,7 +95,7 @@ class Picky:
         chance = int(sha256(str(request.seed).encode()).hexdigest()[:8], 16) / 16**8
         label = request.label if self.labelled else request.seed % len(CLASSES)
         dropped = "confidence" if chance < self.share else None
-        return Judged(label, dropped, {"confidence": round(chance, 6)})
+        return FilterOutcome(label, dropped, {"confidence": round(chance, 6)})
 
 
 def world(root: Path) -> Artifacts:
@@ -127,18 +127,22 @@ def use(dice: Dice, judge: Picky | None = None, available: tuple[int, ...] | Non
     """From now on the stage of this process samples so; of `available` samples, if not any."""
 
     def tools(plan):
-        return Tools(dice, judge or open_filters(plan.sieve, plan.artifacts, plan.params.runtime))
+        return SamplingTools(
+            dice, judge or open_filters(plan.sieve, plan.artifacts, plan.params.runtime)
+        )
 
     labelled = dice.knows_classes
-    planning.Plan.tools = tools
-    planning.nature_of = lambda *_: Nature(labelled, labelled, False, available)
+    planning.SetPlan.tools = tools
+    planning.capabilities_of = lambda *_: GeneratorCapabilities(
+        labelled, labelled, False, available
+    )
     planning.filters_identity = lambda *_: {"judge": None, "picky": repr(judge)}
 
 
 def restore_after(patch: pytest.MonkeyPatch) -> None:
     """`use` replaces what opens a generator; afterwards all shall be as it was."""
-    patch.setattr(planning.Plan, "tools", planning.Plan.tools)
-    for name in ("nature_of", "filters_identity"):
+    patch.setattr(planning.SetPlan, "tools", planning.SetPlan.tools)
+    for name in ("capabilities_of", "filters_identity"):
         patch.setattr(planning, name, getattr(planning, name))
 
 

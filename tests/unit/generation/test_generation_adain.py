@@ -2,12 +2,11 @@ import pytest
 import torch
 from torch import nn
 
-from synthgap.generation.jobs.machine import seeded_weights
-from synthgap.generation.style.adain import (
+from synthgap.generation.trainers.adain import (
     VGG19,
-    Decoder,
-    Encoder,
-    Shape,
+    EncoderShape,
+    StyleDecoder,
+    StyleEncoder,
     StyleTransfer,
     adain,
     content_loss,
@@ -16,13 +15,14 @@ from synthgap.generation.style.adain import (
     statistics,
     style_loss,
 )
+from synthgap.jobs.device import seeded_weights
 
 
 @pytest.fixture(scope="module")
 def network():
-    shape = Shape.of((4, 6, 8))
+    shape = EncoderShape.of((4, 6, 8))
     pair = StyleTransfer(
-        Encoder(shape, normalising((0.5,) * 3, (0.25,) * 3)), Decoder(shape)
+        StyleEncoder(shape, normalising((0.5,) * 3, (0.25,) * 3)), StyleDecoder(shape)
     ).requires_grad_(requires_grad=False)
     with seeded_weights(1):
         initialise(pair.encoder, pair.decoder)
@@ -61,7 +61,9 @@ def test_levels_halve_and_the_decoder_mirrors_them(network):
         for layer in network.decoder.modules()
         if isinstance(layer, nn.Conv2d)
     ]
-    assert backwards[::-1] == [pair for level in Shape.of((4, 6, 8)).levels for pair in level]
+    assert backwards[::-1] == [
+        pair for level in EncoderShape.of((4, 6, 8)).levels for pair in level
+    ]
     assert sum(map(len, VGG19.levels)) == 9
 
 

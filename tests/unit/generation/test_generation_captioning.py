@@ -6,9 +6,9 @@ import pytest
 from borrowed_case import RUNTIME, save_captioner, save_encoder_decoder, save_images
 
 from synthgap.errors import GeneratorError
-from synthgap.generation.authoring.borrowed import borrow
+from synthgap.generation.authoring.borrowed import find_local_model
 from synthgap.generation.authoring.captioning import caption_images
-from synthgap.generation.prompts.captions import read_captions, write_captions
+from synthgap.generation.prompts.prompt_files import read_captions, write_captions
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def captioner(tmp_path_factory):
 
 
 def captions(folder, images, batch):
-    borrowed = borrow(str(folder), None, root=folder.parent)
+    borrowed = find_local_model(str(folder), None, root=folder.parent)
     return list(caption_images(borrowed, images, RUNTIME, batch=batch, max_tokens=6))
 
 
@@ -48,14 +48,14 @@ def test_a_vision_encoder_decoder_captions_too(tmp_path):
 def test_a_pickle_code_of_its_own_and_another_kind_are_refused(captioner, tmp_path):
     images = save_images(tmp_path / "train", 1)
     with pytest.raises(GeneratorError, match="nowhere: no such folder, expected a transformers"):
-        borrow("nowhere", None, root=tmp_path)
+        find_local_model("nowhere", None, root=tmp_path)
     config = json.loads((captioner / "config.json").read_text())
     pickled = tmp_path / "pickled"
     pickled.mkdir()
     (pickled / "config.json").write_text(json.dumps(config))
     (pickled / "pytorch_model.bin").write_bytes(b"code")
     with pytest.raises(GeneratorError, match=r"a pickle, expected \.safetensors"):
-        borrow(str(pickled), None, root=tmp_path)
+        find_local_model(str(pickled), None, root=tmp_path)
     (pickled / "pytorch_model.bin").unlink()
     foreign = {**config, "model_type": "mine", "auto_map": {"AutoConfig": "code.Mine"}}
     (pickled / "config.json").write_text(json.dumps(foreign))

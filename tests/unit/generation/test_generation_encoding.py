@@ -7,7 +7,12 @@ from PIL import Image, JpegImagePlugin
 
 from synthgap.data.image_set import ImageSet, write_manifest
 from synthgap.errors import ParamsError
-from synthgap.generation.sets.encoding import Encoding, encoding_of, like_real, story_of
+from synthgap.generation.synthesis.encoding import (
+    Encoding,
+    encoding_of,
+    like_real,
+    metadata_in,
+)
 
 STORY = {"prompt": "a sch\u00f6n cat", "k": 3, "settings": {"steps": 2}}
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
@@ -40,7 +45,7 @@ def test_a_file_tells_its_story_and_is_a_function_of_it(name):
     encoding = ENCODINGS[name]
     content = encoding.encode(PIXELS, STORY)
     assert encoding.encode(PIXELS, dict(reversed(STORY.items()))) == content
-    assert story_of(content, "here") == STORY
+    assert metadata_in(content, "here") == STORY
     with Image.open(io.BytesIO(content)) as image:
         assert image.size == encoding.stored_px((32, 24))
         assert image.format == encoding.format.upper()
@@ -71,4 +76,4 @@ def test_as_train_of_pngs_is_png_and_of_others_is_refused(tmp_path):
 def test_a_file_of_another_maker_tells_nothing():
     buffer = io.BytesIO()
     Image.fromarray(PIXELS).save(buffer, format="JPEG", comment=b"made by hand")
-    assert story_of(buffer.getvalue(), "here") is None
+    assert metadata_in(buffer.getvalue(), "here") is None

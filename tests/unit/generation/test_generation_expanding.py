@@ -6,11 +6,11 @@ import pytest
 from borrowed_case import RUNTIME, save_chatter, save_writer
 
 from synthgap.errors import GeneratorError
-from synthgap.generation.authoring.borrowed import borrow
+from synthgap.generation.authoring.borrowed import find_local_model
 from synthgap.generation.authoring.expanding import Expansion, expand_words
-from synthgap.generation.vocabulary.wording import Words
+from synthgap.generation.prompts.wording import ClassWords
 
-WORDS = {"0": Words("0"), "one": Words("1")}
+WORDS = {"0": ClassWords("0"), "one": ClassWords("1")}
 EXPANSION = Expansion(
     opening="a photo of {class}",
     per_class=5,
@@ -27,7 +27,7 @@ def writer(tmp_path_factory):
 
 
 def expanded(folder, expansion=EXPANSION):
-    borrowed = borrow(str(folder), None, root=folder.parent)
+    borrowed = find_local_model(str(folder), None, root=folder.parent)
     return list(expand_words(borrowed, WORDS, RUNTIME, expansion))
 
 

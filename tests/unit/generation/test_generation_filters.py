@@ -8,19 +8,24 @@ import pytest
 from generation_case import CLASSES, RUNTIME, TEACHER, with_teacher
 
 from synthgap.errors import SynthgapError
-from synthgap.generation.filtering.filters import Asked, Judged, filters_identity, open_filters
-from synthgap.generation.samplers.requests import Request, Sampled
-from synthgap.generation.vocabulary.tokenizer import fill
+from synthgap.generation.pipelines.sampler import Request, Sampled
+from synthgap.generation.prompts.tokenizer import fill
+from synthgap.generation.synthesis.filters import (
+    FilterOutcome,
+    FilterRequest,
+    filters_identity,
+    open_filters,
+)
 from synthgap.models.build import build_student
 from synthgap.models.clip import open_clip_model
-from synthgap.models.judge import Eye, Judge, Nature, keep_judge
+from synthgap.models.judge import JudgeCapabilities, JudgeNetwork, JudgePreprocessing, keep_judge
 from synthgap.params.sections import Filters, Student
 
 STUDENT = Student(
     "resnet10t", {"channels": (8, 8, 8, 8), "stem_width": 8}, "imagenet", "random", None, "linear",
     1.0,
 )  # fmt: skip
-EYE = Eye(8, 8, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
+EYE = JudgePreprocessing(8, 8, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
 COUNT = 7
 DRAW = np.random.default_rng(1)
 PIXELS = np.stack(
@@ -35,7 +40,7 @@ REQUESTS = [
 
 def write_judge(artifacts, classes=CLASSES, seed=0):
     network = build_student(STUDENT, len(classes), seed=seed)
-    nature = Nature(STUDENT, EYE, tuple(classes), real_labels=9)
+    nature = JudgeCapabilities(STUDENT, EYE, tuple(classes), real_labels=9)
     keep_judge(artifacts.stage("judge"), network.state_dict(), nature)
 
 
@@ -57,13 +62,13 @@ def middle(values):
 
 def asked(min_confidence=None, min_clip_score=None, *, labelled=True, own=None, batch=3):
     filters = Filters(min_confidence, min_clip_score, drop_near_duplicates=False, safety=False)
-    return Asked(filters, own, labelled, CLASSES, batch)
+    return FilterRequest(filters, own, labelled, CLASSES, batch)
 
 
 def test_nothing_asked_opens_nothing_and_takes_labels_as_they_are(tmp_path, shelf):
     nowhere = replace(shelf, root=tmp_path)
     sieve = open_filters(asked(), nowhere, RUNTIME)
-    assert sieve(Sampled(PIXELS), REQUESTS) == [Judged(label) for label in LABELS]
+    assert sieve(Sampled(PIXELS), REQUESTS) == [FilterOutcome(label) for label in LABELS]
     assert filters_identity(asked(), nowhere)["judge"] is None
 
 
@@ -75,7 +80,7 @@ def test_what_the_safety_checker_says_is_dropped_whatever_else_is_asked(shelf):
 
 
 def test_a_sample_is_kept_from_the_judges_confidence_in_its_class_on(shelf):
-    chances = Judge.open(shelf.stage("judge"), batch=3).probabilities(PIXELS)
+    chances = JudgeNetwork.open(shelf.stage("judge"), batch=3).probabilities(PIXELS)
     sure = chances[np.arange(COUNT), LABELS]
     least = middle(sure)
     found = open_filters(asked(min_confidence=least), shelf, RUNTIME)(Sampled(PIXELS), REQUESTS)
@@ -88,7 +93,7 @@ def test_a_sample_is_kept_from_the_judges_confidence_in_its_class_on(shelf):
 
 
 def test_without_labels_the_judge_says_what_a_sample_is_if_it_is_sure(shelf):
-    chances = Judge.open(shelf.stage("judge"), batch=3).probabilities(PIXELS)
+    chances = JudgeNetwork.open(shelf.stage("judge"), batch=3).probabilities(PIXELS)
     least = middle(chances.max(axis=1))
     requests = [replace(request, label=None) for request in REQUESTS]
     sieve = open_filters(asked(labelled=False, own=least), shelf, RUNTIME)
@@ -142,7 +147,7 @@ def test_the_identity_names_all_that_decides(tmp_path, shelf):
     assert json.loads(json.dumps(known)) == known
     assert known["judge_real_labels"] == 9
     assert known["teacher"] is not None
-    assert known["judge"] == Judge.open(shelf.stage("judge")).digest
+    assert known["judge"] == JudgeNetwork.open(shelf.stage("judge")).digest
     other = filters_identity(asked(0.5), artifacts)
     assert other["judge"] not in (None, known["judge"])
     assert other["teacher"] is None

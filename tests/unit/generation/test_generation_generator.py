@@ -12,11 +12,11 @@ from generation_case import (
     train,
 )
 
-from synthgap.artifacts import read_json
 from synthgap.data.image_set import ImageSet
 from synthgap.errors import GeneratorError, ParamsError, WorkError
-from synthgap.generation.checkpoints.provenance import Provenance, locate
-from synthgap.generation.generators.generator import make_generator
+from synthgap.generation.pipelines.provenance import Provenance, locate
+from synthgap.generation.trainers.generator import make_generator
+from synthgap.jobs import read_json
 
 KILLED = """
 import os, signal
@@ -83,7 +83,7 @@ def test_a_second_starter_stops_with_the_holders_pid(trained, tmp_path, monkeypa
     artifacts = real_sets(tmp_path)
     artifacts.work.mkdir(parents=True)
     (lock,) = trained.work.glob("*.lock")
-    monkeypatch.setattr("synthgap.artifacts.work.LOCK_TIMEOUT_S", 0.0)
+    monkeypatch.setattr("synthgap.jobs.work.LOCK_TIMEOUT_S", 0.0)
     with (artifacts.work / lock.name).open("w") as held:
         held.write("4711")
         held.flush()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synthgap.data import ImageSet, write_manifest, write_png
-from synthgap.generation.filtering.near_copies import NearCopies
+from synthgap.generation.synthesis.near_copies import NearCopies
 
 SIZE = 16
 
@@ -70,9 +70,9 @@ def test_no_image_is_asked_for_before_the_last_answer_was_taken(near):
 
 
 def test_the_distance_is_that_of_the_gate(near, real):
-    from synthgap.data.neighbours import Lens, near_threshold, nearest
+    from synthgap.data.neighbours import ShiftedDistance, near_threshold, nearest
 
-    lens = Lens(SIZE, 16, 1)
+    lens = ShiftedDistance(SIZE, 16, 1)
     windows = np.stack([lens.windows(real.image(row)) for row in range(len(real))])
     within, _ = nearest(windows, windows, same=True)
     assert near.distance == near_threshold(within, quantile=0.05, margin=0.35) > 0

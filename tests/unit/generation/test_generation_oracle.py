@@ -13,14 +13,14 @@ from generation_case import (
     with_teacher,
 )
 
-from synthgap.artifacts import read_json
 from synthgap.data.image_set import ImageSet
 from synthgap.errors import GeneratorError
-from synthgap.generation.checkpoints.provenance import Provenance, locate
-from synthgap.generation.clip.resemblance import resemblance
-from synthgap.generation.samplers import opening
-from synthgap.generation.samplers.opening import open_pipeline, open_sampler
-from synthgap.generation.samplers.requests import Request, Settings
+from synthgap.generation.pipelines import opening
+from synthgap.generation.pipelines.opening import open_pipeline, open_sampler
+from synthgap.generation.pipelines.provenance import Provenance, locate
+from synthgap.generation.pipelines.sampler import Request, SamplingSettings
+from synthgap.generation.trainers.clip_networks import resemblance
+from synthgap.jobs import read_json
 from synthgap.models.clip import open_clip_model
 from synthgap.params.sections import Pin
 
@@ -90,7 +90,7 @@ def test_only_the_unet_learns(made, pipeline):
 
 
 def sampler_of(made, noise_level):
-    settings = Settings("", 2.0, 2, None, None, None, 4, 4, noise_level=noise_level)
+    settings = SamplingSettings("", 2.0, 2, None, None, None, 4, 4, noise_level=noise_level)
     return open_sampler(made.stage("oracle"), settings, RUNTIME, classes=CLASSES, prompts=())
 
 

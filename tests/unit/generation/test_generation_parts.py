@@ -1,14 +1,16 @@
 import numpy as np
 import pytest
 
-from synthgap.generation.sets.journal import CLOSED, Made, read_journal
-from synthgap.generation.sets.parts import claim, cut_before, part_size, parts_of
+from synthgap.generation.synthesis.journal import CLOSED, JournalEntry, read_journal
+from synthgap.generation.synthesis.parts import claim, cut_before, part_size, parts_of
 
 NUMBERS = np.arange(10, 20)
 
 
 def batch(*numbers):
-    return [(Made(k, 0, None, "sha", 0, 0, {}), f"a/{k}.png", bytes([k]) * k) for k in numbers]
+    return [
+        (JournalEntry(k, 0, None, "sha", 0, 0, {}), f"a/{k}.png", bytes([k]) * k) for k in numbers
+    ]
 
 
 @pytest.fixture
@@ -103,7 +105,7 @@ def test_a_part_is_closed_when_all_is_made(part):
 
 def test_a_dropped_candidate_has_no_bytes(part):
     with claim(part) as writing:
-        writing.append([(Made(10, None, "unsafe", "", 0, 0, {"confidence": 0.5}), "", b"")])
+        writing.append([(JournalEntry(10, None, "unsafe", "", 0, 0, {"confidence": 0.5}), "", b"")])
     (made,) = part.read().made
     assert (made.dropped, made.label, made.facts) == ("unsafe", None, {"confidence": 0.5})
     assert part.tar.stat().st_size == 0

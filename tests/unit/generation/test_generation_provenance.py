@@ -6,7 +6,7 @@ import pytest
 from generation_case import CLASSES, GENERATOR, files, real_sets, sampled, train, with_generator
 
 from synthgap.errors import GeneratorError
-from synthgap.generation.checkpoints.provenance import Provenance, pin, pipeline_digest
+from synthgap.generation.pipelines.provenance import Provenance, pin, pipeline_digest
 from synthgap.params.sections import Pin
 
 

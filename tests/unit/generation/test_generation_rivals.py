@@ -14,13 +14,13 @@ from generation_case import (
 )
 from PIL import Image
 
-from synthgap.artifacts import read_json, silent
 from synthgap.data.image_set import ImageSet
 from synthgap.errors import GeneratorError, ParamsError
-from synthgap.generation.checkpoints.provenance import Provenance, card_licence, locate
-from synthgap.generation.generators.rivals import RivalsParams, make_rival
-from synthgap.generation.samplers.opening import open_sampler
-from synthgap.generation.samplers.requests import Request, Settings
+from synthgap.generation.pipelines.opening import open_sampler
+from synthgap.generation.pipelines.provenance import Provenance, card_licence, locate
+from synthgap.generation.pipelines.sampler import Request, SamplingSettings
+from synthgap.generation.trainers.rivals import RivalsParams, make_rival
+from synthgap.jobs import read_json, silent
 from synthgap.params.sections import Pin, Rival, Transformer
 
 DIT = Rival(
@@ -33,7 +33,7 @@ DIT = Rival(
     transformer=Transformer(16, 1, 2, 60, 4, 1e-2, 0.1, 0.9),
 )
 RIVALS = RivalsParams(seed=3, runtime=RUNTIME, data=DATA, rivals={"dit": DIT})
-SETTINGS = Settings("", 3.0, 2, None, 8, 8, 4, 4)
+SETTINGS = SamplingSettings("", 3.0, 2, None, 8, 8, 4, 4)
 KILLED = """
 import os, signal
 from pathlib import Path

@@ -22,9 +22,9 @@ from synthesis_case import (
 )
 
 from synthgap.data.image_set import ImageSet
-from synthgap.generation.sets import assembling
-from synthgap.generation.sets.planning import planned_set
-from synthgap.generation.sets.synthesis import shelf_place, shelve
+from synthgap.generation.synthesis import assembling
+from synthgap.generation.synthesis.planning import planned_set
+from synthgap.generation.synthesis.synthesize import cached_set, sample_into_cache
 
 SIZE = {"count": 20}  # a class: 60 images, 30 batches
 
@@ -42,8 +42,8 @@ def planned(artifacts, name="g2.0", **changes):
 def test_a_shelved_set_is_the_stage_s_own_and_is_not_made_again(tmp_path):
     artifacts, other = world(tmp_path / "one"), world(tmp_path / "other")
     use(Dice(tmp_path / "told"))
-    place = shelve(planned(artifacts))
-    assert place == shelf_place(planned(artifacts))
+    place = sample_into_cache(planned(artifacts))
+    assert place == cached_set(planned(artifacts))
     assert not artifacts.image_set("g2.0").exists()
     assert not any(artifacts.work.glob("*/"))
     assert len(numbers_told(tmp_path / "told")) == 60
@@ -57,7 +57,7 @@ def test_what_the_stage_made_is_not_made_again(tmp_path):
     artifacts = world(tmp_path)
     use(Dice(tmp_path / "told"))
     images = made(artifacts, **SIZE)
-    place = shelve(planned(artifacts))
+    place = sample_into_cache(planned(artifacts))
     assert ImageSet.read(place).digest == images.digest
     assert len(numbers_told(tmp_path / "told")) == 60
 
@@ -65,7 +65,9 @@ def test_what_the_stage_made_is_not_made_again(tmp_path):
 def test_a_smaller_set_holds_the_first_images_of_a_larger_one(tmp_path):
     artifacts = world(tmp_path)
     use(Dice())
-    whole, half = (ImageSet.read(shelve(planned(artifacts, n))) for n in ("g2.0", "g2.0-x0.5"))
+    whole, half = (
+        ImageSet.read(sample_into_cache(planned(artifacts, n))) for n in ("g2.0", "g2.0-x0.5")
+    )
     assert np.bincount(half.labels).tolist() == [10, 10, 10]
     assert sorted(by_number(half)) == list(range(30))
     assert by_number(half).items() <= by_number(whole).items()
@@ -79,12 +81,14 @@ def test_a_longer_set_goes_on_behind_a_shorter_one(tmp_path, judge, storage):
     artifacts, fresh = world(tmp_path / "one"), world(tmp_path / "fresh")
     use(Dice(tmp_path / "told"), judge)
     half = planned(artifacts, "g2.0-x0.5", **above)
-    images = ImageSet.read(shelve(half))
+    images = ImageSet.read(sample_into_cache(half))
     before = numbers_told(tmp_path / "told")
-    place = shelve(planned(artifacts, **above), [planned(artifacts, "g2.0-x0.1", **above), half])
+    place = sample_into_cache(
+        planned(artifacts, **above), [planned(artifacts, "g2.0-x0.1", **above), half]
+    )
     again = numbers_told(tmp_path / "told")[len(before) :]
     use(Dice(tmp_path / "all"), judge)
-    assert files(place) == files(shelve(planned(fresh, **above)))
+    assert files(place) == files(sample_into_cache(planned(fresh, **above)))
     assert len(again) <= len(numbers_told(tmp_path / "all")) - len(images)
     assert not set(again) & set(range(30 if judge is None else 24))  # some were surplus
 
@@ -93,8 +97,8 @@ def test_only_what_begins_a_set_is_taken_over(tmp_path):
     artifacts = world(tmp_path)
     use(Dice(tmp_path / "told"))
     other = planned(artifacts, "g3.0-x0.5")
-    shelve(other)
-    shelve(planned(artifacts), [other])
+    sample_into_cache(other)
+    sample_into_cache(planned(artifacts), [other])
     assert len(numbers_told(tmp_path / "told")) == 30 + 60
 
 
@@ -102,21 +106,21 @@ def test_a_damaged_shorter_set_is_not_taken_over(tmp_path):
     artifacts, fresh = world(tmp_path / "one"), world(tmp_path / "fresh")
     use(Dice(tmp_path / "told"))
     half = planned(artifacts, "g2.0-x0.5")
-    (shelve(half) / "b/00003.png").write_bytes(b"")
-    place = shelve(planned(artifacts), [half])
+    (sample_into_cache(half) / "b/00003.png").write_bytes(b"")
+    place = sample_into_cache(planned(artifacts), [half])
     assert len(numbers_told(tmp_path / "told")) == 30 + 30 + 2  # its batch
-    assert files(place) == files(shelve(planned(fresh)))
+    assert files(place) == files(sample_into_cache(planned(fresh)))
 
 
 def test_several_workers_at_once_make_it_once(tmp_path):
     artifacts = world(tmp_path)
     use(Dice(tmp_path / "told", 0.01))
-    crowd = [started(partial(shelve, planned(artifacts))) for _ in range(3)]
+    crowd = [started(partial(sample_into_cache, planned(artifacts))) for _ in range(3)]
     for one in crowd:
         one.join()
     assert [one.exitcode for one in crowd] == [0, 0, 0]
     assert sorted(numbers_told(tmp_path / "told")) == list(range(60))
-    assert shelf_place(planned(artifacts)).is_dir()
+    assert cached_set(planned(artifacts)).is_dir()
 
 
 @pytest.mark.parametrize("while_", ["sampled", "put together"])
@@ -127,12 +131,12 @@ def test_killed_it_leaves_no_half_of_a_set_and_goes_on(tmp_path, monkeypatch, wh
         if while_ == "put together":
             kill = lambda *_, **__: os.kill(os.getpid(), 9)  # noqa: E731 - a line
             patch.setattr(assembling, "write_manifest", kill)
-        child = started(partial(shelve, planned(artifacts)))
+        child = started(partial(sample_into_cache, planned(artifacts)))
         child.join()
     assert child.exitcode == -9
-    assert not shelf_place(planned(artifacts)).exists()
+    assert not cached_set(planned(artifacts)).exists()
     use(Dice(tmp_path / "told"))
-    images = ImageSet.read(shelve(planned(artifacts)))
+    images = ImageSet.read(sample_into_cache(planned(artifacts)))
     assert len(images) == 60
     assert len(numbers_told(tmp_path / "told")) <= 60 + SECTION.compute_batch
     images.pixels(8)  # which checks every byte

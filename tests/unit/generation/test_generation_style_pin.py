@@ -5,9 +5,15 @@ from stylising_case import plain_sets, styled
 from torch import nn
 
 from synthgap.errors import GeneratorError
-from synthgap.generation.jobs.machine import seeded_weights
-from synthgap.generation.style.adain import VGG19, Decoder, Encoder, StyleTransfer, normalising
-from synthgap.generation.style.style_pin import IMAGENET_MEAN, IMAGENET_STD, pinned_pair
+from synthgap.generation.trainers.adain import (
+    VGG19,
+    StyleDecoder,
+    StyleEncoder,
+    StyleTransfer,
+    normalising,
+)
+from synthgap.generation.trainers.style_pin import IMAGENET_MEAN, IMAGENET_STD, pinned_pair
+from synthgap.jobs.device import seeded_weights
 from synthgap.params.sections import StylePin
 
 PIN = StylePin("encoder.safetensors", "decoder.safetensors")
@@ -31,7 +37,7 @@ def saved(path, layers, names):
 def random_pair():
     with seeded_weights(1):
         pair = StyleTransfer(
-            Encoder(VGG19, normalising(IMAGENET_MEAN, IMAGENET_STD)), Decoder(VGG19)
+            StyleEncoder(VGG19, normalising(IMAGENET_MEAN, IMAGENET_STD)), StyleDecoder(VGG19)
         )
     pair.requires_grad_(requires_grad=False)
     for layer in convolutions(pair):
@@ -107,7 +113,7 @@ def test_torchvisions_weights_without_a_network_are_one_line(folder, monkeypatch
 
 
 def test_the_stage_takes_a_pin_and_no_corpus(folder, tmp_path):
-    from synthgap.artifacts import read_json
+    from synthgap.jobs import read_json
 
     artifacts = plain_sets(tmp_path, count=1)
     (artifacts.image_set("corpus") / "manifest.parquet").unlink()

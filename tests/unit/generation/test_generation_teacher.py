@@ -5,12 +5,12 @@ import pytest
 import torch
 from generation_case import CLASSES, COUNTS, TEACHER, files, taught, with_generator
 
-from synthgap.artifacts import read_json, silent
 from synthgap.data.image_set import ImageSet
 from synthgap.errors import GeneratorError, ParamsError
-from synthgap.generation.checkpoints.provenance import Provenance
-from synthgap.generation.clip.teacher import make_teacher
-from synthgap.generation.clip.tower import contrastive_loss, shifted, views_loss
+from synthgap.generation.pipelines.provenance import Provenance
+from synthgap.generation.trainers.clip_networks import contrastive_loss, shifted, views_loss
+from synthgap.generation.trainers.teacher import make_teacher
+from synthgap.jobs import read_json, silent
 from synthgap.models.clip import clip_digest, open_clip_model, teacher_folder
 from synthgap.params.sections import Pin
 
@@ -57,7 +57,7 @@ def test_provenance_counts_the_labels_it_has_seen(learned):
 
 
 def test_an_interrupted_training_ends_with_the_same_bytes(learned, trained, tmp_path, monkeypatch):
-    monkeypatch.setattr("synthgap.generation.clip.teacher.CHECKPOINT_EVERY_STEPS", 20)
+    monkeypatch.setattr("synthgap.generation.trainers.teacher.CHECKPOINT_EVERY_STEPS", 20)
     artifacts = with_generator(trained, tmp_path)
 
     def stop(digest, event):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from synthgap.generation.style.patterns import made_patterns
-from synthgap.generation.style.texture import mean_contrast, shape_kept, texture_distance
+from synthgap.generation.derived.style_pictures import made_patterns
+from synthgap.generation.derived.texture import mean_contrast, shape_kept, texture_distance
 
 PATTERNS = made_patterns(24, 32, seed=1)
 

@@ -1,7 +1,7 @@
 import pytest
 
 from synthgap.errors import GeneratorError
-from synthgap.generation.vocabulary.tokenizer import (
+from synthgap.generation.prompts.tokenizer import (
     BEGIN,
     END,
     check_prompts,

@@ -7,8 +7,8 @@ import pytest
 from wordnet_case import write_wordnet
 
 from synthgap.errors import ParamsError
-from synthgap.generation.vocabulary.wording import Words
-from synthgap.generation.vocabulary.wordnet import DEBIAN, NEEDED, synset_words
+from synthgap.generation.prompts.wording import ClassWords
+from synthgap.generation.prompts.wordnet import DEBIAN, NEEDED, synset_words
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def no_corpus(monkeypatch):
 def test_a_synset_is_its_lemmas_its_parents_names_and_its_gloss_without_examples(tmp_path):
     wnids = write_wordnet(tmp_path)
     words = synset_words([wnids["cat"], "house_cat.n.01", wnids["beast"]], tmp_path)
-    cat = Words("cat, house cat", "pet, hunter", "a small hunter with whiskers")
+    cat = ClassWords("cat, house cat", "pet, hunter", "a small hunter with whiskers")
     assert words[wnids["cat"]] == words["house_cat.n.01"] == cat
-    assert words[wnids["beast"]] == Words("beast", None, "a thing that lives")
+    assert words[wnids["beast"]] == ClassWords("beast", None, "a thing that lives")
 
 
 def test_parents_come_in_wordnets_order_though_nltk_keeps_them_in_a_set(tmp_path):
@@ -54,7 +54,7 @@ def test_a_downloaded_corpus_is_found_loose_and_zipped(tmp_path, monkeypatch):
 
 
 def test_without_any_wordnet_the_reader_is_told_how_to_get_one(no_corpus, monkeypatch, tmp_path):
-    monkeypatch.setattr("synthgap.generation.vocabulary.wordnet.DEBIAN", tmp_path)
+    monkeypatch.setattr("synthgap.generation.prompts.wordnet.DEBIAN", tmp_path)
     with pytest.raises(ParamsError, match=r"apt install wordnet-base.*nltk.downloader wordnet"):
         synset_words(["cat.n.01"], None)
 

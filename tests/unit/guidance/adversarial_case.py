@@ -7,7 +7,7 @@ from dataclasses import replace
 import guided_case
 import torch
 
-from synthgap.params.guidance_adversarial import Adda, Dada, Dann, Ltda
+from synthgap.params.guidance import Adda, Dada, Dann, Ltda
 
 PARAMS = {
     "dann": Dann((8,), 10.0, 0.5, 0.5),

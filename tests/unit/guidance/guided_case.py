@@ -14,16 +14,15 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-from synthgap.guidance.reference import Reference
-from synthgap.guidance.task import Task
+from synthgap.guidance.method_context import MethodContext
+from synthgap.guidance.reference import ReferenceNetwork
 from synthgap.models.build import build_student
-from synthgap.models.reference_record import Sight
-from synthgap.params.guidance import Guide
-from synthgap.params.guidance_losses import Pg, Rg, Weights
+from synthgap.models.reference import Preprocessing
+from synthgap.params.guidance import Guide, Pg, Rg, Weights
 from synthgap.params.sections import AugMix, Crops, PixMix, Student, Training
 from synthgap.training.labelled import Labelled
-from synthgap.training.lesson import Lesson
 from synthgap.training.loop import fit
+from synthgap.training.train_spec import TrainSpec
 
 COLOUR = ["jitter", "brightness", "contrast", "saturation", "hue", "grayscale", "blur", "solarise"]
 PLAIN = dict.fromkeys(["flip", *COLOUR], 0.0)
@@ -81,18 +80,20 @@ def reference():
     options = {"channels": (8, 8, 8, 16), "stem_width": 8, "norm_layer": "groupnorm1"}
     spec = Student("resnet14t", options, "imagenet", "random", None, "linear", 1.0)
     network = build_student(spec, 3, seed=5).eval().requires_grad_(False)
-    return Reference(network, Sight(16, (0.5,) * 3, (0.5,) * 3), "digest", {"title": "tutor"}, 3)
+    return ReferenceNetwork(
+        network, Preprocessing(16, (0.5,) * 3, (0.5,) * 3), "digest", {"title": "tutor"}, 3
+    )
 
 
 def task(*, pg=PG, rg=RG, real_share=0.25, num_real=NUM_REAL, **changed):
     both = images(NUM_SYNTHETIC, 1)
     if num_real:
         both = images(num_real, 0).joined(both)
-    lesson = Lesson("lesson", both, training(**changed), 1, {}, steps_per_epoch=2)
+    lesson = TrainSpec("lesson", both, training(**changed), 1, {}, steps_per_epoch=2)
     rest = dict.fromkeys(("asg", "csg", "prefix", "dann", "adda", "dada", "ltda"))
     guide = Guide("g", (1,), 2, "dino", real_share, 0.25, 0.5, pg=pg, rg=rg, **rest)
     guides = {"tutor": reference()}
-    return Task(student(), lesson, num_real, NUM_SYNTHETIC, 2, guide, guides, student)
+    return MethodContext(student(), lesson, num_real, NUM_SYNTHETIC, 2, guide, guides, student)
 
 
 def learned(given, method, accelerator, *, steps=None):

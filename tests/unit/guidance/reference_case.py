@@ -7,12 +7,12 @@ from dataclasses import replace
 import guided_case
 import torch
 
-from synthgap.guidance.reference import Reference
-from synthgap.models.projection_head import use_projection
-from synthgap.models.reference_record import Sight
-from synthgap.params.guidance_references import Asg, Csg
+from synthgap.guidance.reference import ReferenceNetwork
+from synthgap.models.head import use_projection
+from synthgap.models.reference import Preprocessing
+from synthgap.params.references import Asg, Csg
 
-SIGHT = Sight(16, (0.5,) * 3, (0.25,) * 3)
+SIGHT = Preprocessing(16, (0.5,) * 3, (0.25,) * 3)
 ASG = Asg("tutor", 0.5, 1.0)
 CSG = Csg("twin", 0.5, 0.07, (3, 5), "attention", 6)
 
@@ -24,7 +24,7 @@ def twin(seed=7):
         torch.manual_seed(seed)
         use_projection(network, 4, temperature=0.2, place="here")
     network.eval().requires_grad_(requires_grad=False)
-    return Reference(network, SIGHT, "digest", {"title": "the student's own"}, 4)
+    return ReferenceNetwork(network, SIGHT, "digest", {"title": "the student's own"}, 4)
 
 
 def task(*, asg=ASG, csg=CSG, **changed):

@@ -6,12 +6,12 @@ import torch
 from adversarial_case import PARAMS, hidden, relabelled, task
 from guided_case import apart, in_two_processes, learned, one, student
 
-from synthgap.guidance.adda import Judging, Passing, adda
+from synthgap.guidance.adda import DiscriminatorUpdate, EncoderUpdate, adda
 from synthgap.guidance.discriminator import Discriminator, domain_loss, drawn
-from synthgap.guidance.pairs import Half, Pair
-from synthgap.guidance.seeing import Eye
+from synthgap.guidance.domains import DomainBatch, DomainRows
+from synthgap.guidance.forward import TappedStudent
+from synthgap.training.checkpointing import Checkpointer
 from synthgap.training.loop import fit
-from synthgap.training.resume import Keeper
 
 
 @pytest.fixture
@@ -19,23 +19,27 @@ def players():
     """(source, target, discriminator, a pair of 3 real and 5 synthetic rows)."""
     draw = torch.Generator().manual_seed(0)
     halves = [
-        Half([torch.randn(count, 3, 16, 16, generator=draw)], labels, torch.arange(count), share)
+        DomainRows(
+            [torch.randn(count, 3, 16, 16, generator=draw)], labels, torch.arange(count), share
+        )
         for count, labels, share in (
             (3, torch.full((3,), -1), 0.5),
             (5, torch.arange(5) % 2, 0.25),
         )
     ]
     judge = drawn(lambda: Discriminator(8, (8,)), seed=1)
-    return student(1), student(2), judge, Pair(*halves, 0.5)
+    return student(1), student(2), judge, DomainBatch(*halves, 0.5)
 
 
 def test_the_discriminator_learns_source_from_target(players):
     source, target, judge, pair = players
-    turn = Judging(Eye(source, "all_crops"), Eye(target, "all_crops"), judge)
+    turn = DiscriminatorUpdate(
+        TappedStudent(source, "all_crops"), TappedStudent(target, "all_crops"), judge
+    )
     terms = list(turn.terms(pair))
     assert [term.share for term in terms] == [0.25, 0.5]
-    of_source = judge(Eye(source, "all_crops")(pair.synthetic.crops).features)
-    of_target = judge(Eye(target, "all_crops")(pair.real.crops).features)
+    of_source = judge(TappedStudent(source, "all_crops")(pair.synthetic.crops).features)
+    of_target = judge(TappedStudent(target, "all_crops")(pair.real.crops).features)
     assert torch.equal(terms[0].loss, domain_loss(of_source, synthetic=True))
     assert torch.equal(terms[1].loss, domain_loss(of_target, synthetic=False))
     assert {id(parameter) for parameter in turn.parameters} == set(map(id, judge.parameters()))
@@ -47,9 +51,9 @@ def test_the_discriminator_learns_source_from_target(players):
 
 def test_the_encoder_learns_by_inverted_labels_and_the_classifier_does_not(players):
     _, target, judge, pair = players
-    turn = Passing(Eye(target, "all_crops"), target, judge)
+    turn = EncoderUpdate(TappedStudent(target, "all_crops"), target, judge)
     (term,) = turn.terms(pair)
-    told = judge(Eye(target, "all_crops")(pair.real.crops).features)
+    told = judge(TappedStudent(target, "all_crops")(pair.real.crops).features)
     assert torch.equal(term.loss, domain_loss(told, synthetic=True))
     assert term.share == 0.5
     names = {id(parameter): name for name, parameter in target.named_parameters()}
@@ -64,7 +68,7 @@ def test_scoring_synthetic_images_teaches_batch_norm_nothing(players):
     networks = [student(1, norm="batchnorm2d") for _ in range(2)]
     for network, given in zip(networks, (pair, replace(pair, synthetic=None)), strict=True):
         network.train()
-        list(Passing(Eye(network, "all_crops"), network, judge).terms(given))
+        list(EncoderUpdate(TappedStudent(network, "all_crops"), network, judge).terms(given))
         assert network.training
     first, second = (network.state_dict() for network in networks)
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -88,7 +92,7 @@ def test_the_source_encoder_stays_and_is_kept(tmp_path):
     given = task(labels=False)
     game = adda(given)[1]
     network = copy.deepcopy(given.student)
-    list(fit(network, game.lesson, one(), Keeper(tmp_path / "state.pt", 1), rule=game.rule))
+    list(fit(network, game.lesson, one(), Checkpointer(tmp_path / "state.pt", 1), rule=game.rule))
     kept = torch.load(tmp_path / "state.pt", weights_only=True)["model"]
     start = given.student.state_dict()
     assert all(torch.equal(kept[f"source.{name}"], value) for name, value in start.items())

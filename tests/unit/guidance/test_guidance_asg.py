@@ -13,7 +13,7 @@ from guided_case import apart, in_two_processes, learned, one, student
 
 from synthgap.errors import ParamsError
 from synthgap.guidance.asg import answer_loss, asg, second_head
-from synthgap.guidance.plainly import pooled
+from synthgap.guidance.baselines import pooled
 
 
 def slowly(answers, wanted, temperature):

@@ -11,8 +11,8 @@ from accelerate.state import AcceleratorState
 from guided_case import apart, in_two_processes, learned, one
 
 from synthgap.errors import ParamsError
+from synthgap.guidance.baselines import pooled
 from synthgap.guidance.csg import attention_of, csg, info_nce, pooled_by
-from synthgap.guidance.plainly import pooled
 
 
 def rows(*shape, seed=0):

@@ -6,8 +6,8 @@ from adversarial_case import PARAMS, gradient, rows, task
 from guided_case import learned, one, student
 
 from synthgap.guidance.dada import (
-    Discriminative,
-    Whole,
+    DadaUpdate,
+    WidenedClassifier,
     dada,
     entropy,
     one_output,
@@ -16,10 +16,10 @@ from synthgap.guidance.dada import (
     target_loss,
 )
 from synthgap.guidance.discriminator import ramp
-from synthgap.guidance.pairs import Half, Pair
-from synthgap.guidance.seeing import Eye
+from synthgap.guidance.domains import DomainBatch, DomainRows
+from synthgap.guidance.forward import TappedStudent
+from synthgap.models.activations import feature_size
 from synthgap.models.head import CosineClassifier
-from synthgap.models.taps import feature_size
 
 NUM_ROWS, CATEGORIES = 6, 4
 LABELS = torch.arange(NUM_ROWS) % CATEGORIES
@@ -103,7 +103,7 @@ def test_what_the_encoder_wants_of_real_images_is_what_the_classifier_fights():
     ids=["cosine", "linear"],
 )
 def test_the_whole_classifier_is_one_of_one_more_output(head):
-    whole, features = Whole(head, seed=1).double(), rows(4, 5)
+    whole, features = WidenedClassifier(head, seed=1).double(), rows(4, 5)
     joint = type(head)(5, 4, **({"temperature": 0.1} if isinstance(head, CosineClassifier) else {}))
     joint.double().load_state_dict(
         {
@@ -124,17 +124,17 @@ def test_classifier_and_encoder_follow_opposite_losses():
     """One backward pass gives both gradients, each as if it had been taken alone."""
     network, draw = student(), torch.Generator().manual_seed(3)
     lesson = task().lesson
-    whole = Whole(network.get_submodule("fc"), seed=1)
-    turn = Discriminative(network, whole, lesson, PARAMS["dada"])
+    whole = WidenedClassifier(network.get_submodule("fc"), seed=1)
+    turn = DadaUpdate(network, whole, lesson, PARAMS["dada"])
     halves = [
-        Half([torch.randn(4, 3, 16, 16, generator=draw)], labels, torch.arange(4), 1.0)
+        DomainRows([torch.randn(4, 3, 16, 16, generator=draw)], labels, torch.arange(4), 1.0)
         for labels in (torch.full((4,), -1), torch.arange(4) % 2)
     ]
-    pair = Pair(*halves, progress=0.2)
+    pair = DomainBatch(*halves, progress=0.2)
     (term,) = turn.terms(pair)
     found = torch.autograd.grad(term.loss, turn.parameters)
 
-    eye, strength = Eye(network, "all_crops"), ramp(0.2, 10.0)
+    eye, strength = TappedStudent(network, "all_crops"), ramp(0.2, 10.0)
     real, synthetic = (whole(eye(half.crops).features) for half in halves)
     labels = halves[1].labels
     least = strength * (source_loss(synthetic, labels) + target_loss(real)) + entropy(real)

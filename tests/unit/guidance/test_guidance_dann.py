@@ -5,16 +5,16 @@ import torch
 from adversarial_case import PARAMS, relabelled, task
 from guided_case import apart, in_two_processes, learned, one, student
 
-from synthgap.guidance.dann import Reversed, dann
+from synthgap.guidance.dann import DannUpdate, dann
 from synthgap.guidance.discriminator import Discriminator, domain_loss, drawn, ramp
-from synthgap.guidance.pairs import Half, Pair
-from synthgap.guidance.seeing import Eye, cross_entropy
+from synthgap.guidance.domains import DomainBatch, DomainRows
+from synthgap.guidance.forward import TappedStudent, cross_entropy
 
 
 def pair(progress, sizes=(3, 5)):
     draw = torch.Generator().manual_seed(0)
     halves = [
-        Half(
+        DomainRows(
             [torch.randn(count, 3, 16, 16, generator=draw)],
             torch.arange(count) % 2,
             torch.arange(count),
@@ -22,7 +22,7 @@ def pair(progress, sizes=(3, 5)):
         )
         for count in sizes
     ]
-    return Pair(*halves, progress)
+    return DomainBatch(*halves, progress)
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.1, 0.9])
@@ -30,11 +30,13 @@ def test_one_pass_gives_the_saddle_point_s_gradients(progress):
     """theta_f: dL_y - strength dL_d; theta_y: dL_y; theta_d: dL_d (Ganin et al. 2016)."""
     network, given = student(), pair(progress)
     judge = drawn(lambda: Discriminator(8, (8,)), seed=1)
-    turn = Reversed(network, judge, task().lesson, PARAMS["dann"])
+    turn = DannUpdate(network, judge, task().lesson, PARAMS["dann"])
     (term,) = turn.terms(given)
     found = torch.autograd.grad(term.loss, turn.parameters)
 
-    seen = [Eye(network, "all_crops")(half.crops) for half in (given.real, given.synthetic)]
+    seen = [
+        TappedStudent(network, "all_crops")(half.crops) for half in (given.real, given.synthetic)
+    ]
     labels = torch.cat([given.real.labels, given.synthetic.labels])
     logits = torch.cat([part.logits for part in seen])
     of_labels = torch.nn.functional.cross_entropy(logits, labels)
@@ -62,9 +64,11 @@ def test_all_rows_count_alike_for_labels():
     given = pair(0.0, sizes=(2, 6))
     network = student()
     judge = drawn(lambda: Discriminator(8, ()), seed=1)
-    turn = Reversed(network, judge, task().lesson, PARAMS["dann"])
+    turn = DannUpdate(network, judge, task().lesson, PARAMS["dann"])
     (term,) = turn.terms(given)
-    seen = [Eye(network, "all_crops")(half.crops) for half in (given.real, given.synthetic)]
+    seen = [
+        TappedStudent(network, "all_crops")(half.crops) for half in (given.real, given.synthetic)
+    ]
     real, synthetic = (
         cross_entropy(part, half.labels).item()
         for part, half in zip(seen, (given.real, given.synthetic), strict=True)

@@ -13,8 +13,8 @@ from synthgap.guidance.discriminator import (
     ramp,
     reversed_gradient,
 )
-from synthgap.guidance.pairs import Half, Pair
-from synthgap.guidance.seeing import Eye, seen_together
+from synthgap.guidance.domains import DomainBatch, DomainRows
+from synthgap.guidance.forward import TappedStudent, forward_domains
 
 
 def slow_domain_loss(logits, *, synthetic):
@@ -93,14 +93,14 @@ def halves(sizes=(16, 8), counts=(1, 2)):
             for size, count in zip(sizes, counts, strict=True)
         ]
         labels = images(num_rows, 0).labels
-        return Half(crops, labels, torch.arange(start, start + num_rows), 1.0)
+        return DomainRows(crops, labels, torch.arange(start, start + num_rows), 1.0)
 
-    return Pair(half(3, 0), half(5, 3), 0.5)
+    return DomainBatch(half(3, 0), half(5, 3), 0.5)
 
 
 def test_seen_together_is_seen_apart_where_rows_do_not_see_each_other():
-    pair, eye = halves(), Eye(student(), "all_crops")
-    real, synthetic = seen_together(eye, pair)
+    pair, eye = halves(), TappedStudent(student(), "all_crops")
+    real, synthetic = forward_domains(eye, pair)
     for found, half in ((real, pair.real), (synthetic, pair.synthetic)):
         alone = eye(half.crops)
         torch.testing.assert_close(found.logits, alone.logits)
@@ -110,17 +110,21 @@ def test_seen_together_is_seen_apart_where_rows_do_not_see_each_other():
 def test_seen_together_batch_norm_sees_both():
     pair, network = halves((16,), (1,)), student(norm="batchnorm2d")
     network.train()
-    real, _ = seen_together(Eye(network, "all_crops"), pair)
-    alone = Eye(network, "all_crops")(pair.real.crops)
+    real, _ = forward_domains(TappedStudent(network, "all_crops"), pair)
+    alone = TappedStudent(network, "all_crops")(pair.real.crops)
     assert not torch.allclose(real.logits, alone.logits)
 
 
 @pytest.mark.parametrize("kind", ["real", "synthetic"])
 def test_one_kind_alone_is_seen_alone(kind):
-    whole, eye = halves(), Eye(student(), "all_crops")
+    whole, eye = halves(), TappedStudent(student(), "all_crops")
     only = {"real": None, "synthetic": None, kind: getattr(whole, kind)}
     seen = dict(
-        zip(("real", "synthetic"), seen_together(eye, Pair(**only, progress=0)), strict=True)
+        zip(
+            ("real", "synthetic"),
+            forward_domains(eye, DomainBatch(**only, progress=0)),
+            strict=True,
+        )
     )
     assert [name for name, part in seen.items() if part is not None] == [kind]
     assert torch.equal(seen[kind].logits, eye(getattr(whole, kind).crops).logits)

@@ -12,13 +12,13 @@ from torch.nn import functional
 
 from synthgap.errors import TrainingError
 from synthgap.guidance import guided
-from synthgap.guidance.a_gem import a_gem
-from synthgap.guidance.pairwise import pairwise_loss
-from synthgap.models.cut import freeze, prefix_names
+from synthgap.guidance.baselines import a_gem
+from synthgap.guidance.losses import pairwise_loss
+from synthgap.models.frozen_prefix import freeze, prefix_names
 from synthgap.models.units import units_of
-from synthgap.params.guidance_losses import Rg, Weights
+from synthgap.params.guidance import Rg, Weights
+from synthgap.training.batch_loader import BatchLoader
 from synthgap.training.loop import fit
-from synthgap.training.serving import Server
 
 REAL, SYNTHETIC = guided.KINDS
 METHODS = {  # by name: which kinds follow the reference, and whether gradients are projected
@@ -94,7 +94,7 @@ def slow_step(given, method, followed, projects):
     """State after one step of SGD, whose momentum has nothing to remember yet."""
     model = copy.deepcopy(given.student).train()
     (phase,) = method(given)
-    server = Server.of(model, phase.lesson, case.one(), remembers=False)
+    server = BatchLoader.of(model, phase.lesson, case.one(), remembers=False)
     _, parts = next(iter(server.steps(1, after=0)))
     gradient = slow_gradient(model, given, parts, followed, projects)
     settings = given.lesson.training

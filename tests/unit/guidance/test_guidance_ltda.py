@@ -7,8 +7,8 @@ from guided_case import apart, in_two_processes, learned, one, student
 from torch.func import functional_call
 from torch.nn import functional
 
-from synthgap.guidance.ltda import Weighted, class_weights, ltda
-from synthgap.guidance.pairs import Half, Pair
+from synthgap.guidance.domains import DomainBatch, DomainRows
+from synthgap.guidance.ltda import LtdaUpdate, class_weights, ltda
 from synthgap.models.build import build_student
 from synthgap.params.sections import Student
 
@@ -19,7 +19,7 @@ EQUAL = torch.ones(2)
 def pair():
     draw = torch.Generator().manual_seed(0)
     halves = [
-        Half(
+        DomainRows(
             [torch.randn(count, 3, 16, 16, generator=draw).double()],
             torch.arange(count) % 2,
             torch.arange(count),
@@ -27,11 +27,11 @@ def pair():
         )
         for count in (3, 5)
     ]
-    return Pair(*halves, 0.5)
+    return DomainBatch(*halves, 0.5)
 
 
 def turn(network, params=PARAMS["ltda"], of_classes=EQUAL):
-    return Weighted(network, task().lesson, params, of_classes.double(), one())
+    return LtdaUpdate(network, task().lesson, params, of_classes.double(), one())
 
 
 def real_loss_after(network, pair, weights):
@@ -90,9 +90,9 @@ def test_a_helpful_image_weighs_more_than_a_mislabelled_copy_of_it(pair):
     network = student().double()
     picture = pair.real.crops[0][:1]
     labels = torch.tensor([int(pair.real.labels[0]), 1 - int(pair.real.labels[0])])
-    twins = Half([torch.cat([picture, picture])], labels, torch.arange(2), 1.0)
+    twins = DomainRows([torch.cat([picture, picture])], labels, torch.arange(2), 1.0)
     real = replace(pair.real, crops=[picture], labels=pair.real.labels[:1])
-    (term,) = turn(network).terms(Pair(real, twins, 0.5))
+    (term,) = turn(network).terms(DomainBatch(real, twins, 0.5))
     weights = torch.autograd.grad(term.loss, term.logits)[0]
     slope = network(twins.crops[0]).softmax(dim=1) - functional.one_hot(labels, 2)
     right, wrong = (2 * weights / slope)[:, 0].tolist()

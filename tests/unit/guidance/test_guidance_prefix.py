@@ -7,11 +7,11 @@ from guided_case import student, task, training
 
 from synthgap.errors import ParamsError
 from synthgap.guidance.prefix import prefix
-from synthgap.models.cut import prefix_names
-from synthgap.params.guidance_losses import Prefix
+from synthgap.models.frozen_prefix import prefix_names
+from synthgap.params.guidance import Prefix
 from synthgap.seeding import derived_seed
-from synthgap.training.phases import fit_phases
-from synthgap.training.resume import Keeper
+from synthgap.training.checkpointing import Checkpointer
+from synthgap.training.loop import fit_phases
 
 DEPTH, EPOCHS = 3, 4
 
@@ -89,7 +89,7 @@ def test_the_tail_begins_anew_and_not_where_it_began_before():
 @pytest.mark.parametrize("killed_after", range(1, EPOCHS))
 def test_killed_after_any_epoch_it_ends_with_the_same_weights(whole, tmp_path, killed_after):
     def keeper_of(number):
-        return Keeper(tmp_path / f"{number}.pt", every_epochs=1)
+        return Checkpointer(tmp_path / f"{number}.pt", every_epochs=1)
 
     asked = given()
     every = fit_phases(asked.student, prefix(asked), Accelerator(cpu=True), keeper_of)

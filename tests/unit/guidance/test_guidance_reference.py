@@ -8,14 +8,26 @@ import torch
 from torch.nn import functional
 
 from synthgap.errors import CheckpointError, ParamsError
-from synthgap.guidance.pairs import Half
-from synthgap.guidance.reference import Reference, answerer, looker, plain, student_from
+from synthgap.guidance.domains import DomainRows
+from synthgap.guidance.reference import (
+    ReferenceNetwork,
+    answer_function,
+    feature_function,
+    plain,
+    student_from,
+)
+from synthgap.models.activations import penultimate
 from synthgap.models.build import build_student
-from synthgap.models.reference_record import WEIGHTS, Origin, Shape, Sight, keep_reference
-from synthgap.models.taps import penultimate
+from synthgap.models.reference import (
+    WEIGHTS,
+    NetworkSpec,
+    Preprocessing,
+    ReferenceOrigin,
+    keep_reference,
+)
 from synthgap.params.students import Student
 
-SIGHT = Sight(8, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
+SIGHT = Preprocessing(8, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
 OPTIONS = {"channels": (8, 8, 8, 8), "stem_width": 8}
 STUDENT = Student("resnet10t", OPTIONS, "imagenet", "random", None, "cosine", 0.1)
 CPU = torch.device("cpu")
@@ -25,11 +37,11 @@ CPU = torch.device("cpu")
 def kept(tmp_path_factory):
     """A contrastive network that was kept, its folder, and it opened again; read only."""
     folder = tmp_path_factory.mktemp("reference")
-    shape = Shape("resnet10t", OPTIONS, "imagenet", 5, temperature=0.5)
+    shape = NetworkSpec("resnet10t", OPTIONS, "imagenet", 5, temperature=0.5)
     network = shape.built(seed=1, place="here").eval()
-    origin = Origin("train", "contrastive", "corpus", "digest", 24, 0)
+    origin = ReferenceOrigin("train", "contrastive", "corpus", "digest", 24, 0)
     keep_reference(folder, network.state_dict(), shape, SIGHT, origin)
-    return network, folder, Reference.open(folder)
+    return network, folder, ReferenceNetwork.open(folder)
 
 
 def test_it_answers_as_the_network_that_was_kept(kept):
@@ -60,28 +72,28 @@ def test_images_of_another_size_are_resized(kept):
 
 def test_changed_weights_are_refused(kept, tmp_path):
     network = kept[0]
-    shape = Shape("resnet10t", OPTIONS, "imagenet", 5, temperature=0.5)
-    keep_reference(tmp_path, network.state_dict(), shape, SIGHT, Origin.elsewhere())
+    shape = NetworkSpec("resnet10t", OPTIONS, "imagenet", 5, temperature=0.5)
+    keep_reference(tmp_path, network.state_dict(), shape, SIGHT, ReferenceOrigin.elsewhere())
     (tmp_path / WEIGHTS).write_bytes(b"other")
     with pytest.raises(CheckpointError, match="changed after it was written"):
-        Reference.open(tmp_path)
+        ReferenceNetwork.open(tmp_path)
     with pytest.raises(CheckpointError, match="dvc repro references"):
-        Reference.open(tmp_path / "nowhere")
+        ReferenceNetwork.open(tmp_path / "nowhere")
 
 
 def half_of(lesson, rows):
     """Rows of a lesson as they are served where nothing is left to chance."""
     images = lesson.images.images[rows].float() / 255
-    return Half([lesson.normalisation(images)], lesson.images.labels[rows], rows, 1.0)
+    return DomainRows([lesson.normalisation(images)], lesson.images.labels[rows], rows, 1.0)
 
 
 def test_a_lesson_s_crops_are_looked_at_as_plain_images(kept):
     lesson, rows = guided_case.task().lesson, torch.tensor([3, 0, 7])
     half, images = half_of(lesson, rows), lesson.images.images[rows].float() / 255
     torch.testing.assert_close(plain(half.crops[0], lesson), images, rtol=1e-5, atol=1e-6)
-    found = looker(kept[2], lesson, CPU, 3)(half)
+    found = feature_function(kept[2], lesson, CPU, 3)(half)
     torch.testing.assert_close(found, kept[2].features(images, 3), rtol=1e-3, atol=1e-4)
-    found = answerer(kept[2], lesson, CPU)(half)
+    found = answer_function(kept[2], lesson, CPU)(half)
     torch.testing.assert_close(found, kept[2].outputs(images), rtol=1e-3, atol=1e-4)
 
 
@@ -90,7 +102,7 @@ def test_where_nothing_is_left_to_chance_every_image_is_looked_at_once(kept):
     lesson = replace(given.lesson, training=replace(given.lesson.training, augmentation="none"))
     passes = []
     handle = kept[2].network.register_forward_hook(lambda *call: passes.append(len(call[2])))
-    look = looker(kept[2], lesson, CPU)
+    look = feature_function(kept[2], lesson, CPU)
     found = [look(half_of(lesson, rows)) for rows in (torch.tensor([5, 1]), torch.tensor([1]))]
     handle.remove()
     assert sum(passes) == len(lesson.images)

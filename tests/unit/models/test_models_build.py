@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from synthgap.errors import ParamsError
+from synthgap.models.activations import unit_activations
 from synthgap.models.build import build_student
-from synthgap.models.taps import unit_activations
 from synthgap.params.students import Student
 
 RESNET = Student("resnet18", {"channels": (8, 8, 8, 8)}, "imagenet", "random", None, "linear", 0.1)

@@ -7,7 +7,7 @@ import torch
 from synthgap.errors import CheckpointError
 from synthgap.models.build import build_student
 from synthgap.models.checkpoint import load_weights, save
-from synthgap.models.cut import graft, prefix_names
+from synthgap.models.frozen_prefix import graft, prefix_names
 from synthgap.params.sections import Student
 
 TINY = Student(
@@ -45,7 +45,7 @@ def test_changed_weights_are_refused(tmp_path, model):
 
 
 def test_a_pickle_with_the_right_digest_is_refused(tmp_path, model):
-    from synthgap.artifacts import file_digest
+    from synthgap.jobs import file_digest
 
     torch.save(model.state_dict(), tmp_path / "s.safetensors")
     digest = file_digest(tmp_path / "s.safetensors")

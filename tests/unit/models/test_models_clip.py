@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synthgap.errors import GeneratorError
-from synthgap.generation.vocabulary.tokenizer import make_tokenizer
+from synthgap.generation.prompts.tokenizer import make_tokenizer
 from synthgap.models.clip import BATCH, clip_digest, open_clip_model, teacher_folder
 
 SIZE = 8
@@ -15,7 +15,7 @@ def folder(tmp_path_factory):
     """An ordinary CLIPModel folder of random weights, as transformers saves it."""
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
-    from synthgap.generation.jobs.machine import seeded_weights
+    from synthgap.jobs.device import seeded_weights
 
     folder = tmp_path_factory.mktemp("clip")
     tokenizer = make_tokenizer({"0": "a big 0", "1": "a big 1"})

@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional
 
 from synthgap.models.build import build_student
-from synthgap.models.cut import freeze
+from synthgap.models.frozen_prefix import freeze
 from synthgap.models.replay import Replay
 from synthgap.params.students import Student
 

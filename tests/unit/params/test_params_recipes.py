@@ -8,7 +8,14 @@ from ruamel.yaml import YAML
 
 from synthgap.errors import ParamsError
 from synthgap.params import parse_params
-from synthgap.params.recipes import WHOLE, applied, opening, recipe_names, recipe_text, resolve
+from synthgap.params.recipes import (
+    WHOLE,
+    applied,
+    opening_comment,
+    recipe_names,
+    recipe_text,
+    resolve,
+)
 
 RECIPES = Path(__file__).resolve().parents[3] / "recipes"
 NAMES = (
@@ -34,7 +41,7 @@ def test_a_recipe_resolves_to_params_of_its_name(name):
 
 @pytest.mark.parametrize("name", recipe_names(RECIPES))
 def test_a_recipe_says_what_it_is_and_what_to_import(name):
-    about = opening(recipe_text(RECIPES, name))
+    about = opening_comment(recipe_text(RECIPES, name))
     assert about.startswith(f"# {name}: ")
     assert "synthgap data import" in about
     assert "Expected" in about
@@ -94,7 +101,7 @@ def test_comments_of_the_user_stay_and_values_do_not():
 
 def test_the_opening_comment_follows_the_recipe_unless_it_is_the_users():
     text, _ = applied(default(), RECIPES, "mtg_pets")
-    assert opening(text) == opening(recipe_text(RECIPES, "mtg_pets"))
+    assert opening_comment(text) == opening_comment(recipe_text(RECIPES, "mtg_pets"))
     text, _ = applied("# mine\n" + default(), RECIPES, "mtg_pets")
     assert text.startswith("# mine\n")
 

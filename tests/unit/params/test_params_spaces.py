@@ -11,7 +11,7 @@ from synthgap.params.reading import parse_params
 from synthgap.params.recipes import recipe_names, resolve
 from synthgap.params.sections import Params
 from synthgap.params.spaces import ends, space_problems, study_problems
-from synthgap.params.studies import Interval
+from synthgap.params.studies import SearchInterval
 
 ROOT = Path(__file__).resolve().parents[3]
 SCALE = "guide.image_set.guidance_scale"
@@ -27,8 +27,8 @@ def problems(space, **changes) -> str:
     return "\n".join(space_problems(params(), study))
 
 
-def line(low, high, step=None, *, log=False) -> Interval:
-    return Interval(low, high, step, log)
+def line(low, high, step=None, *, log=False) -> SearchInterval:
+    return SearchInterval(low, high, step, log)
 
 
 def test_shipped_studies_have_no_problems():

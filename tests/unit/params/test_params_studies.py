@@ -14,7 +14,7 @@ from synthgap.params.studies import (
     SMALLER,
     Bound,
     Finals,
-    Interval,
+    SearchInterval,
     Study,
 )
 
@@ -103,12 +103,12 @@ def test_what_is_measured_is_asked_once_objectives_first():
 @pytest.mark.parametrize(
     ("interval", "reason"),
     [
-        (Interval(1.0, 1.0, None, log=False), "expected low below high"),
-        (Interval(2.0, 1.0, None, log=False), "expected low below high"),
-        (Interval(0.0, 1.0, 0.0, log=False), "step: 0"),
-        (Interval(0.0, 1.0, 1.5, log=False), "step: 1.5"),
-        (Interval(0.0, 1.0, None, log=True), "low above 0"),
-        (Interval(0.1, 1.0, 0.1, log=True), "step: null"),
+        (SearchInterval(1.0, 1.0, None, log=False), "expected low below high"),
+        (SearchInterval(2.0, 1.0, None, log=False), "expected low below high"),
+        (SearchInterval(0.0, 1.0, 0.0, log=False), "step: 0"),
+        (SearchInterval(0.0, 1.0, 1.5, log=False), "step: 1.5"),
+        (SearchInterval(0.0, 1.0, None, log=True), "low above 0"),
+        (SearchInterval(0.1, 1.0, 0.1, log=True), "step: null"),
     ],
 )
 def test_an_interval_without_values_is_named(interval, reason):

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from made_up_runs import EPOCHS, LAST, made_up_run
 
-from synthgap.artifacts import Artifacts, write_json
 from synthgap.data import write_manifest, write_png
+from synthgap.jobs import Artifacts, write_json
 from synthgap.params.sections import Grid
 
 UNITS = ("stem", "layer1.0", "layer2.0", "layer3.0", "layer4.0", "fc")

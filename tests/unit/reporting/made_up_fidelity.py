@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from made_up_cells import Plan
 
-from synthgap.artifacts import Artifacts, write_json
 from synthgap.data import write_png
+from synthgap.jobs import Artifacts, write_json
 
 CLASSES = ("0", "1", "2")
 SETS = {"g1.0": 0.9, "g2.0": 0.8, "g7.5": 0.6}  # how good each is

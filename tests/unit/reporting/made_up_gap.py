@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from made_up_cells import Plan, write_cell
 
-from synthgap.artifacts import Artifacts, write_json
 from synthgap.data import write_png
+from synthgap.jobs import Artifacts, write_json
 
 SETS = ("train", "g2.0", "g7.5")
 EASE = {"train": 1.0, "g2.0": 0.7, "g7.5": 0.3}  # how hard a source's images are

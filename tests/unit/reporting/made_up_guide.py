@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from made_up_cells import Plan, write_cell
 
-from synthgap.artifacts import Artifacts
+from synthgap.jobs import Artifacts
 
 SEEDS = (0, 1, 2, 3, 4)  # of the methods that are compared
 FEW, ALL = 50, 600  # real images

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from made_up_cells import UNITS, Plan
 
-from synthgap.artifacts import Artifacts, write_json
 from synthgap.data import write_png
+from synthgap.jobs import Artifacts, write_json
 
 
 def write_layers(artifacts: Artifacts, plan: Plan, *, units: tuple[str, ...] = UNITS) -> None:

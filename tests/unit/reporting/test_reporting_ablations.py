@@ -2,16 +2,14 @@ from dataclasses import replace
 
 import pytest
 
-from synthgap.reporting.ablation_tables import CAVEAT, ablations_section
-from synthgap.reporting.ablations import QUESTIONS, ablated, said, sources
-from synthgap.reporting.blocks import Photo, Table, Text
+from synthgap.reporting.ablation_section import CAVEAT, ablations_section, forest_figure
+from synthgap.reporting.ablations import QUESTIONS, ablated, ablation_sentences, sources
+from synthgap.reporting.blocks import ImageBlock, TableBlock, Text
 from synthgap.reporting.comparisons import comparisons
-from synthgap.reporting.forest import forest_figure
-from synthgap.reporting.heatmap import measured
-from synthgap.reporting.labels import row_name, set_name, variant_name
-from synthgap.reporting.lookup import one, select
+from synthgap.reporting.figures import measured
+from synthgap.reporting.labels import one, row_name, select, set_name, variant_name
 from synthgap.reporting.published import published
-from synthgap.reporting.records import Panel, Resampling, records
+from synthgap.reporting.records import Resampling, SeriesPanel, records
 
 HOW = Resampling(resamples=200, confidence=0.95, seed=1)
 MINUS = "\N{MINUS SIGN}"
@@ -63,8 +61,8 @@ def test_no_two_students_share_a_name(summary):
 
 def test_ablations_change_no_other_number_and_no_other_figure(series, summary):
     rest = [each for each in series if each.at.experiment != "ablate"]
-    panel = Panel(rest, HOW)
-    whole = Panel(series, HOW)
+    panel = SeriesPanel(rest, HOW)
+    whole = SeriesPanel(series, HOW)
     assert records(panel) == [row for row in records(whole) if row["experiment"] != "ablate"]
     assert comparisons(panel) == [row for row in comparisons(whole) if row["kind"] != "ablation"]
     bare = replace(
@@ -114,12 +112,14 @@ def test_published_differences_follow_the_augmentation_that_a_recipe_has(summary
 
 
 def test_what_is_resolved_is_named_with_its_points(summary):
-    text = said(summary, "stylised")
+    text = ablation_sentences(summary, "stylised")
     assert text.startswith("Differences resolved from zero: 2 of 2; in points: ")
     assert f"stylised {MINUS}1" in text
     flat = [{**row, "verdict": "not resolved"} for row in summary.comparisons]
-    assert said(replace(summary, comparisons=flat), "stylised").endswith("zero: none of 2.")
-    assert said(replace(summary, comparisons=[]), "stylised") is None
+    assert ablation_sentences(replace(summary, comparisons=flat), "stylised").endswith(
+        "zero: none of 2."
+    )
+    assert ablation_sentences(replace(summary, comparisons=[]), "stylised") is None
 
 
 def _after(section, title):
@@ -145,10 +145,10 @@ def test_the_oracle_stands_beside_its_caveat(summary):
 
 def test_stylised_sets_are_shown_before_and_after(summary):
     blocks = _after(ablations_section(summary), _title("stylised"))
-    assert [block.png for block in blocks if isinstance(block, Photo)] == [
+    assert [block.png for block in blocks if isinstance(block, ImageBlock)] == [
         summary.photos["stylised"]
     ]
-    texture = [block for block in blocks if isinstance(block, Table)][-1]
+    texture = [block for block in blocks if isinstance(block, TableBlock)][-1]
     numbers = ["0.91", "0.12", "0.90", "0.84", "0.20"]
     assert texture.rows == [["real", *numbers], ["synthetic, guidance 2", *numbers]]
 

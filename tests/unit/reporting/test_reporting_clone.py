@@ -2,11 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from synthgap.reporting.blocks import Picture, Table, Text
+from synthgap.reporting.blocks import FigureBlock, TableBlock, Text
 from synthgap.reporting.clone import clone_section
 from synthgap.reporting.clone_figure import settings_figure
-from synthgap.reporting.labels import row_name, set_name
-from synthgap.reporting.lookup import companion, one, select
+from synthgap.reporting.labels import companion, one, row_name, select, set_name
 from synthgap.reporting.published import published, published_setting
 from synthgap.reporting.settings import base_of, is_plain, whole, without_size
 
@@ -14,7 +13,7 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def tables(summary):
-    return [block for block in clone_section(summary).blocks if isinstance(block, Table)]
+    return [block for block in clone_section(summary).blocks if isinstance(block, TableBlock)]
 
 
 def without(summary, *experiments):
@@ -119,7 +118,7 @@ def test_without_clones_students_of_train_still_fill_the_tables(summary):
 
 def test_with_nothing_run_the_section_says_so(summary):
     picture, folded = clone_section(without(summary, "clone", "train")).blocks
-    assert isinstance(picture, Picture)
+    assert isinstance(picture, FigureBlock)
     assert "not run" in picture.html()
     assert "72.4" in folded.html()
     assert "70.4" in folded.html()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from synthgap.reporting.fidelity import Fidelity, class_accuracy, sentences
+from synthgap.reporting.fidelity import FidelityNumbers, class_accuracy, fidelity_sentences
 from synthgap.reporting.fidelity_section import disease_table, fidelity_section, set_table
 
 
@@ -59,7 +59,7 @@ def test_an_accuracy_gap_is_real_minus_synthetic_students_per_class(found, serie
 
 
 def test_sentences_name_the_nearest_the_least_diverse_and_the_worst(found):
-    nearest, diverse, worst = sentences(found)
+    nearest, diverse, worst = fidelity_sentences(found)
     assert "synthetic, guidance 1 is nearest to the real training images (4.0)" in nearest
     assert "guidance 7.5 farthest (16.0)" in nearest
     assert "real images score 0.8" in nearest
@@ -82,7 +82,7 @@ def test_the_network_is_named_for_what_it_is(summary, found, text):
     network = {"kind": "timm", "name": "resnet50, weights from the hub"}
     judge = {"learned_from": None, "real_labels": None}
     content = {**found.content, "feature_network": network, "judge": judge}
-    other = replace(summary, fidelity=Fidelity.of(content))
+    other = replace(summary, fidelity=FidelityNumbers.of(content))
     told = "".join(block.html() for block in fidelity_section(other).blocks)
     assert "in-domain network" not in told
     assert "features of resnet50, weights from the hub" in told
@@ -94,6 +94,6 @@ def test_a_class_without_images_and_a_stage_that_was_not_run_are_said_so(summary
     numbers = dict.fromkeys(sets["g1.0"]["classes"]["0"])
     empty = {**numbers, "num_images": 0, "taken_for": []}
     sets["g1.0"] = {**sets["g1.0"], "classes": {**sets["g1.0"]["classes"], "0": empty}}
-    bare = Fidelity.of({**found.content, "sets": sets})
+    bare = FidelityNumbers.of({**found.content, "sets": sets})
     assert bare.rows("g1.0")[-1].class_name == "0"
     assert "not run" in fidelity_section(replace(summary, fidelity=None)).blocks[0].html()

@@ -1,7 +1,7 @@
 import pytest
 
 from synthgap.reporting import formats
-from synthgap.reporting.blocks import Table
+from synthgap.reporting.blocks import TableBlock
 
 
 def _row(mean, low=None, high=None, n=3):
@@ -45,5 +45,5 @@ def test_an_undefined_share_is_a_dash():
 
 
 def test_cells_cannot_break_a_markdown_table():
-    text = Table(("a", "b"), [["x|y", "<b>"]]).markdown()
+    text = TableBlock(("a", "b"), [["x|y", "<b>"]]).markdown()
     assert text.splitlines()[-1] == "| x\\|y | &lt;b> |"

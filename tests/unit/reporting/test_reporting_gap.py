@@ -4,12 +4,11 @@ from dataclasses import replace
 import pytest
 from made_up_gap import SETS
 
-from synthgap.reporting.blocks import Folded, Photo, Table, Text
-from synthgap.reporting.gap import Gap, gap_sentences, sheets_of
+from synthgap.reporting.blocks import FoldedBlocks, ImageBlock, TableBlock, Text
+from synthgap.reporting.gap import GapNumbers, gap_sentences, sheets_of
 from synthgap.reporting.gap_figures import curves_figure, losses_figure, split_figure
 from synthgap.reporting.gap_section import cross_table, gap_section, loss_table, split_table
-from synthgap.reporting.labels import set_name
-from synthgap.reporting.lookup import select
+from synthgap.reporting.labels import select, set_name
 
 DASH = "\N{EM DASH}"
 
@@ -21,7 +20,7 @@ def blocks(summary):
 
 @pytest.fixture
 def gap(summary):
-    return Gap(deepcopy(dict(summary.gap.content)))
+    return GapNumbers(deepcopy(dict(summary.gap.content)))
 
 
 def _sampling(summary):
@@ -38,7 +37,7 @@ def test_a_row_is_what_was_learned_and_a_column_what_was_scored(gap):
 
 
 def test_the_published_table_stands_beside_ours(blocks):
-    first, second = [block for block in blocks if isinstance(block, Table)][:2]
+    first, second = [block for block in blocks if isinstance(block, TableBlock)][:2]
     assert first.caption.startswith("Ours; 600 images of real")
     assert second.rows[0] == ["Classifier Trained on Real", "96.34", "93.54", "98.68"]
 
@@ -91,7 +90,7 @@ def test_curves_are_drawn(gap):
 
 
 def test_sheets_of_low_and_high_loss_are_shown(summary, blocks):
-    photos = [block for block in blocks if isinstance(block, Photo)]
+    photos = [block for block in blocks if isinstance(block, ImageBlock)]
     assert [photo.path for photo in photos] == [
         f"figures/digits/gap-{loss}-{name}.png" for name in SETS[1:] for loss in ("low", "high")
     ]
@@ -102,13 +101,13 @@ def test_sheets_of_low_and_high_loss_are_shown(summary, blocks):
 def test_real_sheets_are_folded(summary, gap):
     gap.content["sheets"]["low"]["train"] = "low-train.png"
     blocks = gap_section(replace(summary, gap=gap)).blocks
-    assert [block.title for block in blocks if isinstance(block, Folded)] == [
+    assert [block.title for block in blocks if isinstance(block, FoldedBlocks)] == [
         "The same of real images"
     ]
 
 
 def test_samples_have_a_table_with_both_differences(blocks):
-    tables = [block for block in blocks if isinstance(block, Table)]
+    tables = [block for block in blocks if isinstance(block, TableBlock)]
     sampling, added = tables[-2:]
     rows = {row[0]: row for row in sampling.rows}
     assert next(iter(rows)) == "real"

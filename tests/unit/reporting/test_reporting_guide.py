@@ -3,21 +3,22 @@ from dataclasses import replace
 import pytest
 from made_up_guide import FEW, UNLABELLED
 
-from synthgap.reporting.blocks import Picture
+from synthgap.reporting.blocks import FigureBlock
 from synthgap.reporting.guide import guide_section, guide_sentences, guide_table
 from synthgap.reporting.guide_figure import guide_figure
 from synthgap.reporting.guide_published import (
+    base_method,
+    by_protocol,
     guiding,
+    is_low_shot,
     printed,
     printed_differences,
     published_guiding,
     tables_beside,
 )
-from synthgap.reporting.headline import headline
-from synthgap.reporting.labels import METHODS, row_name
-from synthgap.reporting.lookup import select
-from synthgap.reporting.protocols import base_method, by_protocol, is_low_shot
+from synthgap.reporting.labels import METHODS, row_name, select
 from synthgap.reporting.published import published
+from synthgap.reporting.sections import headline
 
 DASH = "\N{EM DASH}"
 
@@ -169,7 +170,7 @@ def test_the_figure_is_drawn_where_something_was_held(summary):
 def test_nothing_run_is_one_line_beside_the_published_tables(summary):
     bare = _without(summary)
     first, *rest = guide_section(bare).blocks
-    assert isinstance(first, Picture)
+    assert isinstance(first, FigureBlock)
     assert "not run" in first.html()
     assert "ADDA and DADA look at real images" in rest[1].html()
     assert rest[-1].title == published_guiding().title

@@ -7,9 +7,9 @@ import pytest
 from made_up_guide import LOW_SHOT, SEEDS, ZERO_SHOT
 
 from synthgap.evaluation import t_interval
-from synthgap.reporting.lookup import one, select
+from synthgap.reporting.labels import one, select
 from synthgap.reporting.pairings import paired_comparisons
-from synthgap.reporting.records import Panel, Resampling
+from synthgap.reporting.records import Resampling, SeriesPanel
 
 HOW = Resampling(resamples=200, confidence=0.95, seed=1)
 
@@ -21,7 +21,7 @@ def guided(series):
 
 @pytest.fixture(scope="module")
 def found(guided):
-    return paired_comparisons(Panel(guided, HOW))
+    return paired_comparisons(SeriesPanel(guided, HOW))
 
 
 def _of(series, method):
@@ -42,7 +42,7 @@ def _changed(series, method, change):
 
 
 def _held(series, method):
-    return one(paired_comparisons(Panel(series, HOW)), protocol="low-shot", method=method)
+    return one(paired_comparisons(SeriesPanel(series, HOW)), protocol="low-shot", method=method)
 
 
 def test_every_method_is_held_against_its_protocols_base(found):
@@ -108,7 +108,7 @@ def test_what_falls_below_is_reversed(guided):
 
 def test_without_the_base_nothing_is_held(guided):
     rest = [each for each in guided if each.at.method != "pooled"]
-    rows = select(paired_comparisons(Panel(rest, HOW)), protocol="low-shot")
+    rows = select(paired_comparisons(SeriesPanel(rest, HOW)), protocol="low-shot")
     assert {(row["right"], row["verdict"]) for row in rows} == {("not run", "not run")}
 
 
@@ -124,4 +124,4 @@ def test_samples_are_held_against_real_images_alone_and_random_ones(summary):
 
 def test_nothing_guided_and_nothing_sampled_is_nothing_compared(series):
     rest = [each for each in series if each.at.experiment not in {"guide", "gap"}]
-    assert paired_comparisons(Panel(rest, HOW)) == []
+    assert paired_comparisons(SeriesPanel(rest, HOW)) == []

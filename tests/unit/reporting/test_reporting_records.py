@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from synthgap.reporting.comparisons import comparisons
-from synthgap.reporting.lookup import companion, one, select, top1
-from synthgap.reporting.records import Panel, Resampling, records
+from synthgap.reporting.labels import companion, one, select, top1
+from synthgap.reporting.records import Resampling, SeriesPanel, records
 
 FIELDS = {
     "recipe", "experiment", "student", "source", "direction", "depth", "fraction",
@@ -18,7 +18,7 @@ HOW = Resampling(resamples=300, confidence=0.95, seed=1)
 
 @pytest.fixture(scope="module")
 def panel(series):
-    return Panel(series, HOW)
+    return SeriesPanel(series, HOW)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_label_equivalents_are_numbers_or_bounds(rows):
 
 def test_without_the_real_student_nothing_is_derived(series):
     rest = [each for each in series if each.at.set != "train"]
-    assert {row["metric"] for row in records(Panel(rest, HOW))}.isdisjoint(
+    assert {row["metric"] for row in records(SeriesPanel(rest, HOW))}.isdisjoint(
         {"gap_pp", "gap_closed", "label_equivalent"}
     )
 
@@ -98,7 +98,7 @@ def test_an_unresolved_gap_has_no_interval_but_says_why(series):
     noise = real.correct.copy()
     noise[:, rng.integers(0, noise.shape[1], 2)] = 0.0
     close = _with_top1(donor, noise, [100 * float(row.mean()) for row in noise])
-    found = one(records(Panel([real, close], HOW)), metric="gap_closed")
+    found = one(records(SeriesPanel([real, close], HOW)), metric="gap_closed")
     assert found["low"] is None
     assert "not resolved" in found["note"]
 
@@ -136,7 +136,7 @@ def test_a_contradicted_ordering_is_said_so(series):
         for each in series
         if each.at.experiment == "train"
     ]
-    found = select(comparisons(Panel(flipped, HOW)), kind="ordering")
+    found = select(comparisons(SeriesPanel(flipped, HOW)), kind="ordering")
     assert [row["verdict"] for row in found] == ["reversed", "reversed", "reversed", "holds"]
 
 
@@ -146,7 +146,9 @@ def test_seeds_that_disagree_leave_an_ordering_open(series):
         for each in series
         if each.at.experiment == "train"
     ]
-    found = one(comparisons(Panel(mixed, HOW)), statement="real above synthetic at guidance 7.5")
+    found = one(
+        comparisons(SeriesPanel(mixed, HOW)), statement="real above synthetic at guidance 7.5"
+    )
     assert found["low"] > 0
     assert found["verdict"] == "not resolved"
     assert not found["seeds_agree"]
@@ -154,7 +156,7 @@ def test_seeds_that_disagree_leave_an_ordering_open(series):
 
 def test_what_was_not_run_is_said_so(series):
     only = [each for each in series if each.at.set == "train" and each.at.experiment == "train"]
-    assert {row["verdict"] for row in comparisons(Panel(only, HOW))} == {"not run"}
+    assert {row["verdict"] for row in comparisons(SeriesPanel(only, HOW))} == {"not run"}
 
 
 def test_every_transfer_beside_a_control_is_compared_with_it(panel, plan):

@@ -10,8 +10,8 @@ import pytest
 from made_up_cells import Plan, without, write_cells, write_image_set
 from made_up_layers import write_layers
 
-from synthgap.artifacts import Artifacts
 from synthgap.errors import DataError
+from synthgap.jobs import Artifacts
 from synthgap.reporting.ablations import QUESTIONS
 from synthgap.reporting.report import report
 
@@ -138,7 +138,7 @@ def test_another_process_gives_the_same_bytes_without_a_model_library(reported):
 
     before = content()
     code = (
-        "import sys\nfrom pathlib import Path\nfrom synthgap.artifacts import Artifacts\n"
+        "import sys\nfrom pathlib import Path\nfrom synthgap.jobs import Artifacts\n"
         "from synthgap.reporting.report import report\n"
         f"report(Artifacts(Path({str(reported.root)!r}), 'digits'))\n"
         "heavy = {'torch', 'timm', 'diffusers', 'transformers', 'mlflow', 'pandas'}\n"

@@ -6,22 +6,22 @@ import pytest
 from made_up_study import AUGMENTATION, LAMBDA, SCALE, Made, study_run, write_study
 
 from synthgap.errors import DataError
-from synthgap.reporting.studies import Findings, running_best, value
+from synthgap.reporting.studies import StudyFindings, running_best, value
 from synthgap.reporting.studies_axes import Axis, fenced, limits
 from synthgap.reporting.studies_names import key_name, key_names, score, score_spread, wrapped
 from synthgap.reporting.studies_section import studies_section
-from synthgap.reporting.studies_sentences import by_chance, sentences
+from synthgap.reporting.studies_sentences import by_chance, study_sentences
 from synthgap.reporting.studies_tables import finals_table, labels_table, trials_table, tried
 
 
 def _found(made=None, **study):
     run = study_run(made or Made())
     run["study"] |= study
-    return Findings(run)
+    return StudyFindings(run)
 
 
 def _said(found, word):
-    told = [text for text in sentences(found) if word in text]
+    told = [text for text in study_sentences(found) if word in text]
     return told[0] if told else None
 
 
@@ -31,11 +31,11 @@ def _verdict(mean, low, high):
 
 
 def test_the_scope_counts_every_state_and_calls_single_runs_so():
-    told = sentences(_found())[0]
+    told = study_sentences(_found())[0]
     assert told.startswith("Study tune of RG + PG-R + PG-F (low-shot): 40 trials over 6 parameters")
     assert "27 complete, 12 pruned, 1 failed" in told
     assert "88.5 % (single run), against 83.8 % (single run) of the default" in told
-    assert "n=3" in sentences(_found(Made(seeds=(0, 1, 2))))[0]
+    assert "n=3" in study_sentences(_found(Made(seeds=(0, 1, 2))))[0]
 
 
 def test_the_verdict_is_resolved_only_where_the_interval_excludes_zero():
@@ -124,7 +124,7 @@ def test_the_best_so_far_is_complete_and_within_all_bounds():
     run = study_run()
     run["runs"][12]["values"]["val/top1"] = 99.0
     run["runs"][12]["feasible"] = False
-    found = Findings(run)
+    found = StudyFindings(run)
     steps = running_best(found, found.objectives[0])
     assert steps == sorted(steps)
     assert [reached for _, reached in steps] == sorted(reached for _, reached in steps)
@@ -171,7 +171,7 @@ def test_an_axis_spreads_choices_and_logs():
 def test_an_axis_holds_a_default_outside_its_space():
     run = study_run()
     run["study"]["default"] |= {SCALE: 3.0, LAMBDA: 2.0}
-    found = Findings(run)
+    found = StudyFindings(run)
     assert Axis.of(found, SCALE).choices == (1.0, 2.0, 3.0, 7.5)
     assert Axis.of(found, LAMBDA).high == 2.0
 
@@ -182,7 +182,7 @@ def test_a_few_steps_are_choices_whatever_noise_their_floats_have():
     run["study"]["default"][LAMBDA] = 0.1
     for row in run["runs"]:
         row["tuned"][LAMBDA] = 0.1 + 0.1 + 0.1
-    scale = Axis.of(Findings(run), LAMBDA)
+    scale = Axis.of(StudyFindings(run), LAMBDA)
     assert scale.choices == (0.1, 0.2, 0.3, 0.4)
     assert scale.place(0.1 + 0.2) == pytest.approx(2 / 3)
 
@@ -190,7 +190,7 @@ def test_a_few_steps_are_choices_whatever_noise_their_floats_have():
 def test_a_failed_trial_has_no_value():
     run = study_run()
     run["runs"][17] |= {"values": {"val/top1": 10.0}, "epochs": [{"epoch": 1, "val/top1": 10.0}]}
-    found = Findings(run)
+    found = StudyFindings(run)
     assert value(found.trial(17), "val/top1") is None
     assert trials_table(found).rows[17][3] == "\N{EM DASH}"
 
@@ -207,7 +207,7 @@ def test_trials_pruned_at_once_do_not_flatten_the_complete_ones():
     for row in run["runs"]:
         if row["state"] == "pruned":
             row["epochs"] = [{"epoch": 1, "val/top1": 10.0}]
-    low, high = limits(Findings(run), "val/top1")
+    low, high = limits(StudyFindings(run), "val/top1")
     assert low > 60
     assert high > 88
     assert limits(_found(Made(ended=0, finished=False)), "val/top1") is None
@@ -248,18 +248,18 @@ def test_a_final_without_a_mean_is_said_to_have_failed():
 
 def test_what_is_no_study_is_refused_in_a_line(tmp_path):
     with pytest.raises(DataError, match="run `synthgap study run` first"):
-        Findings.read(tmp_path / "run.json")
+        StudyFindings.read(tmp_path / "run.json")
     (tmp_path / "run.json").write_text(json.dumps({"runs": []}))
     with pytest.raises(DataError, match="lacks study, recipe") as caught:
-        Findings.read(tmp_path / "run.json")
+        StudyFindings.read(tmp_path / "run.json")
     assert "\n" not in str(caught.value)
-    assert Findings.read(write_study(tmp_path / "run.json")).recipe == "digits"
+    assert StudyFindings.read(write_study(tmp_path / "run.json")).recipe == "digits"
 
 
 def test_the_section_follows_guidance_and_is_not_run_without_a_study(reported, summary):
     page = (reported.report / "index.html").read_text(encoding="utf-8")
     keys = re.findall(r'<section id="digits-([a-z]+)"', page)
     assert keys[keys.index("guide") + 1] == "tune"
-    assert f"<li>{sentences(Findings(summary.tune))[0]}</li>" in page
+    assert f"<li>{study_sentences(StudyFindings(summary.tune))[0]}</li>" in page
     bare = studies_section(replace(summary, tune=None))
     assert [block.html() for block in bare.blocks] == ['<p class="missing">not run</p>']

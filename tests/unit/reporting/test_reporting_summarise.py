@@ -5,8 +5,8 @@ import pytest
 from made_up_cells import Plan, without, write_cells, write_image_set
 from PIL import Image
 
-from synthgap.artifacts import Artifacts, folder_digest
 from synthgap.errors import DataError
+from synthgap.jobs import Artifacts, folder_digest
 from synthgap.params.sections import Summarise
 from synthgap.reporting.summarise import SummariseParams, summarise
 

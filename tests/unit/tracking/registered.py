@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fake_cells import RECIPE, STUDENT
 
-from synthgap.artifacts import Artifacts, silent
+from synthgap.jobs import Artifacts, silent
 from synthgap.params.sections import Grid, Register
 from synthgap.tracking.prefix import student_of
 from synthgap.tracking.register import RegisterParams, register

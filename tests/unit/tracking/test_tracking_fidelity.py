@@ -4,7 +4,7 @@ import pytest
 from fake_cells import ENVIRONMENT, RECIPE, hexed, write_cell
 from seen import artifacts, child_runs, history, parent_runs
 
-from synthgap.artifacts import read_json, write_json
+from synthgap.jobs import read_json, write_json
 from synthgap.tracking.mirror import mirror
 from synthgap.tracking.store import Store
 

@@ -6,7 +6,7 @@ import pytest
 from fake_cells import record, write_cell
 from seen import artifacts, child_runs, history, parent_runs
 
-from synthgap.artifacts import read_json, write_json
+from synthgap.jobs import read_json, write_json
 from synthgap.tracking.mirror import mirror
 from synthgap.tracking.sweeps import NOTES, curve
 

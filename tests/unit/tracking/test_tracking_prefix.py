@@ -10,11 +10,11 @@ import pytest
 from fake_cells import hexed
 from registered import NAME, flip_a_byte, folder_of, run_register
 
-from synthgap.artifacts import folder_digest
 from synthgap.errors import CheckpointError, ParamsError
-from synthgap.tracking.loading import load_prefix
+from synthgap.jobs import folder_digest
 from synthgap.tracking.prefix import read_prefix
 from synthgap.tracking.publishing import publish_from
+from synthgap.tracking.registry import load_prefix
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*noload:DeprecationWarning")
 
@@ -56,7 +56,7 @@ def test_a_folder_that_is_not_exactly_a_prefix_is_refused(outputs: Path, tmp_pat
 
 
 def test_pickled_weights_under_a_safe_name_are_refused(outputs: Path, tmp_path: Path):
-    from synthgap.artifacts import file_digest
+    from synthgap.jobs import file_digest
 
     folder = tmp_path / "prefix"
     shutil.copytree(folder_of(outputs, 1), folder)

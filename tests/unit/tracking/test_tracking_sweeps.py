@@ -7,7 +7,7 @@ from fake_cells import record, write_cell
 from seen import child_runs, history, parent_runs
 
 from synthgap.tracking.mirror import mirror
-from synthgap.tracking.runs import shown_name
+from synthgap.tracking.runs import run_name_of
 from synthgap.tracking.sweeps import curve
 
 TAKEN_BY_MLFLOW = re.compile(r"^[/\w.\- :]*$")
@@ -73,7 +73,7 @@ def test_clones_are_lines_against_the_number_of_images_with_their_probes():
     ],
 )
 def test_a_runs_name_begins_with_what_is_changed(run, name):
-    assert shown_name(run) == name
+    assert run_name_of(run) == name
 
 
 @pytest.mark.filterwarnings("ignore:.*noload:DeprecationWarning")

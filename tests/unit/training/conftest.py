@@ -5,7 +5,7 @@ from accelerate import Accelerator
 from synthgap.models.build import build_student
 from synthgap.params.sections import AugMix, Crops, PixMix, Student, Training
 from synthgap.training.labelled import Labelled
-from synthgap.training.lesson import Lesson
+from synthgap.training.train_spec import TrainSpec
 
 PLAIN = {
     "flip": 0.0,
@@ -83,7 +83,7 @@ def student():
 @pytest.fixture
 def lesson(labelled, training):
     def make(seed=1, **changed):
-        return Lesson("lesson", labelled, training(**changed), seed, {"val": labelled})
+        return TrainSpec("lesson", labelled, training(**changed), seed, {"val": labelled})
 
     return make
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from synthgap.errors import TrainingError
-from synthgap.training.descent import Descent
+from synthgap.training.checkpointing import Checkpointer
 from synthgap.training.loop import fit
-from synthgap.training.resume import Keeper
+from synthgap.training.supervised_step import SupervisedStep
 
 STEPS = 4  # of an epoch: 40 images in batches of 10
 
@@ -49,8 +49,8 @@ def undisturbed(student, lesson, accelerator):
 def test_stopped_before_any_step_it_goes_on_as_if_nothing_had_been(
     tmp_path, student, lesson, accelerator, undisturbed, monkeypatch, step, every_steps
 ):
-    keeper = Keeper(tmp_path / "state.pt", every_epochs=1, every_steps=every_steps)
-    plain, taken = Descent.step, []
+    keeper = Checkpointer(tmp_path / "state.pt", every_epochs=1, every_steps=every_steps)
+    plain, taken = SupervisedStep.step, []
 
     def stopping(self, *arguments):
         if len(taken) == step:
@@ -58,7 +58,7 @@ def test_stopped_before_any_step_it_goes_on_as_if_nothing_had_been(
         taken.append(1)
         return plain(self, *arguments)
 
-    monkeypatch.setattr(Descent, "step", stopping)
+    monkeypatch.setattr(SupervisedStep, "step", stopping)
     with pytest.raises(StoppedError):
         list(fit(student(), lesson(), accelerator, keeper))
     monkeypatch.undo()
@@ -74,11 +74,11 @@ def test_kill_minus_9_costs_no_bit(
     tmp_path, student, lesson, accelerator, undisturbed, saves, monkeypatch
 ):
     path = tmp_path / "state.pt"
-    keeper = Keeper(path, every_epochs=1, every_steps=1)
+    keeper = Checkpointer(path, every_epochs=1, every_steps=1)
 
     def child():
-        plain = Descent.step
-        Descent.step = lambda *given: (time.sleep(0.05), plain(*given))[1]
+        plain = SupervisedStep.step
+        SupervisedStep.step = lambda *given: (time.sleep(0.05), plain(*given))[1]
         list(fit(student(), lesson(), accelerator, keeper))
 
     process = multiprocessing.get_context("fork").Process(target=child)
@@ -109,7 +109,7 @@ def test_dropout_draws_the_same_after_a_stop(tmp_path, student, lesson, accelera
 
     whole = Dropping(student())
     list(fit(whole, lesson(), accelerator))
-    keeper = Keeper(tmp_path / "state.pt", every_epochs=1)
+    keeper = Checkpointer(tmp_path / "state.pt", every_epochs=1)
     next(iter(fit(Dropping(student()), lesson(), accelerator, keeper)))
     torch.manual_seed(77)
     resumed = Dropping(student())

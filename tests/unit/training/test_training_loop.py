@@ -6,9 +6,9 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from synthgap.errors import TrainingError
-from synthgap.models.cut import freeze, prefix_names
+from synthgap.models.frozen_prefix import freeze, prefix_names
 from synthgap.training.loop import fit
-from synthgap.training.passes import CropPass
+from synthgap.training.supervised_step import CropPass
 
 
 def weights(model):

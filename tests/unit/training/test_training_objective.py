@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from synthgap.training.objective import Answer, distance, jensen_shannon, objective
+from synthgap.training.objective import Targets, distance, jensen_shannon, objective
 
 LABELS = torch.tensor([0, 2, 1, 1])
 
@@ -13,7 +13,7 @@ def logits():
 
 
 def test_every_crop_counts_the_same(logits, training):
-    found = objective(logits, None, Answer(LABELS), training())
+    found = objective(logits, None, Targets(LABELS), training())
     each = [functional.cross_entropy(logits[i], LABELS[i % 4]) for i in range(12)]
     assert found == pytest.approx(float(torch.stack(each).mean()))
 
@@ -29,7 +29,7 @@ def test_augmix_asks_the_clean_view_for_labels_and_all_for_consistency(logits, t
 
     plain = training(augmentation="augmix")
     settings = dataclasses.replace(plain, augmix=dataclasses.replace(plain.augmix, jsd_weight=12.0))
-    found = objective(logits, None, Answer(LABELS), settings)
+    found = objective(logits, None, Targets(LABELS), settings)
     clean = functional.cross_entropy(logits[:4], LABELS)
     assert found == pytest.approx(float(clean + 12 * jensen_shannon(logits.chunk(3))))
 
@@ -37,7 +37,7 @@ def test_augmix_asks_the_clean_view_for_labels_and_all_for_consistency(logits, t
 def test_the_teacher_pulls_by_distance_not_by_its_square(training):
     mine = torch.zeros(4, 2, requires_grad=True)
     wanted = torch.tensor([[3.0, 4.0]] * 2)
-    answer = Answer(torch.tensor([0, 1]), wanted)
+    answer = Targets(torch.tensor([0, 1]), wanted)
     only = training(supervision="embeddings")
     found = objective(torch.zeros(4, 3), mine, answer, only)
     assert found.item() == pytest.approx(5)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from synthgap.models.cut import freeze
+from synthgap.models.frozen_prefix import freeze
 from synthgap.training.labelled import Labelled, Normalisation
-from synthgap.training.scoring import SCORING_BATCH, Prepared, score, summarise
+from synthgap.training.scoring import SCORING_BATCH, PreparedImages, score, summarise
 
 
 def test_scores_of_a_known_table():
@@ -36,7 +36,7 @@ class Whole(torch.nn.Module):
 
 def prepare(model, labelled, size_px=8):
     normalise = Normalisation.imagenet()
-    return Prepared.of(model, labelled, normalise=normalise, size_px=size_px)
+    return PreparedImages.of(model, labelled, normalise=normalise, size_px=size_px)
 
 
 def test_the_last_batch_counts_by_its_size(lesson, accelerator):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from validation_shelf import Digits, Shelf, samples
 
-from synthgap.artifacts import Artifacts
+from synthgap.jobs import Artifacts
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from validation_shelf import CLASSES, Digits, Shelf, params, samples
 
-from synthgap.artifacts import write_json
 from synthgap.data import ImageSet
 from synthgap.errors import DataError, GateError
+from synthgap.jobs import write_json
 from synthgap.validation import validate
-from synthgap.validation.fidelity import Measured
+from synthgap.validation.fidelity import MeasuredFidelity
 
 Build = Callable[[Path, Sequence[str]], Shelf]
 NUMBERS = {
@@ -132,32 +132,34 @@ def test_what_is_beyond_a_limit_is_named_with_network_number_and_classes(
 @pytest.fixture
 def looked(shelf: Shelf) -> Any:
     """One set as the gate sees it."""
-    from synthgap.data.neighbours import Lens
+    from synthgap.data.neighbours import ShiftedDistance
     from synthgap.validation.frames import look
 
     name = "dit-g2.0"
-    return {name: look(shelf.artifacts.image_set(name), name, "synthetic", Lens(16, 16, 0))}
+    return {
+        name: look(shelf.artifacts.image_set(name), name, "synthetic", ShiftedDistance(16, 16, 0))
+    }
 
 
 def test_fidelity_must_be_of_exactly_these_images(shelf: Shelf, looked: Any) -> None:
     limits = params(**LIMITS).validate
     put_fidelity(shelf, {name: {} for name in ALL})
-    assert Measured.read(shelf.artifacts, limits, looked) is not None
+    assert MeasuredFidelity.read(shelf.artifacts, limits, looked) is not None
     put_fidelity(shelf, {"g2.0-s10": {}})
     with pytest.raises(DataError, match=r"of dit-g2.0 with the digest None, expected .*rerun `dvc"):
-        Measured.read(shelf.artifacts, limits, looked)
+        MeasuredFidelity.read(shelf.artifacts, limits, looked)
     path = shelf.artifacts.stage("fidelity") / "fidelity.json"
     content = json.loads(path.read_text())
     content["sets"]["dit-g2.0"] = {"digest": "0" * 64, "metrics": {}, "classes": {}}
     write_json(path, content)
     with pytest.raises(DataError, match="with the digest 0000"):
-        Measured.read(shelf.artifacts, limits, looked)
+        MeasuredFidelity.read(shelf.artifacts, limits, looked)
     path.unlink()
     with pytest.raises(DataError, match="run `dvc repro fidelity` first"):
-        Measured.read(shelf.artifacts, limits, looked)
+        MeasuredFidelity.read(shelf.artifacts, limits, looked)
 
 
 def test_without_a_limit_no_fidelity_is_needed(tmp_path: Path, looked: Any) -> None:
-    from synthgap.artifacts import Artifacts
+    from synthgap.jobs import Artifacts
 
-    assert Measured.read(Artifacts(tmp_path, "digits"), params().validate, looked) is None
+    assert MeasuredFidelity.read(Artifacts(tmp_path, "digits"), params().validate, looked) is None

@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 from validation_shelf import CLASSES, Digits, Shelf, params
 
-from synthgap.artifacts import Artifacts
 from synthgap.data import ImageSet
 from synthgap.data.export import pack
-from synthgap.data.neighbours import Lens
+from synthgap.data.neighbours import ShiftedDistance
+from synthgap.jobs import Artifacts
 from synthgap.params.sections import Data, Splits
 from synthgap.validation import validate
 from synthgap.validation.frames import compared_size, look
 
-LENS = Lens(16, 16, 1)
+LENS = ShiftedDistance(16, 16, 1)
 PACKED = ["shard", "offset", "size"]
 
 

@@ -8,12 +8,12 @@ from PIL import Image
 from validation_shelf import LIMITS, Digits, recompressed
 
 from synthgap.data import neighbours
-from synthgap.data.neighbours import Lens, near_threshold, nearest
+from synthgap.data.neighbours import ShiftedDistance, near_threshold, nearest
 
-LENS = Lens(image_size=16, size_px=LIMITS.near_size_px, shift_px=LIMITS.near_shift_px)
+LENS = ShiftedDistance(image_size=16, size_px=LIMITS.near_size_px, shift_px=LIMITS.near_shift_px)
 
 
-def seen(images: np.ndarray, lens: Lens = LENS) -> np.ndarray:
+def seen(images: np.ndarray, lens: ShiftedDistance = LENS) -> np.ndarray:
     return np.stack([lens.windows(Image.fromarray(image)) for image in images])
 
 
@@ -65,7 +65,7 @@ def test_every_recompressed_copy_is_caught(
 
 
 def test_a_shift_before_reduction_is_caught(digits: Digits) -> None:
-    lens = Lens(image_size=48, size_px=16, shift_px=1)
+    lens = ShiftedDistance(image_size=48, size_px=16, shift_px=1)
     images = [
         Image.fromarray(image).resize((48, 48), Image.Resampling.BICUBIC)
         for image in digits.images[:50]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from synthgap.artifacts import Artifacts, file_digest
 from synthgap.data import write_manifest, write_png
+from synthgap.jobs import Artifacts, file_digest
 from synthgap.params.sections import Data, Grid, SetName, Splits, Validate
 from synthgap.validation import ValidateParams
 

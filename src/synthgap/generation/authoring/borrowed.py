@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from synthgap.artifacts.pinned import KEPT, defining_files, files_digest, found
 from synthgap.errors import GeneratorError
-from synthgap.generation.jobs.machine import device_of
+from synthgap.jobs.device import device_of
+from synthgap.jobs.pinned import KEPT, defining_files, files_digest, found
 from synthgap.params.sections import Runtime
 
 CONFIG = "config.json"
@@ -20,7 +20,7 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
-class Borrowed:
+class LocalModel:
     """A transformers model folder, and what a caption says of its origin."""
 
     folder: Path
@@ -33,7 +33,7 @@ class Borrowed:
         return {"model": self.location, "revision": self.revision, "model_sha256": self.sha256}
 
 
-def borrow(location: str, revision: str | None, *, root: Path) -> Borrowed:
+def find_local_model(location: str, revision: str | None, *, root: Path) -> LocalModel:
     """Find a model: a folder (from `root`), or a hub id, whose safetensors are fetched.
 
     Raises:
@@ -51,11 +51,11 @@ def borrow(location: str, revision: str | None, *, root: Path) -> Borrowed:
             f"{folder / CONFIG}: missing, expected a model folder of transformers; correct --model"
         )
     digest = files_digest(folder, defining_files(folder))
-    return Borrowed(folder, location, revision, digest)
+    return LocalModel(folder, location, revision, digest)
 
 
 @contextmanager
-def opening(borrowed: Borrowed, kind: str) -> Iterator[dict[str, Any]]:
+def opening(borrowed: LocalModel, kind: str) -> Iterator[dict[str, Any]]:
     """Yield how to open its parts, and say in one line that it is not of the expected kind."""
     try:
         yield {"local_files_only": True, "trust_remote_code": False}

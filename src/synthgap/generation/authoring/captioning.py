@@ -8,14 +8,14 @@ from typing import Any
 import torch
 
 from synthgap.data.image_set import ImageSet
-from synthgap.generation.authoring.borrowed import Borrowed, opening, settled, weights
-from synthgap.generation.checkpoints.saving import quiet
-from synthgap.generation.jobs.machine import torch_threads
+from synthgap.generation.authoring.borrowed import LocalModel, opening, settled, weights
+from synthgap.generation.libraries import quiet
+from synthgap.jobs.device import torch_threads
 from synthgap.params.sections import Runtime
 
 
 def caption_images(
-    borrowed: Borrowed, images: ImageSet, runtime: Runtime, *, batch: int, max_tokens: int
+    borrowed: LocalModel, images: ImageSet, runtime: Runtime, *, batch: int, max_tokens: int
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for a caption file for each image, in the set's order; most likely words first.
 
@@ -53,7 +53,7 @@ def caption_images(
                 yield _row(borrowed, images, number, caption)
 
 
-def _row(borrowed: Borrowed, images: ImageSet, number: int, caption: str) -> dict[str, Any]:
+def _row(borrowed: LocalModel, images: ImageSet, number: int, caption: str) -> dict[str, Any]:
     return {
         "class": images.classes[images.labels[number]],
         "caption": caption,

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from synthgap.generation.authoring.borrowed import Borrowed, opening, settled, weights
-from synthgap.generation.checkpoints.saving import quiet
-from synthgap.generation.jobs.machine import torch_threads
-from synthgap.generation.vocabulary.wording import Words, filled
+from synthgap.generation.authoring.borrowed import LocalModel, opening, settled, weights
+from synthgap.generation.libraries import quiet
+from synthgap.generation.prompts.wording import ClassWords, filled
+from synthgap.jobs.device import torch_threads
 from synthgap.params.sections import Runtime
 from synthgap.seeding import derived_seed
 
@@ -42,7 +42,7 @@ class _Writer:
 
 
 def expand_words(
-    borrowed: Borrowed, words: Mapping[str, Words], runtime: Runtime, expansion: Expansion
+    borrowed: LocalModel, words: Mapping[str, ClassWords], runtime: Runtime, expansion: Expansion
 ) -> Iterator[dict[str, Any]]:
     """Yield rows for a caption file: `per_class` different captions of each class folder.
 

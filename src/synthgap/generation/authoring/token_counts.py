@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from synthgap.artifacts import Artifacts
-from synthgap.artifacts.pinned import found
 from synthgap.errors import GeneratorError
-from synthgap.generation.checkpoints.foreign import Tokenizer
-from synthgap.generation.checkpoints.provenance import INDEX
-from synthgap.generation.checkpoints.saving import quiet
-from synthgap.generation.vocabulary.tokenizer import tells_unknown
+from synthgap.generation.libraries import Tokenizer, quiet
+from synthgap.generation.pipelines.provenance import INDEX
+from synthgap.generation.prompts.tokenizer import marks_unknown
+from synthgap.jobs import Artifacts
+from synthgap.jobs.pinned import found
 from synthgap.params.sections import Generator, Rival
 
 NEEDED = (INDEX, "tokenizer*/*")  # what is fetched of a pin on the hub
@@ -19,7 +18,7 @@ _ENDLESS = 1_000_000  # lengths above it are transformers' way to say that there
 
 
 @dataclass(frozen=True)
-class Reading:
+class TokenCount:
     """One prompt, read; `unread` is what is cut off its end, `unknown` words without a token."""
 
     tokens: int
@@ -35,11 +34,11 @@ class PromptReader:
     limit: int | None
     tokenizer: Tokenizer
 
-    def __call__(self, prompt: str) -> Reading:
+    def __call__(self, prompt: str) -> TokenCount:
         """Read one prompt."""
         tokens = len(self.tokenizer(prompt).input_ids)
         cut = 0 if self.limit is None else max(0, tokens - self.limit)
-        return Reading(tokens, self._end(prompt, cut), self._unknown(prompt))
+        return TokenCount(tokens, self._end(prompt, cut), self._unknown(prompt))
 
     def _end(self, prompt: str, count: int) -> str:
         """The text of the last `count` tokens, as it is written where the tokenizer knows."""
@@ -52,7 +51,7 @@ class PromptReader:
         return prompt[read.offset_mapping[-count][0] :].strip()
 
     def _unknown(self, prompt: str) -> tuple[str, ...]:
-        if not tells_unknown(self.tokenizer):
+        if not marks_unknown(self.tokenizer):
             return ()
         number = self.tokenizer.unk_token_id
         return tuple(

@@ -13,18 +13,17 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from synthgap.artifacts import content_digest
 from synthgap.errors import ParamsError
-from synthgap.generation.prompts.captions import read_captions
-from synthgap.generation.vocabulary.listed import read_backgrounds, read_templates
-from synthgap.generation.vocabulary.wording import (
-    Words,
+from synthgap.generation.prompts.class_words import class_words
+from synthgap.generation.prompts.prompt_files import read_backgrounds, read_captions, read_templates
+from synthgap.generation.prompts.wording import (
+    ClassWords,
     filled,
     mentions,
     places,
     template_problems,
 )
-from synthgap.generation.vocabulary.words import class_words
+from synthgap.jobs import content_digest
 from synthgap.params.sections import Prompts
 from synthgap.seeding import stream
 
@@ -46,7 +45,7 @@ class PromptWriter:
 
     scheme: str
     seed: int
-    words: Mapping[str, Words]  # by class folder, in the order of labels
+    words: Mapping[str, ClassWords]  # by class folder, in the order of labels
     templates: tuple[str, ...]
     scenes: tuple[str, ...]  # [""] where no template has a place for one
     captions: Mapping[str, tuple[str, ...]]  # by class folder; empty but for scheme `captions`
@@ -155,5 +154,5 @@ def _order(seed: int, name: str, turn: int, count: int) -> tuple[int, ...]:
     return tuple(stream(seed, "prompts", name, turn).permutation(count).tolist())
 
 
-def _plain(words: Words) -> dict[str, str | None]:
+def _plain(words: ClassWords) -> dict[str, str | None]:
     return {"class": words.name, "hypernym": words.hypernym, "definition": words.definition}

@@ -1,0 +1,1 @@
+"""Stage `fidelity`: how close synthetic sets are to real images."""

@@ -1,0 +1,124 @@
+"""A sample of an image set, and its embeddings, kept in `.synthgap/embeddings`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthgap.data import MANIFEST, ImageSet, square
+from synthgap.evaluation.probe import evenly
+from synthgap.jobs import Artifacts, content_digest, whole_file
+
+BATCH = 256  # images decoded at once
+STORED_BYTES = 1 << 28  # of pixels that are kept decoded
+
+
+@dataclass(frozen=True)
+class ImageSample:
+    """As much of a set as is looked at: the images of `rows`, rising indices into it."""
+
+    name: str
+    images: ImageSet
+    rows: np.ndarray
+
+    @classmethod
+    def open(cls, artifacts: Artifacts, name: str, *, max_images: int) -> ImageSample:
+        """Read the set `name`; of a large one, as many images of each class as fit, evenly spaced.
+
+        Raises:
+            DataError: the set is missing or damaged.
+        """
+        images = ImageSet.read(artifacts.image_set(name))
+        if len(images) <= max_images:
+            return cls(name, images, np.arange(len(images)))
+        labels = images.labels
+        each = max(1, max_images // len(np.unique(labels)))
+        members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        kept = [rows[evenly(len(rows), each)] for rows in members]
+        return cls(name, images, np.sort(np.concatenate(kept)))
+
+    def __len__(self) -> int:
+        """Return how many images are looked at."""
+        return len(self.rows)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Of the images that are looked at, int64 (n,)."""
+        labels: np.ndarray = self.images.labels[self.rows]
+        return labels
+
+    def part(self, rows: np.ndarray) -> ImageSample:
+        """Fewer of its images: `rows` index those that are looked at."""
+        return ImageSample(self.name, self.images, self.rows[rows])
+
+    def pixels(self, size_px: int, *, store: Path) -> Iterator[np.ndarray]:
+        """Yield squares of `size_px`, batch by batch, uint8 (some, size_px, size_px, 3).
+
+        A small set looked at whole is decoded into `store`, where students find it later.
+
+        Raises:
+            DataError: an image is missing or damaged.
+        """
+        whole = len(self) == len(self.images) and len(self) * size_px**2 * 3 <= STORED_BYTES
+        packed = self.images.pixels(size_px, store=store) if whole else None
+        for start in range(0, len(self), BATCH):
+            rows = self.rows[start : start + BATCH]
+            if packed is not None:
+                yield np.asarray(packed[rows])
+            else:
+                images = [square(self.images.image(int(row)), size_px) for row in rows]
+                yield np.stack([np.asarray(image) for image in images])
+
+    def prompts(self) -> list[str] | None:
+        """The texts that the images were made from; None where texts made none of them."""
+        import pyarrow.parquet as pq
+
+        if not self.images.about.get("spoken", True):  # no class was ever spoken of
+            return None
+        path = self.images.root / MANIFEST
+        if "prompt" not in pq.read_schema(path).names:
+            return None
+        column = pq.read_table(path, columns=["prompt"]).column("prompt").to_pylist()
+        found = [str(column[row] or "") for row in self.rows]
+        return found if any(found) else None
+
+
+@dataclass(frozen=True)
+class FeatureExtractor:
+    """A network and how images are shown to it; `identity` is all that determines its answers."""
+
+    size_px: int
+    identity: dict[str, Any]
+    ask: Callable[[np.ndarray], np.ndarray]  # uint8 (n, size, size, 3) -> float32 (n, dim)
+
+
+def embeddings_of(gallery: ImageSample, seer: FeatureExtractor, artifacts: Artifacts) -> np.ndarray:
+    """What the network says of every image, float32 (n, dim): kept where it was asked before.
+
+    Raises:
+        DataError: an image is missing or damaged.
+    """
+    identity = {**seer.identity, "size_px": seer.size_px, "rows": gallery.rows.tolist()}
+    name = f"{gallery.images.digest}-{content_digest(identity)}.npy"
+    path = artifacts.root / ".synthgap" / "embeddings" / name
+    if not path.is_file():
+        store = artifacts.root / ".synthgap" / "packed"
+        found = np.concatenate(
+            [seer.ask(pixels) for pixels in gallery.pixels(seer.size_px, store=store)]
+        )
+        with whole_file(path) as partial, partial.open("wb") as file:
+            np.save(file, found, allow_pickle=False)
+    kept: np.ndarray = np.load(path)
+    return kept
+
+
+def halves(labels: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rising indices of every other image of each class, and of the rest."""
+    first = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        first[np.flatnonzero(np.asarray(labels) == label)[::2]] = True
+    return np.flatnonzero(first), np.flatnonzero(~first)

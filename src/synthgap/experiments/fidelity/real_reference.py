@@ -1,0 +1,152 @@
+"""The real images that synthetic sets are held against, and what they score themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from synthgap.errors import DataError
+from synthgap.evaluation.manifold import nearest
+from synthgap.experiments.fidelity.extractors import Extractors
+from synthgap.experiments.fidelity.image_sample import ImageSample, halves
+from synthgap.experiments.fidelity.metrics import (
+    Numbers,
+    SetEmbeddings,
+    class_numbers,
+    copied,
+    judgement,
+    rounded,
+    score,
+    score_of_others,
+    set_numbers,
+    taken_for,
+)
+from synthgap.jobs import Artifacts
+from synthgap.params.sections import Fidelity
+
+CORPUS, TRAIN, ORACLE = "corpus", "train", "oracle"
+
+
+@dataclass(frozen=True)
+class RealReference:
+    """The real images, with what networks make of them: `train`, and `corpus` unless it is empty.
+
+    The generator has seen `corpus` and nothing else of them.
+    """
+
+    how: Fidelity
+    seed: int
+    seers: Extractors
+    artifacts: Artifacts
+    train: ImageSample
+    corpus: ImageSample | None
+
+    @classmethod
+    def open(cls, how: Fidelity, seers: Extractors, artifacts: Artifacts, *, seed: int) -> Self:
+        """Read the real sets.
+
+        Raises:
+            DataError: one is missing or damaged, or there is no training image.
+        """
+        train = ImageSample.open(artifacts, TRAIN, max_images=how.max_images)
+        corpus = ImageSample.open(artifacts, CORPUS, max_images=how.max_images)
+        if not len(train):
+            raise DataError(f"{train.images.root}: no images, expected some; rerun `dvc repro`")
+        return cls(how, seed, seers, artifacts, train, corpus if len(corpus) else None)
+
+    @cached_property
+    def looks(self) -> SetEmbeddings:
+        """What networks make of `train`."""
+        return self.seers.look(self.train, self.artifacts)
+
+    @cached_property
+    def seen(self) -> SetEmbeddings | None:
+        """What networks make of `corpus`."""
+        return None if self.corpus is None else self.seers.look(self.corpus, self.artifacts)
+
+    @cached_property
+    def read(self) -> np.ndarray:
+        """CLIP's embeddings of `train`."""
+        return self.seers.read(self.train, self.artifacts)
+
+    def measure(self, gallery: ImageSample) -> tuple[SetEmbeddings, Numbers, dict[str, Numbers]]:
+        """What networks make of a set, its metrics, and those of each class.
+
+        Raises:
+            DataError: it has fewer images than metrics need, or is damaged.
+        """
+        if not len(gallery):
+            raise DataError(f"{gallery.images.root}: no images, expected some; rerun its stage")
+        made = self.seers.look(gallery, self.artifacts)
+        classes = class_numbers(made, self.looks)
+        numbers = set_numbers(made, self.looks, classes, self.how, seed=self.seed)
+        numbers["authenticity"] = copied(made, self.seen)
+        return made, numbers | self._scores(gallery), classes
+
+    def nearest_real(self, made: SetEmbeddings) -> tuple[np.ndarray, np.ndarray]:
+        """Distance to and place of every image's nearest real one: first `corpus`, then `train`."""
+        real = (
+            [self.looks.features]
+            if self.seen is None
+            else [self.seen.features, self.looks.features]
+        )
+        squared, indices = nearest(made.features, np.concatenate(real))
+        return np.sqrt(squared), indices
+
+    def real_image(self, index: int) -> tuple[ImageSample, int]:
+        """Where `nearest_real` found it: the set, and the row of the image in it."""
+        first = 0 if self.corpus is None else len(self.corpus)
+        if self.corpus is not None and index < first:
+            return self.corpus, int(self.corpus.rows[index])
+        return self.train, int(self.train.rows[index - first])
+
+    def _scores(self, gallery: ImageSample) -> Numbers:
+        """CLIP score of the images, and of real ones of the same classes, against their prompts."""
+        prompts = None if gallery.name == ORACLE else gallery.prompts()  # an oracle's are images
+        if prompts is None:
+            return {"clip_score": None, "clip_score_real": None}
+        texts = self.seers.spoken(prompts)
+        return {
+            "clip_score": score(self.seers.read(gallery, self.artifacts), texts),
+            "clip_score_real": score_of_others(self.read, self.train.labels, texts, gallery.labels),
+        }
+
+
+def real_self_scores(standard: RealReference) -> dict[str, Any]:
+    """What real images score: `corpus` against `train`, or one half of `train` against the other.
+
+    Agreement is that of real images which the judge has not learned from, where there are any.
+    """
+    if standard.seen is not None:
+        made, against, what = standard.seen, standard.looks, "corpus against train"
+    else:
+        first, second = (standard.looks.of(rows) for rows in halves(standard.looks.labels))
+        made, against, what = first, second, "one half of train against the other"
+    unseen_name, unseen = _unseen(standard)
+    classes = class_numbers(made, against)
+    for label, name in enumerate(made.classes):
+        part = None if unseen is None else unseen.of(unseen.labels == label)
+        classes[name] |= {**rounded(judgement(part)), "taken_for": taken_for(part)}
+    numbers = set_numbers(made, against, classes, standard.how, seed=standard.seed)
+    numbers |= rounded(judgement(unseen))
+    numbers["authenticity"] = (
+        None if standard.seen is None else copied(standard.looks, standard.seen)
+    )
+    return {
+        "what": what,
+        "num_images": len(made.labels),
+        "num_against": len(against.labels),
+        "agreement_of": unseen_name,
+        "metrics": numbers,
+        "classes": classes,
+    }
+
+
+def _unseen(standard: RealReference) -> tuple[str | None, SetEmbeddings | None]:
+    """Real images that the judge has not learned from, and the name of their set."""
+    if standard.seers.about["judge"]["learned_from"] != TRAIN:
+        return TRAIN, standard.looks
+    return (None, None) if standard.seen is None else (CORPUS, standard.seen)

@@ -1,0 +1,1 @@
+"""Stage `gap`: where the gap between synthetic and real images comes from."""

@@ -1,0 +1,1 @@
+"""Reference networks that guide methods: trained without labels or pinned, and opened."""

@@ -1,0 +1,239 @@
+"""Reference networks that guidance methods answer to: self-supervised on `corpus`, or pinned.
+
+No label reaches their training; `corpus` is what the generator has seen, so a reference knows
+no image that the generator did not.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from synthgap.data import ImageSet
+from synthgap.errors import ParamsError
+from synthgap.experiments.references.pretraining import Pretraining
+from synthgap.experiments.runs.cell import save_samples
+from synthgap.experiments.runs.features import device_of
+from synthgap.experiments.runs.run import last_epochs
+from synthgap.experiments.runs.sources import CORPUS, Source
+from synthgap.experiments.runs.spec import RunSpec
+from synthgap.jobs import Artifacts, Log, Work, environment, file_digest, silent, write_json
+from synthgap.jobs.distributed import accelerator_of, hold_distributed, split_batch_norm
+from synthgap.jobs.launching import is_launched, is_main
+from synthgap.models.reference import ReferenceOrigin, keep_reference, pinned
+from synthgap.params.references import Reference
+from synthgap.params.sections import Data, Runtime, Student, Training
+from synthgap.seeding import derived_seed
+from synthgap.training.checkpointing import Checkpointer, Epoch
+from synthgap.training.labelled import Labelled
+from synthgap.training.loop import fit
+
+NAME = "references"
+FINISHED, RUN, STATE = "finished", "run.json", "state.pt"
+
+
+@dataclass(frozen=True)
+class ReferencesParams:
+    """What stage `references` reads of params.yaml."""
+
+    seed: int
+    runtime: Runtime
+    data: Data
+    student: Student
+    training: Training
+    references: dict[str, Reference]
+
+
+@dataclass(frozen=True)
+class _ReferenceRequest:
+    """The one reference that is made, and where."""
+
+    name: str
+    params: ReferencesParams
+    artifacts: Artifacts
+    log: Log
+
+    @property
+    def reference(self) -> Reference:
+        return self.params.references[self.name]
+
+    @property
+    def output(self) -> Path:
+        return self.artifacts.stage(NAME) / self.name
+
+
+def make_reference(params: ReferencesParams, artifacts: Artifacts, log: Log, *, name: str) -> None:
+    """Write a reference's weights.safetensors, about.json and run.json.
+
+    A killed training goes on where its state was last kept.
+
+    Raises:
+        SynthgapError: there is no such reference, there are no images, the training cannot go on,
+            or the pinned weights are not those of the network.
+    """
+    if name not in params.references:
+        known = ", ".join(params.references)
+        raise ParamsError(f"params.yaml, references: no {name!r}, expected one of {known}")
+    torch.set_num_threads(params.runtime.threads)
+    crew = accelerator_of(params.runtime) if is_launched() else None
+    asked = _ReferenceRequest(name, params, artifacts, log if is_main() else silent)
+    if asked.reference.kind == "pin":
+        _pin(asked)
+    else:
+        _learn(asked)
+    if crew is not None:
+        crew.wait_for_everyone()
+
+
+def _pin(asked: _ReferenceRequest) -> None:
+    """Keep a network made elsewhere, with the classifier that it came with."""
+    pin = asked.reference.pin
+    assert pin is not None
+    place = f"params.yaml, references.{asked.name}.pin"
+    state, shape, sight, path = pinned(pin, root=asked.artifacts.root, place=place)
+    about = _about(asked, {}, {f"weights/{path.name}": file_digest(path)})
+    with _held(asked, about) as work:
+        if not work.finished and is_main():
+            finished = work.folder / FINISHED
+            keep_reference(finished, state, shape, sight, ReferenceOrigin.elsewhere())
+            write_json(finished / RUN, {**about, "runs": []})
+            work.publish(finished)
+
+
+def _learn(asked: _ReferenceRequest) -> None:
+    """Train a network on images whose labels it is not shown."""
+    source = _source(asked)
+    pretraining = _pretraining(asked, source)
+    folder = source.images.root.relative_to(asked.artifacts.root)
+    shape, training = pretraining.shape, pretraining.lesson.training
+    sections = {
+        "student": {"model": shape.model, "options": dict(shape.options), "stem": shape.stem},
+        "training": asdict(training),
+    }
+    about = _about(asked, sections, {folder.as_posix(): source.images.digest})
+    with _held(asked, about) as work:
+        if work.finished:
+            return
+        record = _record(asked, pretraining, source, about)
+        network, epochs = _trained(asked, pretraining, work, {**about, "run": record})
+        if is_main():
+            finished = work.folder / FINISHED
+            state = network.state_dict()
+            keep_reference(finished, state, shape, pretraining.sight, pretraining.origin)
+            save_samples(finished / "samples.png", pretraining.lesson)
+            run = {**record, **_numbers(epochs, training.last_epochs)}
+            write_json(finished / RUN, {**about, "runs": [run]})
+            work.publish(finished)
+
+
+def _source(asked: _ReferenceRequest) -> Source:
+    """Images of `corpus`, which the gate has not seen yet."""
+    images = ImageSet.read(asked.artifacts.image_set(CORPUS))
+    store = asked.artifacts.root / ".synthgap" / "packed"
+    pixels = images.pixels(asked.params.data.image_size, store=store)
+    return Source(CORPUS, images, Labelled.of(pixels, images.labels))
+
+
+def _pretraining(asked: _ReferenceRequest, source: Source) -> Pretraining:
+    params, pretext = asked.params, asked.reference.pretext
+    assert pretext is not None
+    seed = derived_seed(params.seed, NAME, asked.name, pretext.seed)
+    made = Pretraining.of(pretext, params.student, params.training, source)
+    return made.named(f"{NAME} {asked.name}", seed)
+
+
+def _trained(
+    asked: _ReferenceRequest, pretraining: Pretraining, work: Work, start: Mapping[str, Any]
+) -> tuple[nn.Module, list[Epoch]]:
+    """The network and its epochs, told as they come, from where a killed training stopped."""
+    runtime, lesson = asked.params.runtime, pretraining.lesson
+    accelerator, began = accelerator_of(runtime), time.time()
+    network = pretraining.shape.built(
+        seed=lesson.seed, place=f"params.yaml, references.{asked.name}"
+    )
+    rows = lesson.batch_size // accelerator.num_processes
+    network = split_batch_norm(network, runtime, rows)
+    state = work.folder / STATE
+    keeper = Checkpointer(state, runtime.checkpoint_every_epochs, runtime.checkpoint_every_steps)
+    digest, epochs = start["run"]["digest"], []
+    told = {name: start[name] for name in ("run", "inputs", "params")}
+    asked.log(digest, {"event": "start", **told})
+    try:
+        for epoch in fit(network, lesson, accelerator, keeper, rule=pretraining.rule):
+            epochs.append(epoch)
+            metrics = {"epoch": epoch.number, **epoch.metrics}
+            asked.log(digest, {"event": "epoch", "metrics": metrics})
+    except BaseException:
+        asked.log(digest, {"event": "end", "status": "FAILED"})
+        raise
+    asked.log(digest, {"event": "end", "status": "FINISHED"})
+    if is_main():
+        said = f"{lesson.name}: {pretraining.pretext.task} {epochs[-1].metrics['train/top1']:.1f} %"
+        sys.stdout.write(f"{said}, {time.time() - began:.1f} s\n")
+        sys.stdout.flush()
+    return network, epochs
+
+
+def _numbers(epochs: list[Epoch], count: int) -> dict[str, Any]:
+    """What the record says of the epochs."""
+    every = [{"epoch": epoch.number, **epoch.metrics} for epoch in epochs]
+    return {"epochs": every, "last": last_epochs(epochs, count), "probe_strength": None}
+
+
+def _about(
+    asked: _ReferenceRequest, sections: Mapping[str, Any], inputs: Mapping[str, str]
+) -> dict[str, Any]:
+    """What run.json says besides its run; it determines the reference, with the code."""
+    params = asked.params
+    device = device_of(params.runtime)
+    name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
+    return {
+        "schema": 1,
+        "experiment": NAME,
+        "recipe": asked.artifacts.recipe,
+        "inputs": dict(inputs),
+        "environment": {
+            **environment(threads=params.runtime.threads, device=name),
+            "precision": params.runtime.precision,
+            "processes": params.runtime.processes,
+        },
+        "params": {
+            "seed": params.seed,
+            "image_size": params.data.image_size,
+            **sections,
+            "reference": {"name": asked.name, **asdict(asked.reference)},
+        },
+        "units": [],
+    }
+
+
+def _held(asked: _ReferenceRequest, about: Mapping[str, Any]) -> AbstractContextManager[Work]:
+    return hold_distributed(asked.artifacts.work, about, asked.output, stage=NAME)
+
+
+def _record(
+    asked: _ReferenceRequest, pretraining: Pretraining, source: Source, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The run's own line, before there are numbers."""
+    lesson, pretext = pretraining.lesson, pretraining.pretext
+    plan = RunSpec(name=asked.name, seed=pretext.seed, source=source)
+    return {
+        "digest": plan.digest(about),
+        "experiment": NAME,
+        "recipe": asked.artifacts.recipe,
+        "student": pretraining.shape.model,
+        **plan.coordinates(),
+        "real_labels": {"generator": 0, "donor": 0, "student": 0},
+        "variant": pretext.task,
+        "num_steps": lesson.num_steps * lesson.training.epochs,
+        "peak_lr": lesson.schedule.peak_lr,
+        "probe_labels": None,
+    }

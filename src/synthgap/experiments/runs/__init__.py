@@ -1,0 +1,1 @@
+"""One run and one cell of runs: specs, sources, subsets, results; experiments say which."""

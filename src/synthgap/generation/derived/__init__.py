@@ -1,0 +1,1 @@
+"""Image sets made from images: prompted by each of them, or in the style of other pictures."""

@@ -1,1 +1,0 @@
-"""Latent diffusion trained here: its networks, and what its two phases minimise."""

@@ -1,1 +1,0 @@
-"""The generators trained here: the recipe's own pipeline, and its rivals."""

@@ -1,1 +1,0 @@
-"""Images prompted by images: an unCLIP pipeline, and the set it makes of the real ones."""

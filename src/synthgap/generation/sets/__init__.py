@@ -1,1 +1,0 @@
-"""Synthetic sets: planned, cut into parts, sampled by any number of processes, assembled."""

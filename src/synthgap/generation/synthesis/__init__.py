@@ -1,0 +1,1 @@
+"""Synthetic image sets: planned, sampled by any number of processes, filtered, put together."""

@@ -1,0 +1,1 @@
+"""What is trained here to make images: the generator, its rivals, CLIP, unCLIP and style nets."""

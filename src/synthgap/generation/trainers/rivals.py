@@ -1,0 +1,200 @@
+"""Stage `rivals`: another generator beside the recipe's own, to ask which one it takes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthgap.data.image_set import ImageSet
+from synthgap.errors import GeneratorError, ParamsError
+from synthgap.generation.libraries import quiet
+from synthgap.generation.pipelines.provenance import (
+    Provenance,
+    declared_source,
+    locate,
+    pipeline_digest,
+)
+from synthgap.jobs import Artifacts, Log, hold, write_json
+from synthgap.jobs.recording import machine_of, record, run_logged, run_of
+from synthgap.params.reading import section_dict
+from synthgap.params.sections import Data, Rival, Runtime, Transformer
+from synthgap.seeding import derived_seed
+
+if TYPE_CHECKING:
+    from synthgap.generation.trainers.training_loop import OptimConfig
+
+NAME = "rivals"
+FINISHED = "finished"
+RUN = "run.json"
+
+
+@dataclass(frozen=True)
+class RivalsParams:
+    """What stage `rivals` reads of params.yaml; of `runtime` only device and precision."""
+
+    seed: int
+    runtime: Runtime
+    data: Data
+    rivals: dict[str, Rival]
+
+
+@dataclass(frozen=True)
+class _RivalTraining:
+    """One training: what it learns from, and how its record begins."""
+
+    name: str
+    params: RivalsParams
+    artifacts: Artifacts
+    corpus: ImageSet
+    main: Provenance
+    folder: Path  # in the work folder
+
+    @property
+    def rival(self) -> Rival:
+        return self.params.rivals[self.name]
+
+    @property
+    def transformer(self) -> Transformer:
+        assert self.rival.transformer is not None
+        return self.rival.transformer
+
+
+def make_rival(params: RivalsParams, artifacts: Artifacts, log: Log, *, name: str) -> None:
+    """Write the rival's pipeline folder with provenance.json and run.json, or its pin alone.
+
+    A killed training goes on from its last checkpoint and ends with the same bytes.
+
+    Raises:
+        ParamsError: section `rivals` has no such rival.
+        GeneratorError: the pin is not what was declared, or the training cannot go on.
+        DataError: `corpus` is missing or damaged.
+        WorkError: another process is still making it.
+    """
+    if name not in params.rivals:
+        raise ParamsError(
+            f"params.yaml, rivals: no {name!r}, expected one of {', '.join(params.rivals)}"
+        )
+    if params.rivals[name].kind == "train":
+        _train(params, artifacts, log, name)
+    else:
+        _pin(params, artifacts, name)
+
+
+def _pin(params: RivalsParams, artifacts: Artifacts, name: str) -> None:
+    provenance = declared_source(params.rivals[name], root=artifacts.root, name=name)
+    identity = {"experiment": NAME, "recipe": artifacts.recipe, **provenance.as_json()}
+    output = artifacts.cell(NAME, name)
+    with hold(artifacts.work, identity, output, stage=NAME) as work:
+        if not work.finished:
+            provenance.write(work.folder / FINISHED)
+            work.publish(work.folder / FINISHED)
+
+
+def _train(params: RivalsParams, artifacts: Artifacts, log: Log, name: str) -> None:
+    from synthgap.jobs.device import torch_threads
+
+    main = Provenance.read(artifacts)
+    if main.kind != "train":
+        raise GeneratorError(
+            f"rivals.{name}.kind: train, but the generator is pinned; expected rivals.{name}.pin, "
+            "or a generator trained here, whose latents a rival learns from"
+        )
+    corpus = ImageSet.read(artifacts.image_set("corpus"))
+    known = _record(params, artifacts, corpus, main, name)
+    output, threads = artifacts.cell(NAME, name), params.rivals[name].threads
+    with (
+        hold(artifacts.work, known, output, stage=NAME) as work,
+        torch_threads(threads),
+    ):
+        if work.finished:
+            return
+        lesson = _RivalTraining(name, params, artifacts, corpus, main, work.folder)
+        run = run_of(known, num_images=len(corpus), num_steps=lesson.transformer.steps)
+        run["name"] += f" {name}"
+        epochs = run_logged(run, known, _learn(lesson), log)
+        finished = work.folder / FINISHED
+        _provenance(lesson, finished).write(finished)
+        write_json(finished / RUN, {**known, "runs": [{**run, "epochs": epochs, "last": {}}]})
+        work.publish(finished)
+
+
+def _record(
+    params: RivalsParams, artifacts: Artifacts, corpus: ImageSet, main: Provenance, name: str
+) -> dict[str, Any]:
+    """All that determines the pipeline's bytes, as run.json begins."""
+    rival = params.rivals[name]
+    settings = {
+        "seed": params.seed,
+        "image_size": params.data.image_size,
+        "precision": params.runtime.precision,
+        "rival": {"name": name, **section_dict(rival)},
+        "generator": main.sha256,
+    }
+    return record(
+        NAME,
+        artifacts,
+        inputs=corpus.as_input(artifacts.root),
+        params=settings,
+        machine=machine_of(params.runtime, rival.threads),
+    )
+
+
+def _learn(lesson: _RivalTraining) -> Iterator[dict[str, float]]:
+    """Train the transformer and save the pipeline, yielding records of the loss."""
+    import torch
+
+    from synthgap.generation.pipelines.opening import open_autoencoder
+    from synthgap.generation.trainers import dit
+    from synthgap.generation.trainers.diffusion_losses import encode
+    from synthgap.generation.trainers.training_loop import phase
+    from synthgap.jobs.device import accelerator_for, seeded_weights
+
+    quiet("diffusers")
+    params, corpus = lesson.params, lesson.corpus
+    seed = derived_seed(params.seed, NAME, lesson.name)
+    machine = accelerator_for(params.runtime)
+    autoencoder = open_autoencoder(locate(lesson.main, lesson.artifacts)).to(machine.device)
+    latents = encode(autoencoder, corpus.pixels(params.data.image_size))
+    with seeded_weights(derived_seed(seed, "weights")):
+        transformer = dit.build_transformer(
+            lesson.transformer,
+            num_classes=len(corpus.classes),
+            latent_channels=latents.mean.shape[1],
+            latent_size=latents.mean.shape[-1],
+        )
+    labels = torch.from_numpy(corpus.labels)
+    loss_at = dit.transformer_loss(transformer, latents, labels, lesson.transformer, seed=seed)
+    yield from phase(_course(lesson), transformer, loss_at, machine)
+    finished = lesson.folder / FINISHED
+    shutil.rmtree(finished, ignore_errors=True)  # what a killed save has left
+    dit.save_transformer(finished, transformer.cpu(), autoencoder.cpu(), corpus.classes)
+
+
+def _course(lesson: _RivalTraining) -> OptimConfig:
+    from synthgap.generation.trainers.training_loop import OptimConfig
+
+    settings = lesson.transformer
+    return OptimConfig(
+        name=f"rivals.{lesson.name}.transformer",
+        steps=settings.steps,
+        learning_rate=settings.learning_rate,
+        ema_decay=settings.ema_decay,
+        checkpoint=lesson.folder / "transformer.pt",
+        checkpoint_every_steps=lesson.rival.checkpoint_every_steps,
+    )
+
+
+def _provenance(lesson: _RivalTraining, finished: Path) -> Provenance:
+    made = Provenance(
+        kind="train",
+        location=None,
+        revision=None,
+        sha256=pipeline_digest(finished),
+        classes=lesson.corpus.classes,
+        real_labels=len(lesson.corpus),
+        training_set=lesson.corpus.digest,
+    )
+    return made.declared(lesson.rival, lesson.name)

@@ -1,1 +1,0 @@
-"""What classes are called: words, templates with places for them, and a tokenizer of both."""

@@ -1,0 +1,48 @@
+"""Baselines that are an ordinary training, or two, and A-GEM (Chaudhry et al., ICLR 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from synthgap.guidance.guided import projected
+from synthgap.guidance.method_context import MethodContext
+from synthgap.params.guidance import Rg
+from synthgap.training.loop import Phase
+
+
+def real(task: MethodContext) -> Sequence[Phase]:
+    """The real images alone."""
+    return [Phase(task.only_real())]
+
+
+def synthetic(task: MethodContext) -> Sequence[Phase]:
+    """The synthetic images alone."""
+    return [Phase(task.only_synthetic())]
+
+
+def pooled(task: MethodContext) -> Sequence[Phase]:
+    """Synthetic images as an augmentation of the real ones: one pool of both."""
+    return [Phase(task.pooled())]
+
+
+def balanced(task: MethodContext) -> Sequence[Phase]:
+    """Pooling with `guide.real_share` of every step real: what RG and PG see, learned plainly."""
+    return [Phase(task.both())]
+
+
+def adaptation(task: MethodContext) -> Sequence[Phase]:
+    """Synthetic images first, then the real ones alone (PG/RG: 150 and 50 epochs of 200)."""
+    guide = task.guide
+    first, second = task.split(task.only_synthetic(), task.only_real(), guide.adaptation_share)
+    gently = replace(second.training, base_lr=guide.adaptation_rate * second.training.base_lr)
+    return [Phase(first), Phase(replace(second, training=gently))]
+
+
+RULE = Rg(lambda_1=0.0, lambda_2=1.0, projection="whole")
+"""Its eq. 11: the real images, its episodic memory, are a constraint and nothing to follow."""
+
+
+def a_gem(task: MethodContext) -> Sequence[Phase]:
+    """Learn the synthetic images by steps that do not raise the loss of the real ones."""
+    return projected(task, RULE)

@@ -1,0 +1,241 @@
+"""Train steps made of named updates, whose gradients are summed over parts and processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from synthgap.guidance.domains import DomainBatch, domain_batches
+from synthgap.models.arrangement import arrange
+from synthgap.training.batch_loader import Batch, BatchLoader
+from synthgap.training.checkpointing import TrainState
+from synthgap.training.epoch_runner import RuleMaker, StepInfo, finite, hits
+from synthgap.training.optimizer import optimizer_of
+from synthgap.training.train_spec import TrainSpec
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+ALL = "all"  # the name of a gradient where there is one alone
+Gradient = list[Tensor]  # one tensor a parameter of the turn, in their order
+
+
+@dataclass(frozen=True)
+class LossTerm:
+    """A loss (a scalar, with graph) that counts `share` in the gradient of its name.
+
+    What `loss * share` gives is added up over parts and processes. Where `logits` (crops,
+    num_classes) and `labels` (crops,) are told, they count for the training's accuracy.
+    `replicated`: every process tells the same value, of which its own graph holds a part.
+    """
+
+    loss: Tensor
+    share: float = 1.0
+    gradient: str = ALL
+    logits: Tensor | None = None
+    labels: Tensor | None = None
+    replicated: bool = False
+
+
+class Update(Protocol):
+    """One update of some parameters."""
+
+    @property
+    def parameters(self) -> Sequence[nn.Parameter]:
+        """What moves; the rest has no gradient in this turn."""
+
+    def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
+        """Yield losses of one part of a batch; each graph may go once its gradient is taken."""
+
+    def combined(self, gradients: Mapping[str, Gradient]) -> Gradient:
+        """What the optimiser follows, of the gradients by name of the whole batch."""
+
+
+class SummedGradient:
+    """The turns whose losses make one gradient, which is followed."""
+
+    def combined(self, gradients: Mapping[str, Gradient]) -> Gradient:
+        """Follow it."""
+        return gradients[ALL]
+
+
+@dataclass(frozen=True)
+class MethodNetworks:
+    """Networks that a method needs, and what it does with them.
+
+    `networks` holds the student as "student" and every other network, frozen ones too: all are
+    kept when a training is killed. `rates` are factors on the learning rate, by a network's name.
+    """
+
+    networks: nn.ModuleDict
+    turns: Sequence[Update]
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+
+def update_step(
+    make: Callable[[nn.Module, TrainSpec, Accelerator], MethodNetworks], num_real: int
+) -> RuleMaker:
+    """A rule of the turns of a room; images [0, num_real) of the lesson are real."""
+
+    def rule(model: nn.Module, lesson: TrainSpec, accelerator: Accelerator) -> UpdateStep:
+        arrange(model)
+        model.to(accelerator.device)
+        room = make(model, lesson, accelerator)
+        room.networks.to(accelerator.device)
+        optimizer = _optimizer(room, lesson, accelerator)
+        moving = accelerator.prepare_optimizer(optimizer)
+        learning = TrainState(room.networks, optimizer, accelerator)
+        server = BatchLoader.of(model, lesson, accelerator, remembers=False)
+        return UpdateStep(lesson, learning, moving, server, room, num_real)
+
+    return rule
+
+
+def _optimizer(
+    room: MethodNetworks, lesson: TrainSpec, accelerator: Accelerator
+) -> torch.optim.Optimizer:
+    """One optimiser over all that learns; groups of a network carry its factor."""
+    optimizer = optimizer_of(room.networks, lesson.training, accelerator.device)
+    factors = {
+        id(parameter): room.rates.get(name, 1.0)
+        for name, network in room.networks.items()
+        for parameter in network.parameters()
+    }
+    for group in list(optimizer.param_groups):
+        by_factor: dict[float, list[nn.Parameter]] = {}
+        for parameter in group["params"]:
+            by_factor.setdefault(factors[id(parameter)], []).append(parameter)
+        for number, (factor, parameters) in enumerate(by_factor.items()):
+            if number == 0:
+                group["params"], group["factor"] = parameters, factor
+            else:
+                rest = {key: value for key, value in group.items() if key != "params"}
+                optimizer.add_param_group({**rest, "params": parameters, "factor": factor})
+    return optimizer
+
+
+@dataclass(frozen=True)
+class UpdateStep:
+    """A `Rule` that takes its turns one after the other in every step."""
+
+    lesson: TrainSpec
+    learning: TrainState
+    moving: torch.optim.Optimizer  # the optimiser, wrapped by accelerate
+    server: BatchLoader
+    room: MethodNetworks
+    num_real: int
+
+    def train(self) -> None:
+        """Put every network into the mode of training that has something to learn."""
+        for network in self.room.networks.values():
+            learns = any(parameter.requires_grad for parameter in network.parameters())
+            network.train(learns)
+
+    def step(self, parts: Sequence[Batch], now: StepInfo) -> Tensor:
+        """The sum of the losses of all turns, hits at 1 and 5, and crops, float64 (4,).
+
+        Raises:
+            TrainingError: a loss is not finite; nothing has moved in that turn.
+        """
+        tally = torch.zeros(4, dtype=torch.float64)
+        pairs = domain_batches(parts, self.num_real, now.progress, self.learning.accelerator)
+        for turn in self.room.turns:
+            told, gradients = self._gradients(turn, pairs)
+            finite(float(told[0]), self.lesson.name, now)
+            tally += told
+            if turn.parameters:
+                self._move(turn, gradients)
+        return tally
+
+    def ended(self) -> None:
+        """Give every process the first one's buffers: batches, so statistics, differ."""
+        if self.learning.accelerator.num_processes == 1:
+            return
+        from accelerate.utils import broadcast
+
+        for buffer in self.room.networks.buffers():
+            buffer.copy_(broadcast(buffer.detach().clone()))
+
+    def _gradients(
+        self, turn: Update, pairs: Sequence[DomainBatch]
+    ) -> tuple[Tensor, dict[str, Gradient]]:
+        """What the turn's losses say, float64 (4,), and their gradients, of all processes."""
+        accelerator = self.learning.accelerator
+        told = torch.zeros(4, dtype=torch.float64, device=accelerator.device)
+        found: dict[str, Gradient] = {}
+        for term in self._terms(turn, pairs):
+            loss = term.loss.float() * term.share
+            _tell(told, term, loss, accelerator.num_processes)
+            if turn.parameters:
+                scaled = loss if accelerator.scaler is None else accelerator.scaler.scale(loss)
+                _add(found, term.gradient, _gradient(scaled, turn.parameters))
+        if accelerator.num_processes > 1:
+            told[0] = accelerator.reduce(told[0])
+            found = {name: _together(parts, accelerator) for name, parts in found.items()}
+        return told.cpu(), found
+
+    def _terms(self, turn: Update, pairs: Sequence[DomainBatch]) -> Iterator[LossTerm]:
+        """Every loss, computed in the training's precision; gradients are taken outside of it."""
+        for pair in pairs:
+            terms = turn.terms(pair)
+            while True:
+                with self.learning.accelerator.autocast():
+                    term = next(terms, None)
+                if term is None:
+                    break
+                yield term
+
+    def _move(self, turn: Update, gradients: Mapping[str, Gradient]) -> None:
+        """Let the optimiser follow what the turn makes of its gradients; the rest stays."""
+        self.moving.zero_grad()
+        with torch.no_grad():
+            followed = turn.combined(gradients)
+        for parameter, gradient in zip(turn.parameters, followed, strict=True):
+            parameter.grad = _lying_as(gradient, parameter)
+        self.moving.step()
+        self.moving.zero_grad()
+
+
+def _tell(told: Tensor, term: LossTerm, loss: Tensor, world: int) -> None:
+    """Add to sums of loss, hits at 1 and 5, and crops."""
+    told[0] += loss.detach() / (world if term.replicated else 1)
+    if term.logits is not None and term.labels is not None:
+        right, right5 = hits(term.logits.detach(), term.labels)
+        told[1] += right
+        told[2] += right5
+        told[3] += len(term.labels)
+
+
+def _gradient(loss: Tensor, parameters: Sequence[nn.Parameter]) -> Gradient:
+    """Of a loss; zeros where a parameter has no part in it."""
+    found: Sequence[Tensor | None] = torch.autograd.grad(loss, list(parameters), allow_unused=True)
+    return [
+        torch.zeros_like(parameter) if gradient is None else gradient
+        for parameter, gradient in zip(parameters, found, strict=True)
+    ]
+
+
+def _add(found: dict[str, Gradient], name: str, gradient: Gradient) -> None:
+    """Add up gradients of one name, in place of the first."""
+    if name in found:
+        torch._foreach_add_(found[name], gradient)
+    else:
+        found[name] = gradient
+
+
+def _together(gradient: Gradient, accelerator: Accelerator) -> Gradient:
+    """Add up over processes, in one message."""
+    flat = accelerator.reduce(torch.cat([part.reshape(-1) for part in gradient]))
+    sizes = [part.numel() for part in gradient]
+    return [part.view_as(like) for part, like in zip(flat.split(sizes), gradient, strict=True)]
+
+
+def _lying_as(gradient: Tensor, parameter: Tensor) -> Tensor:
+    """The gradient in its parameter's memory layout, which fused optimisers take for granted."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)

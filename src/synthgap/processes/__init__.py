@@ -1,1 +1,0 @@
-"""Several processes for one piece of work: forked on a CPU, launched by accelerate on GPUs."""
