@@ -85,7 +85,7 @@ def test_no_function_of_a_study_that_decides_can_receive_what_the_verdict_saw():
         if {"verdict", "known"} & {one.arg for one in ast.walk(function.args) if _is_argument(one)}
     }
     assert taking == {("record", KEEPS)}
-    (keeps,) = [one for one in functions_of(STUDIES / "record.py") if one.name == KEEPS]
+    (keeps,) = [one for one in functions_of(STUDIES / "trials" / "record.py") if one.name == KEEPS]
     calls = [node for node in ast.walk(keeps) if isinstance(node, ast.Call)]
     given = {ast.unparse(call.func) for call in calls if "verdict" in _names(call.args)}
     assert given == {"dict"}

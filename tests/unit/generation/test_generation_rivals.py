@@ -37,7 +37,7 @@ SETTINGS = SamplingSettings("", 3.0, 2, None, 8, 8, 4, 4)
 KILLED = """
 import os, signal
 from pathlib import Path
-from synthgap.artifacts import Artifacts
+from synthgap.jobs import Artifacts
 from test_generation_rivals import RIVALS, make_rival
 def log(digest, event):
     if "transformer/loss" in event.get("metrics", {}):

@@ -20,14 +20,14 @@ KILLED = """
 import os, signal
 from pathlib import Path
 from stylising_case import Artifacts, styled
-from synthgap.generation.style.styled_set import Stylist
-calls, real = [], Stylist.repaint
+from synthgap.generation.derived.styled_set import StyleNetworks
+calls, real = [], StyleNetworks.repaint
 def third_call_kills(*args):
     calls.append(args)
     if len(calls) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*args)
-Stylist.repaint = third_call_kills
+StyleNetworks.repaint = third_call_kills
 styled(Artifacts(Path(sys.argv[1]), "tiny"))
 """
 

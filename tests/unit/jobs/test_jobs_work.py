@@ -13,7 +13,7 @@ from synthgap.jobs import work as work_module
 HOLDER = """
 import sys, time
 from pathlib import Path
-from synthgap.artifacts import hold
+from synthgap.jobs import hold
 root = Path(sys.argv[1])
 with hold(root / "work", {"a": 1}, root / "out", stage=None, timeout_s=5) as work:
     (work.folder / "half").write_text("half")
