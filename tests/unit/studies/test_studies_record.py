@@ -8,6 +8,7 @@ from optuna.trial import TrialState
 from told_rows import AUGMENTATION, LAMBDA, SCALE, plan_of, row, rows_of
 
 from synthgap.params.studies import Bound
+from synthgap.studies.trials import record
 from synthgap.studies.trials.effects import importances
 from synthgap.studies.trials.record import run_record, study_record, trial_rows
 from synthgap.studies.trials.rows import event_logger, head
@@ -240,3 +241,11 @@ def test_what_a_trial_tells_is_logged_as_every_run_is():
     assert epoch == {"event": "epoch", "metrics": {"epoch": 1, "val/top1": 50.0}}
     assert (end["status"], end["run"]["state"]) == ("FINISHED", "pruned")
     assert "epochs" not in end["run"]
+
+
+def test_ranks_and_not_values_are_correlated_with_ties_sharing_a_rank():
+    assert record._spearman([1, 2, 3, 4], [1, 10, 100, 1000]) == 1.0
+    assert record._spearman([1, 2, 3], [3, 2, 1]) == -1.0
+    assert record._spearman([1, 2, 2, 4], [1, 2, 3, 4]) == pytest.approx(0.9486833)
+    assert record._spearman([1, 1, 1], [1, 2, 3]) is None
+    assert record._spearman([1, 2], [1, 2]) is None

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from synthgap.evaluation.rank_correlation import spearman
 from synthgap.params.reading import section_dict
 from synthgap.params.studies import LABELLED, SMALLER
 from synthgap.studies.trials.budget import DEFAULT, GRID
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 STATES = ("complete", "pruned", "failed")
+FEWEST_PAIRS = 3  # of which an order can be told
 BEHIND = ("generator", "reference", "student")  # whose real labels a trial counts
 
 
@@ -143,6 +143,15 @@ def _correlations(plan: StudyPlan, rows: Sequence[Row]) -> dict[str, dict[str, A
             continue
         values = [row["values"] for row in rows if row["state"] == "complete"]
         pairs = [(one[metric], one[TOP1]) for one in values if metric in one and TOP1 in one]
-        coefficient = spearman([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+        coefficient = _spearman([pair[0] for pair in pairs], [pair[1] for pair in pairs])
         found[metric] = {"spearman": coefficient, "n": len(pairs)}
     return found
+
+
+def _spearman(first: list[float], second: list[float]) -> float | None:
+    """Rank correlation -1..1; None for fewer than three pairs, or where one side is constant."""
+    from scipy.stats import spearmanr  # type: ignore[import-untyped] # scipy ships no types
+
+    if len(first) < FEWEST_PAIRS or 1 in (len(set(first)), len(set(second))):
+        return None
+    return round(float(spearmanr(first, second).statistic), 9)
