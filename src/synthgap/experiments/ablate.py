@@ -12,7 +12,7 @@ from functools import partial
 
 from synthgap.errors import ParamsError
 from synthgap.experiments.runs.cell import Cell, make_cell
-from synthgap.experiments.runs.features import device_of, donor_view, one_thread
+from synthgap.experiments.runs.features import donor_view, one_thread
 from synthgap.experiments.runs.sources import (
     MIXED,
     ORACLE,
@@ -26,6 +26,7 @@ from synthgap.experiments.runs.spec import Donor, RunSettings, RunSpec, donor_se
 from synthgap.experiments.runs.subsets import subset
 from synthgap.experiments.teacher_embeddings import TeacherEmbeddings
 from synthgap.jobs import Artifacts, Log
+from synthgap.jobs.device import device_of
 from synthgap.params.sections import Ablate, Prompts, Teacher, Training
 from synthgap.params.students import Subset
 from synthgap.seeding import derived_seed

@@ -16,7 +16,6 @@ from torch import nn
 from synthgap.errors import ParamsError
 from synthgap.experiments.references.opened import OpenedReferences
 from synthgap.experiments.runs.cell import Cell, make_cell
-from synthgap.experiments.runs.features import device_of
 from synthgap.experiments.runs.sources import REAL, Source, mixed, open_source
 from synthgap.experiments.runs.spec import MethodSpec, RunSettings, RunSpec, scale_of
 from synthgap.experiments.runs.subsets import per_class
@@ -24,6 +23,7 @@ from synthgap.guidance.method_context import MethodContext
 from synthgap.guidance.methods import METHODS, Method
 from synthgap.guidance.reference import student_from
 from synthgap.jobs import Artifacts, Log, content_digest
+from synthgap.jobs.device import device_of
 from synthgap.models.build import build_student
 from synthgap.params.guidance import Guide, GuideProtocol, MethodName
 from synthgap.params.sections import Student

@@ -14,11 +14,11 @@ import torch
 from synthgap.data import ImageSet
 from synthgap.errors import DataError, ParamsError
 from synthgap.experiments.runs.cell import save_samples
-from synthgap.experiments.runs.features import device_of
 from synthgap.experiments.runs.run import STUDENT, RunContext, make, results, train_spec_of
 from synthgap.experiments.runs.sources import Source, read_source
 from synthgap.experiments.runs.spec import RunSettings, RunSpec
 from synthgap.jobs import Artifacts, Log, environment, file_digest, silent, write_json
+from synthgap.jobs.device import device_name, device_of
 from synthgap.jobs.distributed import accelerator_of, hold_distributed
 from synthgap.jobs.launching import is_launched, is_main
 from synthgap.models.build import build_student
@@ -118,8 +118,7 @@ def _source(params: JudgeParams, artifacts: Artifacts, name: str) -> Source:
 
 def _identity(params: JudgeParams, recipe: str) -> dict[str, Any]:
     """What determines the judge besides its inputs."""
-    device = device_of(params.runtime)
-    name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
+    name = device_name(device_of(params.runtime))
     return {
         "experiment": "judge",
         "recipe": recipe,

@@ -14,11 +14,12 @@ from torch.nn import functional
 
 from synthgap.evaluation.cka import centred_gram, cka_matrix
 from synthgap.evaluation.probe import Examples, fit_probe
-from synthgap.experiments.runs.features import TrainedStudent, device_of
+from synthgap.experiments.runs.features import TrainedStudent
 from synthgap.experiments.runs.sources import REAL, Source, open_scored, open_source
 from synthgap.experiments.runs.spec import Donor, donor_seed
 from synthgap.experiments.runs.subsets import balanced
 from synthgap.jobs import Artifacts, environment, hold, write_json
+from synthgap.jobs.device import device_name, device_of
 from synthgap.models.units import units_of
 from synthgap.params.sections import Data, Layers, Runtime, Student
 from synthgap.training.labelled import Labelled
@@ -130,7 +131,7 @@ class _LayerStudy:
         inputs = {artifacts.image_set(name): kept.images.digest for name, kept in sources.items()}
         inputs |= {Path(f"{s.stem}.safetensors"): s.weights_sha256 for s in students.values()}
         device = device_of(params.runtime)
-        name = "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
+        name = device_name(device)
         about = {
             "experiment": "layers",
             "recipe": artifacts.recipe,

@@ -1,4 +1,4 @@
-"""Where a pipeline computes: torch's threads, the device, the precision."""
+"""Where a job computes: torch's threads, the device, the precision."""
 
 from __future__ import annotations
 
@@ -8,31 +8,30 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from synthgap.errors import GeneratorError
+from synthgap.errors import ParamsError
 from synthgap.params.sections import Runtime
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def device_of(runtime: Runtime) -> str:
-    """`cpu` or `cuda`, whichever `runtime.device` means on this machine.
+def device_of(runtime: Runtime) -> torch.device:
+    """The device that `runtime.device` means on this machine: the CPU, or the current GPU.
 
     Raises:
-        GeneratorError: it says cuda and there is none.
+        ParamsError: it says cuda and there is none.
     """
     found = torch.cuda.is_available()
     if runtime.device == "cuda" and not found:
-        raise GeneratorError(
+        raise ParamsError(
             "params.yaml, runtime.device: cuda, but torch sees no GPU here; expected auto or cpu"
         )
-    return "cuda" if found and runtime.device != "cpu" else "cpu"
+    return torch.device("cuda" if found and runtime.device != "cpu" else "cpu")
 
 
-def device_name(runtime: Runtime) -> str:
+def device_name(device: torch.device) -> str:
     """What computes, for records: `cpu` or the GPU's model."""
-    device = device_of(runtime)
-    return torch.cuda.get_device_name() if device == "cuda" else device
+    return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
 
 
 def accelerator_for(runtime: Runtime) -> Accelerator:
@@ -40,7 +39,7 @@ def accelerator_for(runtime: Runtime) -> Accelerator:
     from accelerate import Accelerator
 
     precision = {"fp32": "no"}.get(runtime.precision, runtime.precision)
-    return Accelerator(cpu=device_of(runtime) == "cpu", mixed_precision=precision)
+    return Accelerator(cpu=device_of(runtime).type == "cpu", mixed_precision=precision)
 
 
 @contextmanager

@@ -22,13 +22,14 @@ def accelerator_of(runtime: Runtime) -> Accelerator:
     """Where and how precisely a training computes, alone or as one of several processes.
 
     Raises:
-        ParamsError: fp16 or synchronised batch norm on a CPU, or fewer processes than were asked
-            for.
+        ParamsError: a GPU that is not there, fp16 or synchronised batch norm on a CPU, or fewer
+            processes than were asked
     """
-    import torch
     from accelerate import Accelerator
 
-    on_cpu = runtime.device == "cpu" or not torch.cuda.is_available()
+    from synthgap.jobs.device import device_of
+
+    on_cpu = device_of(runtime).type == "cpu"
     if on_cpu and runtime.precision == "fp16":
         raise ParamsError(
             "params.yaml, runtime.precision: fp16, but this is a CPU; expected fp32 or bf16"

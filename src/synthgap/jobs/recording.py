@@ -33,9 +33,9 @@ def record(
 
 def machine_of(runtime: Runtime, threads: int) -> dict[str, str | int]:
     """What determines the last bits besides inputs and parameters."""
-    from synthgap.jobs.device import device_name
+    from synthgap.jobs.device import device_name, device_of
 
-    return environment(threads=threads, device=device_name(runtime))
+    return environment(threads=threads, device=device_name(device_of(runtime)))
 
 
 def run_of(kept: Mapping[str, Any], *, num_images: int, num_steps: int) -> dict[str, Any]:

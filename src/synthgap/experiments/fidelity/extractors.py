@@ -17,10 +17,11 @@ from synthgap.experiments.fidelity.image_sample import (
 )
 from synthgap.experiments.fidelity.metrics import SetEmbeddings
 from synthgap.jobs import Artifacts, environment, read_json
+from synthgap.jobs.device import device_name
 from synthgap.models.clip import ImageTextModel, open_clip_model, teacher_folder
 from synthgap.models.feature_network import open_network
 from synthgap.models.judge import JudgeNetwork
-from synthgap.params.sections import Data, Fidelity, Runtime
+from synthgap.params.sections import Data, Fidelity
 
 TEXTS = 256  # prompts a forward pass
 
@@ -101,17 +102,6 @@ class Extractors:
             for start in range(0, len(texts), TEXTS)
         ]
         return np.concatenate(parts)[[distinct[text] for text in prompts]]
-
-
-def device_of(runtime: Runtime) -> torch.device:
-    """A GPU if there is one and `runtime.device` lets us."""
-    gpu = runtime.device != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda" if gpu else "cpu")
-
-
-def device_name(device: torch.device) -> str:
-    """What computes, for records: `cpu` or the GPU's model."""
-    return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
 
 
 def _features(

@@ -15,7 +15,7 @@ import torch
 
 from synthgap.data import ImageSet
 from synthgap.experiments.fidelity.contact_sheets import draw_neighbours, draw_worst
-from synthgap.experiments.fidelity.extractors import Extractors, device_name, device_of
+from synthgap.experiments.fidelity.extractors import Extractors
 from synthgap.experiments.fidelity.image_sample import ImageSample
 from synthgap.experiments.fidelity.metrics import Numbers, worst_first
 from synthgap.experiments.fidelity.real_reference import (
@@ -34,6 +34,7 @@ from synthgap.jobs import (
     hold,
     write_json,
 )
+from synthgap.jobs.device import device_name, device_of
 from synthgap.params.sections import Data, Fidelity, Grid, Runtime, SetName
 
 SHEETS = ("neighbours", "worst")
@@ -93,7 +94,7 @@ def _about(
     params: FidelityParams, artifacts: Artifacts, seers: Extractors, names: list[str]
 ) -> dict[str, Any]:
     """What determines the result."""
-    inputs = {}
+    inputs: dict[str, str] = {}
     for name in (CORPUS, TRAIN, *names):
         images = ImageSet.read(artifacts.image_set(name))
         inputs |= images.as_input(artifacts.root)

@@ -27,10 +27,11 @@ from synthgap.experiments.gap.record import (
 )
 from synthgap.experiments.gap.sampling import VARIANTS, Sampling
 from synthgap.experiments.runs.cell import Cell, make_cell
-from synthgap.experiments.runs.features import device_of, one_thread
+from synthgap.experiments.runs.features import one_thread
 from synthgap.experiments.runs.sources import open_source
 from synthgap.experiments.runs.spec import Donor, RunSettings
 from synthgap.jobs import Artifacts, Log, file_digest, write_json
+from synthgap.jobs.device import device_of
 from synthgap.params.students import Gap
 
 SHEETS = {"low": False, "high": True}  # by the start of their names: highest losses?

@@ -21,11 +21,11 @@ from synthgap.data import ImageSet
 from synthgap.errors import ParamsError
 from synthgap.experiments.references.pretraining import Pretraining
 from synthgap.experiments.runs.cell import save_samples
-from synthgap.experiments.runs.features import device_of
 from synthgap.experiments.runs.run import last_epochs
 from synthgap.experiments.runs.sources import CORPUS, Source
 from synthgap.experiments.runs.spec import RunSpec
 from synthgap.jobs import Artifacts, Log, Work, environment, file_digest, silent, write_json
+from synthgap.jobs.device import device_name, device_of
 from synthgap.jobs.distributed import accelerator_of, hold_distributed, split_batch_norm
 from synthgap.jobs.launching import is_launched, is_main
 from synthgap.models.reference import ReferenceOrigin, keep_reference, pinned
@@ -193,8 +193,7 @@ def _about(
 ) -> dict[str, Any]:
     """What run.json says besides its run; it determines the reference, with the code."""
     params = asked.params
-    device = device_of(params.runtime)
-    name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
+    name = device_name(device_of(params.runtime))
     return {
         "schema": 1,
         "experiment": NAME,

@@ -245,8 +245,6 @@ def _units(plan: RunSpec, settings: RunSettings) -> list[dict[str, Any]]:
 
 
 def _device(settings: RunSettings) -> str:
-    import torch
+    from synthgap.jobs.device import device_name, device_of
 
-    if settings.runtime.device == "cpu" or not torch.cuda.is_available():
-        return "cpu"
-    return torch.cuda.get_device_name()
+    return device_name(device_of(settings.runtime))

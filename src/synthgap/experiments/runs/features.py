@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from synthgap.experiments.runs.spec import Donor, RunSettings
+from synthgap.jobs.device import device_of
 from synthgap.models.activations import penultimate, unit_activations
 from synthgap.models.build import build_student
 from synthgap.models.checkpoint import load_weights
 from synthgap.models.frozen_prefix import copy_prefix
 from synthgap.models.units import units_of
-from synthgap.params.sections import Runtime, Student
+from synthgap.params.sections import Student
 from synthgap.training.augmentation import centre
 from synthgap.training.labelled import Labelled, Normalisation
 
@@ -85,12 +86,6 @@ def donor_view(donor: Donor, settings: RunSettings, images: Labelled) -> Student
             Path(donor.stem), settings.student, device_of(settings.runtime)
         )
         return trained.view(images)
-
-
-def device_of(runtime: Runtime) -> torch.device:
-    """A GPU if there is one and `runtime.device` lets us."""
-    gpu = runtime.device != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda" if gpu else "cpu")
 
 
 @contextmanager

@@ -237,7 +237,7 @@ def _hasten(pipeline: Pipeline, runtime: Runtime) -> None:
     networks = [getattr(pipeline, name, None) for name in ("unet", "transformer")]
     decoders = [getattr(pipeline, name, None) for name in ("vae", "vqvae")]
     for network in (one for one in (*networks, *decoders) if one is not None):
-        if device_of(runtime) == "cuda":
+        if device_of(runtime).type == "cuda":
             network.to(memory_format=torch.channels_last)
     for network in (one for one in networks if one is not None and runtime.compile):
         network.compile(dynamic=False)

@@ -192,7 +192,7 @@ def _workers(plan: SetPlan, folder: Path) -> int:
     """How many processes are forked: on a CPU as many as there is work for, else none."""
     from synthgap.jobs.device import device_of
 
-    if is_launched() or device_of(plan.params.runtime) != "cpu":
+    if is_launched() or device_of(plan.params.runtime).type != "cpu":
         return 1
     making = plan.making(folder)
     first = planned(making, 0)
@@ -220,7 +220,7 @@ def _take_gpu(plan: SetPlan) -> None:
 
     from synthgap.jobs.device import device_of
 
-    if device_of(plan.params.runtime) == "cuda":
+    if device_of(plan.params.runtime).type == "cuda":
         torch.cuda.set_device(own_gpu(torch.cuda.device_count()))
 
 

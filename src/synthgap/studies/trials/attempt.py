@@ -12,13 +12,13 @@ import torch
 
 from synthgap.data import ImageSet
 from synthgap.errors import DataError, GateError
-from synthgap.experiments.runs.features import device_of
 from synthgap.experiments.runs.sources import REAL, Source, read_source
 from synthgap.experiments.runs.spec import RunSpec
 from synthgap.generation.pipelines.provenance import Provenance
 from synthgap.generation.synthesis.set_request import set_request
 from synthgap.guidance.methods import METHODS
 from synthgap.jobs import Artifacts, read_json
+from synthgap.jobs.device import device_of
 from synthgap.params.overriding import IMAGE_SET
 from synthgap.params.sections import Params
 from synthgap.params.spaces import ends

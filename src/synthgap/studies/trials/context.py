@@ -8,11 +8,11 @@ from typing import Any
 
 from synthgap.experiments.guide import GuideParams, ProtocolRuns, check_given, references_asked
 from synthgap.experiments.references.opened import OpenedReferences
-from synthgap.experiments.runs.features import device_of
 from synthgap.experiments.runs.run import RunContext, student_of, train_spec_of
 from synthgap.experiments.runs.sources import Source
 from synthgap.experiments.runs.spec import RunSpec
 from synthgap.jobs import Artifacts, silent
+from synthgap.jobs.device import device_of
 from synthgap.jobs.distributed import accelerator_of
 from synthgap.params.guidance import MethodName
 from synthgap.params.sections import Params

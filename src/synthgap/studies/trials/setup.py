@@ -7,6 +7,7 @@ from typing import Any
 
 from synthgap.data import ImageSet
 from synthgap.jobs import Artifacts, environment
+from synthgap.jobs.device import device_of
 from synthgap.studies.trials.plan import Attempt, StudyPlan
 
 STAGE = "tune"
@@ -26,8 +27,6 @@ def open_attempt(plan: StudyPlan, artifacts: Artifacts) -> tuple[StudyPlan, Atte
 
 def surroundings(plan: StudyPlan, artifacts: Artifacts) -> dict[str, Any]:
     """What a record states beside trials: the environment, and how many images `val` has."""
-    from synthgap.experiments.runs.features import device_of
-
     runtime = plan.base.runtime
     return {
         "environment": {
