@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from warm_dvc import WarmDvc
 
 SMALLER = "tests/tiny.yaml"
 REPLACED = {"options", "space", "settings"}  # as recipes replace them
@@ -25,6 +26,7 @@ class Clone:
 
     root: Path
     env: dict[str, str]
+    warm: WarmDvc | None = None
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command there and return what it printed."""
@@ -36,8 +38,16 @@ class Clone:
         return done
 
     def dvc(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a DVC command there."""
+        """Run a DVC command there as a person would: it starts a process a stage."""
         return self.run(sys.executable, "-m", "dvc", *arguments, check=check)
+
+    def repro(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`dvc repro ARGUMENTS` whose stages need not import anything, where there is `warm`."""
+        if self.warm is None:
+            return self.dvc("repro", *arguments)
+        done = self.warm.run(["repro", *arguments], cwd=self.root, env=self.env)
+        assert done.returncode == 0, f"repro {arguments}\n{done.stdout}"
+        return done
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start a command there in a process group of its own."""
@@ -81,7 +91,7 @@ def copy_tree(checkout: Path, root: Path) -> None:
             shutil.copy2(checkout / name, root / name)
 
 
-def make_tiny(root: Path) -> Clone:
+def make_tiny(root: Path, warm: WarmDvc | None = None) -> Clone:
     """Turn a copied checkout into a committed clone with tiny parameters."""
     env = {
         **os.environ,
@@ -90,7 +100,7 @@ def make_tiny(root: Path) -> Clone:
         "DVC_SITE_CACHE_DIR": str(root / ".dvc-site"),
         "SYNTHGAP_TRACKING": "off",
     }
-    clone = Clone(root, env)
+    clone = Clone(root, env, warm)
     clone.set_params(yaml.safe_load((root / SMALLER).read_text()))
     clone.run("git", "init", "-q", "-b", "main")
     clone.run("git", "config", "user.email", "tests@example.com")

@@ -22,7 +22,7 @@ def clone(clone_into, tmp_path_factory):
     made.set_params(
         {"grid": {**grid, "ablations": ["normalisation"]}, "clone": {"curve_sets": ["g2.0"]}}
     )
-    made.dvc("repro", *NEEDED)
+    made.repro(*NEEDED)
     return made
 
 
@@ -49,7 +49,7 @@ def test_kill_minus_9_then_repro_ends_with_the_same_digests(clone, stage, script
         time.sleep(0.05)
     VICTIMS[victim](group, _process_of(script, clone.root))
     group.wait()
-    done = clone.dvc("repro", "-s", "--force", "--no-run-cache", stage)
+    done = clone.repro("-s", "--force", "--no-run-cache", stage)
     assert ran(done) == [stage]
     assert clone.locked()[output] == digest
     assert not list(work.glob("*/*"))
@@ -80,12 +80,12 @@ def test_two_processes_learn_what_one_learns(clone):
     options = {"channels": [8, 8, 16, 16], "stem_width": 8, "norm_layer": "groupnorm1"}
     settings = {"epochs": 20, "batch_size": 120, "base_lr": 0.1, "last_epochs": 1}
     clone.set_params({"student": {"options": options}, "training": settings})
-    repro = ("repro", "-s", "--force", "--no-run-cache", "train@digits-train")
+    forced = ("-s", "--force", "--no-run-cache", "settings@digits", "train@digits-train")
     folder = clone.root / "artifacts/train/digits/train"
     found = []
     for processes in (1, 2):
         clone.set_params({"runtime": {"processes": processes}})
-        clone.dvc(*repro)
+        clone.repro(*forced)
         record = json.loads((folder / "run.json").read_text())
         assert record["environment"]["processes"] == processes
         losses = [epoch["train/loss"] for epoch in record["runs"][0]["epochs"]]

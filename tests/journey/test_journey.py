@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def clone(clone_into, tmp_path_factory):
     made = clone_into(tmp_path_factory.mktemp("journey"))
-    made.dvc("repro")
+    made.repro()
     return made
 
 
@@ -42,13 +42,13 @@ def test_the_report_answers_in_one_line_of_pandas(clone):
 
 def test_a_second_repro_does_nothing(clone):
     before = clone.locked()
-    assert ran(clone.dvc("repro")) == []
+    assert ran(clone.dvc("repro")) == []  # a process of DVC's own, as a person starts it
     assert clone.locked() == before
 
 
 def test_a_second_clone_gives_the_same_digests(clone, clone_into, tmp_path):
     second = clone_into(tmp_path)
-    second.dvc("repro", "synthesize@digits-g2.0")
+    second.dvc("repro", "synthesize@digits-g2.0")  # stages in processes of their own: cold is warm
     shutil.copytree(clone.root / "artifacts/validate", second.root / "artifacts/validate")
     second.dvc("repro", "-s", "train@digits-g2.0")  # alone: what it reads is the same
     theirs = second.locked()
@@ -100,7 +100,7 @@ def test_applying_what_tuning_found_does_not_tune_again(clone):
     named = f"g{tuned['guide.image_set.guidance_scale']}"
     assert params["guide"]["image_set"] == named
     assert named in params["grid"]["synthetic_sets"]
-    assert ran(clone.dvc("repro", "-s", "tune@digits")) == []
+    assert ran(clone.repro("-s", "tune@digits")) == []
     path.write_text(before)
 
 
@@ -109,7 +109,7 @@ def test_one_more_depth_fraction_and_scale_run_one_new_thing_each(clone):
     more = {"depths": [2, 3], "fractions": [1, 4, 8]}
     synthetic = ["g2.0", "dit-g2.0", "g4.0"]
     clone.set_params({"grid": {**more, "sets": sets, "synthetic_sets": synthetic}})
-    done = clone.dvc("repro")
+    done = clone.repro()
     depth = {"transfer@digits-3", "register@digits"}
     fraction = {"reduce@digits-8"}
     judged = {"fidelity@digits", "validate@digits", "gap@digits"}  # over all sets

@@ -7,12 +7,13 @@ every cell. The files hold what params.yaml says, without comments.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from synthgap.errors import ParamsError
 from synthgap.jobs import Artifacts, discard, hold, read_json, write_json
 from synthgap.params.reading import parse_params, section_dict
-from synthgap.params.recipes import resolve
+from synthgap.params.recipes import recipe_names, resolve
 from synthgap.params.sections import Data, Params, Runtime, Student, Training, Tune
 
 STAGE = "settings"
@@ -37,11 +38,15 @@ class SettingsParams:
 def write_settings(params: SettingsParams, artifacts: Artifacts) -> None:
     """Write `student.json`, what every training reads, and `tune.json`, where tuning begins.
 
+    A recipe of one's own has no file in recipes/: its `tune.json` is null, and stage `tune` alone
+    refuses to begin.
+
     Raises:
-        ParamsError: the base recipe of `tune` is not there or is not right.
+        ParamsError: the base recipe of `tune` is not right.
     """
-    base = tune_base(params.tune, artifacts)
-    contents = {STUDENT: _shared(params), TUNE: {name: section_dict(base)[name] for name in TUNED}}
+    named = params.tune.base is not None or artifacts.recipe in recipe_names(_recipes(artifacts))
+    base = _tuned(tune_base(params.tune, artifacts)) if named else None
+    contents = {STUDENT: _shared(params), TUNE: base}
     output = artifacts.stage(STAGE)
     with hold(artifacts.work, contents, output, stage=STAGE) as work:
         discard(work)
@@ -57,7 +62,7 @@ def tune_base(tune: Tune, artifacts: Artifacts) -> Params:
         ParamsError: there is no such recipe, or it is not right.
     """
     name = tune.base or artifacts.recipe
-    text = resolve(artifacts.root / "recipes", name)
+    text = resolve(_recipes(artifacts), name)
     return parse_params(text, place=f"recipes/{name}.yaml, base of tune")
 
 
@@ -77,8 +82,7 @@ def require_tune_base(base: Params, artifacts: Artifacts) -> None:
     Raises:
         ParamsError: the recipe was changed, and stage `settings` was left out.
     """
-    whole = section_dict(base)
-    _require({name: whole[name] for name in TUNED}, artifacts, TUNE, "the base recipe of tune")
+    _require(_tuned(base), artifacts, TUNE, "the base recipe of tune")
 
 
 def _require(content: dict[str, Any], artifacts: Artifacts, name: str, where: str) -> None:
@@ -88,6 +92,15 @@ def _require(content: dict[str, Any], artifacts: Artifacts, name: str, where: st
             f"{path}: not what {where} says now; run `dvc repro {STAGE}@{artifacts.recipe}` "
             "first, or `dvc repro` without -s"
         )
+
+
+def _recipes(artifacts: Artifacts) -> Path:
+    return artifacts.root / "recipes"
+
+
+def _tuned(base: Params) -> dict[str, Any]:
+    whole = section_dict(base)
+    return {name: whole[name] for name in TUNED}
 
 
 def _shared(params: SettingsParams) -> dict[str, Any]:
