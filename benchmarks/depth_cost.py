@@ -22,14 +22,14 @@ from torch import nn
 from torch.nn import functional
 from turns import Times, arguments, in_turns, keep, quotients, spread, told
 
-from synthgap.models.arrangement import arrange
 from synthgap.models.frozen_prefix import freeze
+from synthgap.models.memory_layout import optimise_layout
 from synthgap.models.units import unit_flops, units_of
 from synthgap.training.batch_loader import Batch, BatchLoader
 from synthgap.training.checkpointing import EpochProgress
 from synthgap.training.epoch_runner import EpochRunner
-from synthgap.training.labelled import Labelled
-from synthgap.training.optimizer import optimizer_of
+from synthgap.training.labelled_images import LabelledImages
+from synthgap.training.optimizer import build_optimizer
 
 TARGET = 1.2
 CLASSES = 10
@@ -54,7 +54,7 @@ class SameBatch(BatchLoader):
         yield from ((step, [self.batch]) for step in range(1, self.lesson.num_steps + 1))
 
 
-def learner_at(depth: int, images: Labelled, steps: int) -> EpochRunner:
+def learner_at(depth: int, images: LabelledImages, steps: int) -> EpochRunner:
     """An engine whose student has its first units frozen."""
     model = student("resnet18", CLASSES, seed=0)
     freeze(model, depth)
@@ -64,10 +64,10 @@ def learner_at(depth: int, images: Labelled, steps: int) -> EpochRunner:
 def by_hand(depth: int, batch: Batch, steps: int) -> Callable[[], None]:
     """The bound at a depth."""
     model = student("resnet18", CLASSES, seed=0)
-    arrange(model)
+    optimise_layout(model)
     units = in_units(model)
     prefix, rest = nn.Sequential(*units[:depth]).eval(), nn.Sequential(*units[depth:]).train()
-    optimizer = optimizer_of(rest, TRAINING, torch.device("cpu"))
+    optimizer = build_optimizer(rest, TRAINING, torch.device("cpu"))
     labels = batch.answer.labels.repeat(9)
 
     def run() -> None:

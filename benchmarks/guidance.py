@@ -19,10 +19,10 @@ from lessons import noise, student, training_of
 from torch import nn
 from turns import Times, arguments, in_turns, keep, quotients, spread, told
 
-from synthgap.guidance.guided import pg_f, pg_kl, rg, rg_pg
 from synthgap.guidance.method_context import MethodContext, Phases
+from synthgap.guidance.pg_rg import pg_f, pg_kl, rg, rg_pg
 from synthgap.guidance.reference import ReferenceNetwork
-from synthgap.models.arrangement import arrange
+from synthgap.models.memory_layout import optimise_layout
 from synthgap.models.reference import Preprocessing
 from synthgap.models.units import unit_flops
 from synthgap.params.guidance import Guide, Pg, Rg, Weights
@@ -133,7 +133,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     steps, rounds = (2, 2) if given.quick else (6, given.rounds)
     network = student(REFERENCE, 10, seed=1).eval().requires_grad_(False)  # noqa: FBT003 - torch's
-    arrange(network)  # as an opened reference is
+    optimise_layout(network)  # as an opened reference is
     reference = ReferenceNetwork(network, SIGHT, "bench", {"title": REFERENCE}, 10)
     times = in_turns(sides(Bench(reference, Accelerator(cpu=True), given.batch, steps)), rounds)
     bound, flops = bound_of_pg()

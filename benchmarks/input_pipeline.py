@@ -26,7 +26,7 @@ from turns import arguments, in_turns, keep, quotients, spread, told
 from synthgap.params.sections import Crops
 from synthgap.seeding import stream, torch_stream
 from synthgap.training.augmentation import MultiCrop
-from synthgap.training.labelled import Normalisation
+from synthgap.training.labelled_images import Normalisation
 
 GLOBAL = Crops(1, 224, (0.25, 1.0), 0.5, 0.8, 0.4, 0.4, 0.2, 0.1, 0.2, 0.2, 0.2)
 LOCAL = replace(GLOBAL, count=8, size=96, scale=(0.05, 0.25), blur=0.5, solarise=0.0)

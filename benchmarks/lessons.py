@@ -14,7 +14,7 @@ from synthgap.models.build import build_student
 from synthgap.params.sections import AugMix, Crops, PixMix, Student, Training
 from synthgap.training.batch_loader import Batch
 from synthgap.training.epoch_runner import EpochRunner
-from synthgap.training.labelled import Labelled
+from synthgap.training.labelled_images import LabelledImages
 from synthgap.training.supervised_step import SupervisedStep, supervised_step
 from synthgap.training.train_spec import TrainSpec
 
@@ -62,15 +62,20 @@ def student(name: str, num_classes: int, *, seed: int) -> nn.Module:
     )
 
 
-def noise(num_images: int, size_px: int, *, num_classes: int) -> Labelled:
+def noise(num_images: int, size_px: int, *, num_classes: int) -> LabelledImages:
     """Random pixels and labels: what they show costs nothing more or less."""
     draw = np.random.default_rng(0)
     pixels = draw.integers(0, 256, (num_images, size_px, size_px, 3), dtype=np.uint8)
-    return Labelled.of(pixels, draw.integers(0, num_classes, num_images))
+    return LabelledImages.of(pixels, draw.integers(0, num_classes, num_images))
 
 
 def learner_of(
-    model: nn.Module, images: Labelled, training: Training, accelerator: Accelerator, *, steps: int
+    model: nn.Module,
+    images: LabelledImages,
+    training: Training,
+    accelerator: Accelerator,
+    *,
+    steps: int,
 ) -> EpochRunner:
     """A learner by plain descent, whose epoch has so many steps."""
     lesson = TrainSpec("bench", images, training, 0, {}, steps)

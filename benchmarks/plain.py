@@ -15,7 +15,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from synthgap.params.sections import Crops, Training
-from synthgap.training.labelled import IMAGENET
+from synthgap.training.labelled_images import IMAGENET
 
 REFERENCE_PX = 224  # where the blur's radius is 0.1 to 2 px
 

@@ -30,7 +30,7 @@ from turns import arguments, keep, quotients, told
 from synthgap.data.image_set import ImageSet, write_manifest
 from synthgap.params.sections import Training
 from synthgap.seeding import stream
-from synthgap.training.labelled import Labelled
+from synthgap.training.labelled_images import LabelledImages
 from synthgap.training.loop import fit
 from synthgap.training.train_spec import TrainSpec
 
@@ -66,7 +66,7 @@ def unpack(archive: Path, folder: Path, size: Size) -> None:
             opened.extractall(folder, [names[index] for index in sorted(order)])
 
 
-def packed(folder: Path, store: Path) -> Labelled:
+def packed(folder: Path, store: Path) -> LabelledImages:
     """An image folder as an image set, decoded once into the store."""
     paths = sorted(folder.glob("*/*.jpg"))
     classes = sorted({path.parent.name for path in paths})
@@ -77,7 +77,7 @@ def packed(folder: Path, store: Path) -> Labelled:
     }
     write_manifest(folder, kind="real", classes=classes, columns=columns)
     images = ImageSet.read(folder)
-    return Labelled.of(images.pixels(32, store=store), images.labels)
+    return LabelledImages.of(images.pixels(32, store=store), images.labels)
 
 
 def engine(folder: Path, training: Training, seed: int) -> list[float]:

@@ -11,11 +11,11 @@ import numpy as np
 from synthgap.data import ImageSet, write_manifest, write_png
 from synthgap.jobs import Artifacts, write_json
 from synthgap.models.build import build_student
-from synthgap.models.checkpoint import save
+from synthgap.models.checkpoint import save_model
 from synthgap.params import read_params
 from synthgap.params.sections import Params
 from synthgap.params.students import Policy, Subset
-from synthgap.training.labelled import Normalisation
+from synthgap.training.labelled_images import Normalisation
 
 CLASSES = ("bright", "dark", "mid")
 SETS = {
@@ -120,4 +120,4 @@ def _keep_student(world: World, name: str, seed: int) -> None:
     }
     stem = world.artifacts.cell("train", name) / f"student-s{seed}"
     other = 10 if name == "train" else 20
-    save(stem, build_student(world.params.student, len(CLASSES), seed=other + seed), about)
+    save_model(stem, build_student(world.params.student, len(CLASSES), seed=other + seed), about)

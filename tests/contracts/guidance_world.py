@@ -19,7 +19,7 @@ from synthgap.models.reference import Preprocessing
 from synthgap.params.guidance import Adda, Dada, Dann, Guide, Ltda, Pg, Prefix, Rg, Weights
 from synthgap.params.references import Asg, Csg
 from synthgap.params.sections import AugMix, Crops, PixMix, Student, Training
-from synthgap.training.labelled import Labelled
+from synthgap.training.labelled_images import LabelledImages
 from synthgap.training.loop import fit_phases
 from synthgap.training.train_spec import TrainSpec
 
@@ -94,7 +94,7 @@ def labelled(count, *, seed):
     draw = np.random.default_rng(seed)
     labels = np.arange(count) % NUM_CLASSES
     pixels = draw.integers(0, 100, (count, SIZE_PX, SIZE_PX, 3))
-    return Labelled.of((pixels + 120 * labels[:, None, None, None]).astype(np.uint8), labels)
+    return LabelledImages.of((pixels + 120 * labels[:, None, None, None]).astype(np.uint8), labels)
 
 
 def noise(images, *, seed=5):

@@ -20,9 +20,9 @@ from synthgap.generation.pipelines.sampler import Request
 from synthgap.generation.synthesis.set_request import set_request
 from synthgap.generation.synthesis.synthesize import SynthesizeParams, synthesize
 from synthgap.jobs import Artifacts
-from synthgap.models.activations import penultimate
+from synthgap.models.activations import penultimate_features
 from synthgap.models.build import build_student, classifier_name
-from synthgap.models.judge import JudgeCapabilities, JudgePreprocessing, keep_judge
+from synthgap.models.judge import JudgeCapabilities, JudgePreprocessing, save_judge
 from synthgap.params.sections import Data, Filters, Prompts, Runtime, Splits, Synthesize
 from synthgap.params.students import Student
 
@@ -100,7 +100,7 @@ def with_judge(artifacts: Artifacts, pixels: np.ndarray, *, real_labels: int = 6
     network = build_student(STUDENT, len(CLASSES), seed=0).eval()
     eye = JudgePreprocessing(SIZE_PX, SIZE_PX, (0.5,) * 3, (0.5,) * 3)
     with torch.no_grad():
-        features = penultimate(network, eye(pixels))[0]
+        features = penultimate_features(network, eye(pixels))[0]
         spread = features - features.mean(dim=0)
         direction = torch.linalg.svd(spread).Vh[0]
         along = features @ direction
@@ -109,7 +109,7 @@ def with_judge(artifacts: Artifacts, pixels: np.ndarray, *, real_labels: int = 6
         classifier.weight.copy_(torch.stack([direction, -direction]) * scale)
         classifier.bias.copy_(torch.tensor([-1.0, 1.0]) * along.median() * scale)
     nature = JudgeCapabilities(STUDENT, eye, CLASSES, real_labels)
-    keep_judge(artifacts.stage("judge"), network.state_dict(), nature)
+    save_judge(artifacts.stage("judge"), network.state_dict(), nature)
 
 
 def drawn(generator: Path, count: int) -> np.ndarray:

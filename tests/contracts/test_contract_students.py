@@ -5,11 +5,11 @@ import torch
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from synthgap.models.activations import feature_size, penultimate, unit_activations
+from synthgap.models.activations import feature_size, penultimate_features, unit_activations
 from synthgap.models.build import build_student
-from synthgap.models.frozen_prefix import freeze, graft, prefix_names
+from synthgap.models.frozen_prefix import freeze, load_frozen_prefix, prefix_names
 from synthgap.models.head import classifier_name
-from synthgap.models.replay import Replay
+from synthgap.models.prefix_cache import PrefixCache
 from synthgap.models.units import num_parameters, unit_flops, units_of
 from synthgap.params.sections import Student
 
@@ -103,7 +103,7 @@ def test_building_leaves_the_global_random_state_alone(name):
 
 def test_depth_0_leaves_a_fresh_student(name):
     donor, fresh = make(name, seed=2).state_dict(), make(name)
-    grafted = graft(make(name), donor, 0)
+    grafted = load_frozen_prefix(make(name), donor, 0)
     for entry, value in fresh.state_dict().items():
         assert torch.equal(value, grafted.state_dict()[entry])
     assert all(parameter.requires_grad for parameter in grafted.parameters())
@@ -112,7 +112,7 @@ def test_depth_0_leaves_a_fresh_student(name):
 def test_all_units_are_the_donor_and_nothing_moves(name):
     donor = make(name, seed=2)
     depth = len(units_of(donor))
-    grafted = graft(make(name), donor.state_dict(), depth)
+    grafted = load_frozen_prefix(make(name), donor.state_dict(), depth)
     grafted.train()
     grafted(pictures())
     for entry, value in donor.state_dict().items():
@@ -123,7 +123,7 @@ def test_all_units_are_the_donor_and_nothing_moves(name):
 def test_frozen_units_keep_every_bit_and_the_rest_moves(name):
     donor = make(name, seed=2)
     depth = len(units_of(donor)) // 2
-    grafted = graft(make(name), donor.state_dict(), depth)
+    grafted = load_frozen_prefix(make(name), donor.state_dict(), depth)
     kept = {entry: donor.state_dict()[entry].clone() for entry in prefix_names(donor, depth)}
     before = {entry: value.clone() for entry, value in grafted.state_dict().items()}
     step(grafted)
@@ -137,7 +137,7 @@ def test_frozen_units_keep_every_bit_and_the_rest_moves(name):
 
 def test_update_lets_statistics_follow_but_not_weights():
     donor = make("resnet10t", seed=2)
-    grafted = graft(make("resnet10t"), donor.state_dict(), 2, frozen_bn_stats="update")
+    grafted = load_frozen_prefix(make("resnet10t"), donor.state_dict(), 2, frozen_bn_stats="update")
     step(grafted)
     changed = [
         entry
@@ -198,8 +198,8 @@ def depths_of(model):
 def test_a_replayed_prefix_changes_no_logit_and_no_gradient(name):
     donor, images = make(name, seed=2), pictures()
     for depth in depths_of(donor):
-        model = graft(make(name), donor.state_dict(), depth).train()
-        replay = Replay.of(model, images)
+        model = load_frozen_prefix(make(name), donor.state_dict(), depth).train()
+        replay = PrefixCache.of(model, images)
         assert replay is not None, depth
         if name not in LINKED_THROUGHOUT:
             assert {call.name for call in replay.calls} >= set(model.frozen_modules), depth
@@ -217,7 +217,7 @@ def test_what_stands_after_a_unit_depends_on_the_units_up_to_it(name):
     donor, images = make(name, seed=2), pictures()
     depth = len(units_of(donor)) // 2
     theirs = unit_activations(donor, images)
-    ours = unit_activations(graft(make(name), donor.state_dict(), depth), images)
+    ours = unit_activations(load_frozen_prefix(make(name), donor.state_dict(), depth), images)
     assert len(ours) == len(units_of(donor))
     assert all(len(part) == len(images) for part in ours)
     equal = [torch.equal(one, two) for one, two in zip(ours, theirs, strict=True)]
@@ -228,7 +228,7 @@ def test_what_stands_after_a_unit_depends_on_the_units_up_to_it(name):
 
 def test_the_classifier_makes_the_logits_of_the_penultimate_features(name):
     model = make(name).eval()
-    features, logits = penultimate(model, pictures())
+    features, logits = penultimate_features(model, pictures())
     assert features.shape == (4, feature_size(model))
     assert torch.equal(model.get_submodule(classifier_name(model))(features), logits)
 

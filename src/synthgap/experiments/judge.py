@@ -23,14 +23,14 @@ from synthgap.jobs.distributed import accelerator_of, hold_distributed
 from synthgap.jobs.launching import is_launched, is_main
 from synthgap.models.build import build_student
 from synthgap.models.checkpoint import load_weights
-from synthgap.models.initial_weights import start_file
+from synthgap.models.initial_weights import initial_weights_file
 from synthgap.models.judge import (
     JudgeCapabilities,
     JudgePreprocessing,
-    colours_of,
-    keep_judge,
-    load_whole,
-    read_state,
+    load_strict,
+    normalisation_of,
+    read_safetensors,
+    save_judge,
 )
 from synthgap.params.sections import Data, Judge, Runtime, Student, Train, Training
 from synthgap.seeding import derived_seed
@@ -158,7 +158,7 @@ def _weights_file(params: JudgeParams, artifacts: Artifacts) -> Path | None:
     """
     pin = params.judge.pin
     if pin is None:
-        return start_file(params.student)
+        return initial_weights_file(params.student)
     path = artifacts.root / Path(pin.weights).expanduser()
     if not path.is_file() or path.suffix != ".safetensors":
         raise ParamsError(
@@ -194,7 +194,7 @@ def _learned(
         nature = JudgeCapabilities(
             params.student, eye, source.images.classes, real_labels=plan.num_real
         )
-        keep_judge(finished, state, nature)
+        save_judge(finished, state, nature)
         save_samples(finished / "samples.png", train_spec_of(plan, bench))
         return [run]
     return []
@@ -221,12 +221,12 @@ def _keep_pinned(params: JudgeParams, artifacts: Artifacts, finished: Path) -> N
     network = build_student(student, len(classes), seed=0, place="params.yaml, judge.pin")
     path = _weights_file(params, artifacts)
     assert path is not None
-    state = read_state(path)
-    load_whole(network, state, place=f"{path} (judge.pin, {pin.model}, {len(classes)} classes)")
+    state = read_safetensors(path)
+    load_strict(network, state, place=f"{path} (judge.pin, {pin.model}, {len(classes)} classes)")
     eye = JudgePreprocessing(
-        params.data.image_size, params.training.global_crops.size, *colours_of(network)
+        params.data.image_size, params.training.global_crops.size, *normalisation_of(network)
     )
-    keep_judge(finished, state, JudgeCapabilities(student, eye, classes, real_labels=None))
+    save_judge(finished, state, JudgeCapabilities(student, eye, classes, real_labels=None))
 
 
 def _about(bench: RunContext, runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from synthgap.jobs import Artifacts, environment, hold, write_json
 from synthgap.jobs.device import device_name, device_of
 from synthgap.models.units import units_of
 from synthgap.params.sections import Data, Layers, Runtime, Student
-from synthgap.training.labelled import Labelled
+from synthgap.training.labelled_images import LabelledImages
 
 MAX_FEATURES = 16384  # of one unit; larger maps are averaged over neighbouring places, for memory
 
@@ -36,7 +36,7 @@ class UnitAnalysis:
     probed: list[float]  # top-1 in percent on the held-out images
 
 
-def analyse_units(trained: TrainedStudent, images: Mapping[str, Labelled]) -> UnitAnalysis:
+def analyse_units(trained: TrainedStudent, images: Mapping[str, LabelledImages]) -> UnitAnalysis:
     """Show the student real images.
 
     `images` holds `train`, by which probes learn, `test`, and perhaps `val`, by which they choose
@@ -75,7 +75,7 @@ def thinned(activations: Tensor) -> Tensor:
     return functional.adaptive_avg_pool2d(maps, side).flatten(1)
 
 
-def _after_units(trained: TrainedStudent, labelled: Labelled) -> list[Examples]:
+def _after_units(trained: TrainedStudent, labelled: LabelledImages) -> list[Examples]:
     batches = [[thinned(part.float()).cpu() for part in batch] for batch in trained.units(labelled)]
     labels = labelled.labels.numpy()
     return [Examples(torch.cat(parts).numpy(), labels) for parts in zip(*batches, strict=True)]
@@ -120,7 +120,7 @@ def layers(params: LayersParams, artifacts: Artifacts) -> None:
 class _LayerStudy:
     params: LayersParams
     students: Mapping[Key, Donor]
-    images: Mapping[str, Labelled]  # of each real set, as many as asked for
+    images: Mapping[str, LabelledImages]  # of each real set, as many as asked for
     about: Mapping[str, Any]  # what determines the result
 
     @classmethod
@@ -162,7 +162,7 @@ def _students(params: LayersParams, artifacts: Artifacts) -> dict[Key, Donor]:
     }
 
 
-def _some(source: Source, params: LayersParams) -> Labelled:
+def _some(source: Source, params: LayersParams) -> LabelledImages:
     kept = balanced(source.images.labels, params.layers.max_images, seed=params.seed)
     return source.labelled.subset(kept)
 

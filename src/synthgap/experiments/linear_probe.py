@@ -20,7 +20,7 @@ from synthgap.experiments.runs.sources import REAL, Source, open_source
 from synthgap.experiments.runs.spec import RunSettings
 from synthgap.experiments.runs.subsets import balanced
 from synthgap.jobs import Artifacts
-from synthgap.training.labelled import Labelled
+from synthgap.training.labelled_images import LabelledImages
 from synthgap.training.train_spec import TrainSpec
 
 
@@ -69,5 +69,5 @@ def open_probe(params: RunSettings, artifacts: Artifacts) -> RealProbe | None:
     return RealProbe(source, kept)
 
 
-def _examples(trained: TrainedStudent, images: Labelled) -> Examples:
+def _examples(trained: TrainedStudent, images: LabelledImages) -> Examples:
     return Examples(trained.view(images).features, images.labels.numpy())

@@ -38,14 +38,14 @@ class SettingsParams:
 def write_settings(params: SettingsParams, artifacts: Artifacts) -> None:
     """Write `student.json`, what every training reads, and `tune.json`, where tuning begins.
 
-    A recipe of one's own has no file in recipes/: its `tune.json` is null, and stage `tune` alone
+    A recipe of one's own has no file in recipes/: its `tune.json` is empty, and stage `tune` alone
     refuses to begin.
 
     Raises:
         ParamsError: the base recipe of `tune` is not right.
     """
     named = params.tune.base is not None or artifacts.recipe in recipe_names(_recipes(artifacts))
-    base = _tuned(tune_base(params.tune, artifacts)) if named else None
+    base = _tuned(tune_base(params.tune, artifacts)) if named else {}
     contents = {STUDENT: _shared(params), TUNE: base}
     output = artifacts.stage(STAGE)
     with hold(artifacts.work, contents, output, stage=STAGE) as work:

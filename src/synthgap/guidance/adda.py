@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from synthgap.guidance.discriminator import Discriminator, domain_loss, drawn, global_crops
+from synthgap.guidance.discriminator import (
+    Discriminator,
+    domain_loss,
+    only_global_crops,
+    seeded_network,
+)
 from synthgap.guidance.domains import DomainBatch
 from synthgap.guidance.forward import TappedStudent
 from synthgap.guidance.method_context import MethodContext
@@ -35,7 +40,7 @@ def adda(task: MethodContext) -> Sequence[Phase]:
     def room(student: nn.Module, lesson: TrainSpec, _accelerator: Accelerator) -> MethodNetworks:
         source = deepcopy(student).requires_grad_(requires_grad=False)
         size = feature_size(student)
-        judge = drawn(lambda: Discriminator(size, params.hidden), seed=lesson.seed)
+        judge = seeded_network(lambda: Discriminator(size, params.hidden), seed=lesson.seed)
         before, now = (
             TappedStudent(one, lesson.training.running_stats) for one in (source, student)
         )
@@ -62,7 +67,7 @@ class DiscriminatorUpdate(SummedGradient):
 
     def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """Yield the loss on each kind; the encoders are not asked for gradients."""
-        pair = global_crops(pair)
+        pair = only_global_crops(pair)
         for half, eye in ((pair.synthetic, self.source), (pair.real, self.target)):
             if half is not None:
                 told = self.discriminator(_features(eye, half.crops))
@@ -86,7 +91,7 @@ class EncoderUpdate(SummedGradient):
 
     def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """Yield the loss on real rows; accuracy is on synthetic ones, whose labels are known."""
-        pair = global_crops(pair)
+        pair = only_global_crops(pair)
         if pair.real is None:
             return
         told = self.discriminator(self.target(pair.real.crops).features)

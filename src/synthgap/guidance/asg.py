@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from synthgap.errors import ParamsError
-from synthgap.guidance.discriminator import drawn
+from synthgap.guidance.discriminator import seeded_network
 from synthgap.guidance.domains import DomainBatch
 from synthgap.guidance.forward import TappedStudent, pooled_loss
 from synthgap.guidance.method_context import MethodContext
-from synthgap.guidance.reference import Look, ReferenceNetwork, answer_function
+from synthgap.guidance.reference import ReferenceFunction, ReferenceNetwork, output_function
 from synthgap.guidance.updates import LossTerm, MethodNetworks, SummedGradient, update_step
 from synthgap.models.activations import feature_size
 from synthgap.models.head import classifier_name
@@ -52,7 +52,7 @@ def asg(task: MethodContext) -> Sequence[Phase]:
 
     def room(student: nn.Module, lesson: TrainSpec, accelerator: Accelerator) -> MethodNetworks:
         head = second_head(student, reference, seed=lesson.seed)
-        look = answer_function(reference, lesson, accelerator.device)
+        look = output_function(reference, lesson, accelerator.device)
         networks = nn.ModuleDict({"student": student, "second": head})
         return MethodNetworks(networks, [AsgUpdate(networks, lesson, params, look)])
 
@@ -64,7 +64,7 @@ def second_head(student: nn.Module, reference: ReferenceNetwork, *, seed: int) -
     if reference.has_architecture_of(student):
         return deepcopy(reference.network.get_submodule(classifier_name(reference.network)))
     size, outputs = feature_size(student), reference.num_outputs
-    return drawn(lambda: nn.Linear(size, outputs), seed=seed)
+    return seeded_network(lambda: nn.Linear(size, outputs), seed=seed)
 
 
 def answer_loss(answers: Tensor, wanted: Tensor, temperature: float) -> Tensor:
@@ -80,7 +80,9 @@ def answer_loss(answers: Tensor, wanted: Tensor, temperature: float) -> Tensor:
 class AsgUpdate(SummedGradient):
     """One step down the task's loss and the divergence from the reference's answers."""
 
-    def __init__(self, networks: nn.ModuleDict, lesson: TrainSpec, params: Asg, look: Look) -> None:
+    def __init__(
+        self, networks: nn.ModuleDict, lesson: TrainSpec, params: Asg, look: ReferenceFunction
+    ) -> None:
         self.eye = TappedStudent(networks["student"], lesson.training.running_stats)
         self.head, self.look, self.params = networks["second"], look, params
         self.batch_size = lesson.batch_size

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from synthgap.guidance.guided import projected
 from synthgap.guidance.method_context import MethodContext
+from synthgap.guidance.pg_rg import projection_phases
 from synthgap.params.guidance import Rg
 from synthgap.training.loop import Phase
 
@@ -39,10 +39,10 @@ def adaptation(task: MethodContext) -> Sequence[Phase]:
     return [Phase(first), Phase(replace(second, training=gently))]
 
 
-RULE = Rg(lambda_1=0.0, lambda_2=1.0, projection="whole")
+A_GEM_PROJECTION = Rg(lambda_1=0.0, lambda_2=1.0, projection="whole")
 """Its eq. 11: the real images, its episodic memory, are a constraint and nothing to follow."""
 
 
 def a_gem(task: MethodContext) -> Sequence[Phase]:
     """Learn the synthetic images by steps that do not raise the loss of the real ones."""
-    return projected(task, RULE)
+    return projection_phases(task, A_GEM_PROJECTION)

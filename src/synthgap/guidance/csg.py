@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from synthgap.errors import ParamsError
-from synthgap.guidance.discriminator import drawn
+from synthgap.guidance.discriminator import seeded_network
 from synthgap.guidance.domains import DomainBatch, DomainRows
-from synthgap.guidance.forward import TappedStudent, gathered, pooled_loss
+from synthgap.guidance.forward import TappedStudent, gather_rows, pooled_loss
 from synthgap.guidance.method_context import MethodContext
-from synthgap.guidance.reference import ReferenceNetwork, plain
+from synthgap.guidance.reference import ReferenceNetwork, denormalised
 from synthgap.guidance.updates import LossTerm, MethodNetworks, SummedGradient, update_step
 from synthgap.models.activations import UnitMaps
 from synthgap.params.references import Csg
@@ -56,8 +56,10 @@ def csg(task: MethodContext) -> Sequence[Phase]:
 
     def room(student: nn.Module, lesson: TrainSpec, accelerator: Accelerator) -> MethodNetworks:
         maps = UnitMaps(student, params.units, place=PLACE)
-        widths = widths_of(maps, lesson.training.global_crops.size, accelerator.device)
-        heads = drawn(lambda: heads_of(widths, params.projection), seed=lesson.seed)
+        widths = channels_of_units(maps, lesson.training.global_crops.size, accelerator.device)
+        heads = seeded_network(
+            lambda: projection_heads(widths, params.projection), seed=lesson.seed
+        )
         networks = nn.ModuleDict({"student": student, "heads": heads.to(accelerator.device)})
         contrast = UnitContrast(
             heads, params, ReferenceMaps(reference, params.units, lesson), accelerator
@@ -67,7 +69,7 @@ def csg(task: MethodContext) -> Sequence[Phase]:
     return [Phase(task.pooled(), update_step(room, task.num_real))]
 
 
-def heads_of(widths: Sequence[int], projection: int) -> nn.ModuleList:
+def projection_heads(widths: Sequence[int], projection: int) -> nn.ModuleList:
     """An MLP a unit: as wide as its features, then `projection` values."""
     return nn.ModuleList(
         nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, projection))
@@ -76,7 +78,7 @@ def heads_of(widths: Sequence[int], projection: int) -> nn.ModuleList:
 
 
 @torch.no_grad()
-def widths_of(maps: UnitMaps, size_px: int, device: torch.device) -> list[int]:
+def channels_of_units(maps: UnitMaps, size_px: int, device: torch.device) -> list[int]:
     """How many channels each unit gives; the student's mode stays as it was."""
     was_training = maps.network.training
     maps.network.eval()
@@ -86,7 +88,7 @@ def widths_of(maps: UnitMaps, size_px: int, device: torch.device) -> list[int]:
     return [part.shape[2] for part in found]
 
 
-def attention_of(features: Tensor) -> Tensor:
+def attention_weights(features: Tensor) -> Tensor:
     """How much each place of (rows, places, channels) is like their mean: (rows, places), sum 1.
 
     a_i = <v_i, v> / sum_j <v_j, v>, v the mean over places (section 3.3).
@@ -95,7 +97,7 @@ def attention_of(features: Tensor) -> Tensor:
     return likeness / likeness.sum(dim=1, keepdim=True).clamp_min(torch.finfo(features.dtype).tiny)
 
 
-def pooled_by(weights: Tensor, features: Tensor) -> Tensor:
+def weighted_pool(weights: Tensor, features: Tensor) -> Tensor:
     """Weighted sum over places, (rows, channels)."""
     return torch.einsum("np,npc->nc", weights, features)
 
@@ -129,7 +131,7 @@ class ReferenceMaps:
     def __call__(self, crops: Tensor) -> list[Tensor]:
         """Maps (rows, places, channels) of every unit."""
         with self.maps.watching() as found:
-            self.reference.network(self.reference.normalised(plain(crops, self.lesson)))
+            self.reference.network(self.reference.normalised(denormalised(crops, self.lesson)))
         return found
 
 
@@ -149,7 +151,7 @@ class UnitContrast:
         part: the others wait for its keys.
         """
         rows, images = self._named(half)
-        every = gathered(rows, self.accelerator)
+        every = gather_rows(rows, self.accelerator)
         whose = (every[:, 1] == self.accelerator.process_index).nonzero().flatten()
         same = rows[:, :1] == every[:, 0]
         losses = [torch.zeros((), device=rows.device)]
@@ -159,7 +161,7 @@ class UnitContrast:
             queries = keys
             if len(images):
                 queries, keys = self._projected(head, maps[number], theirs[number])
-            keys = gathered(keys, self.accelerator)
+            keys = gather_rows(keys, self.accelerator)
             if half is not None:
                 loss = info_nce(queries, keys, whose, same, self.params.temperature)
                 losses.append(self.params.weight * half.share * loss)
@@ -182,10 +184,10 @@ class UnitContrast:
             own, theirs = own.float(), theirs.float()
             weights = torch.full_like(own[:, :, 0], 1 / own.shape[1])
             if self.params.pooling == "attention":
-                weights = attention_of(own)
-            queries: Tensor = head(pooled_by(weights, own))
+                weights = attention_weights(own)
+            queries: Tensor = head(weighted_pool(weights, own))
             with torch.no_grad():
-                keys: Tensor = head(pooled_by(weights, theirs))
+                keys: Tensor = head(weighted_pool(weights, theirs))
         return queries, keys
 
 

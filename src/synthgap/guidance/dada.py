@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from synthgap.guidance.discriminator import drawn, global_crops, ramp
+from synthgap.guidance.discriminator import only_global_crops, ramp, seeded_network
 from synthgap.guidance.domains import DomainBatch
-from synthgap.guidance.forward import TappedStudent, forward_domains, tiled
+from synthgap.guidance.forward import TappedStudent, forward_domains, labels_of_crops
 from synthgap.guidance.method_context import MethodContext
 from synthgap.guidance.updates import LossTerm, MethodNetworks, SummedGradient, update_step
 from synthgap.models.head import CosineClassifier, classifier_name
@@ -53,7 +53,10 @@ class WidenedClassifier(nn.Module):
 
     def __init__(self, categories: nn.Module, *, seed: int) -> None:
         super().__init__()
-        self.categories, self.domain = categories, drawn(lambda: one_output(categories), seed=seed)
+        self.categories, self.domain = (
+            categories,
+            seeded_network(lambda: domain_classifier(categories), seed=seed),
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (rows, K + 1) of features (rows, dim); the last says "real"."""
@@ -66,7 +69,7 @@ class WidenedClassifier(nn.Module):
         return logits
 
 
-def one_output(like: nn.Module) -> nn.Module:
+def domain_classifier(like: nn.Module) -> nn.Module:
     """A fresh classifier of one output over the features of another."""
     if isinstance(like, CosineClassifier):
         return CosineClassifier(like.in_features, 1, temperature=like.temperature)
@@ -93,7 +96,7 @@ class DadaUpdate(SummedGradient):
         -ramp * (source + not target) + entropy.
         """
         strength = ramp(pair.progress, self.params.gamma)
-        pair = global_crops(pair)
+        pair = only_global_crops(pair)
         real, synthetic = forward_domains(self.eye, pair)
         losses: list[Tensor] = []
         if pair.real is not None and real is not None:
@@ -101,7 +104,7 @@ class DadaUpdate(SummedGradient):
         if pair.synthetic is None or synthetic is None:
             yield LossTerm(losses[0])
             return
-        labels = tiled(pair.synthetic.labels, synthetic)
+        labels = labels_of_crops(pair.synthetic.labels, synthetic)
         losses.append(
             pair.synthetic.share * self._of_synthetic(synthetic.features, labels, strength)
         )
@@ -136,13 +139,13 @@ def target_loss(logits: Tensor) -> Tensor:
 
     q: the softmax over the K categories alone; r_k: "real" against category k, two outputs alone.
     """
-    categories, margins = _apart(logits)
+    categories, margins = _domain_margins(logits)
     return -(categories.softmax(dim=1) * functional.logsigmoid(margins)).sum(dim=1).mean()
 
 
 def source_like_loss(logits: Tensor) -> Tensor:
     """Mean over rows of -sum_k q_k log(1 - r_k), in nats: what the encoder wants of real images."""
-    categories, margins = _apart(logits)
+    categories, margins = _domain_margins(logits)
     return -(categories.softmax(dim=1) * functional.logsigmoid(-margins)).sum(dim=1).mean()
 
 
@@ -152,6 +155,6 @@ def entropy(logits: Tensor) -> Tensor:
     return -(logs.exp() * logs).sum(dim=1).mean()
 
 
-def _apart(logits: Tensor) -> tuple[Tensor, Tensor]:
+def _domain_margins(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Category logits (rows, K), and by how much "real" exceeds each."""
     return logits[:, :-1], logits[:, -1:] - logits[:, :-1]

@@ -15,12 +15,12 @@ from torch import nn
 from synthgap.guidance.discriminator import (
     Discriminator,
     domain_loss,
-    drawn,
     ramp,
-    reversed_gradient,
+    reverse_gradient,
+    seeded_network,
 )
 from synthgap.guidance.domains import DomainBatch
-from synthgap.guidance.forward import TappedStudent, cross_entropy, forward_domains, tiled
+from synthgap.guidance.forward import TappedStudent, cross_entropy, forward_domains, labels_of_crops
 from synthgap.guidance.method_context import MethodContext
 from synthgap.guidance.updates import LossTerm, MethodNetworks, SummedGradient, update_step
 from synthgap.models.activations import feature_size
@@ -38,7 +38,7 @@ def dann(task: MethodContext) -> Sequence[Phase]:
 
     def room(student: nn.Module, lesson: TrainSpec, _accelerator: Accelerator) -> MethodNetworks:
         size = feature_size(student)
-        judge = drawn(lambda: Discriminator(size, params.hidden), seed=lesson.seed)
+        judge = seeded_network(lambda: Discriminator(size, params.hidden), seed=lesson.seed)
         return MethodNetworks(
             nn.ModuleDict({"student": student, "discriminator": judge}),
             [DannUpdate(student, judge, lesson, params)],
@@ -71,12 +71,14 @@ class DannUpdate(SummedGradient):
         total = sum(len(half.indices) / half.share for half in halves)
         losses = []
         for half, part in zip(halves, seen, strict=True):
-            logits = self.discriminator(reversed_gradient(part.features, strength))
+            logits = self.discriminator(reverse_gradient(part.features, strength))
             told = domain_loss(logits, synthetic=half is pair.synthetic)
             rows = len(half.indices) / total
             losses.append(rows * cross_entropy(part, half.labels) + half.share * told / 2)
         yield LossTerm(
             torch.stack(losses).sum(),
             logits=torch.cat([part.logits for part in seen]),
-            labels=torch.cat([tiled(h.labels, part) for h, part in zip(halves, seen, strict=True)]),
+            labels=torch.cat(
+                [labels_of_crops(h.labels, part) for h, part in zip(halves, seen, strict=True)]
+            ),
         )

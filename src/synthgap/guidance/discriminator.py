@@ -40,7 +40,7 @@ class Discriminator(nn.Module):
         return logits.squeeze(1).float()
 
 
-def drawn(make: Callable[[], Network], *, seed: int) -> Network:
+def seeded_network(make: Callable[[], Network], *, seed: int) -> Network:
     """Build an extra network from its own stream; the global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, "guidance", "extra network"))
@@ -57,13 +57,13 @@ def ramp(progress: float, gamma: float) -> float:
     return 2 / (1 + math.exp(-gamma * progress)) - 1
 
 
-def reversed_gradient(features: Tensor, factor: float) -> Tensor:
+def reverse_gradient(features: Tensor, factor: float) -> Tensor:
     """The features themselves; their gradient comes back times -`factor`."""
-    reversed_: Tensor = _Reversal.apply(features, factor)
+    reversed_: Tensor = _GradientReversal.apply(features, factor)
     return reversed_
 
 
-class _Reversal(torch.autograd.Function):
+class _GradientReversal(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, factor: float) -> Tensor:  # noqa: ANN401 - torch's own
         ctx.factor = factor
@@ -74,7 +74,7 @@ class _Reversal(torch.autograd.Function):
         return -ctx.factor * gradients[0], None
 
 
-def global_crops(pair: DomainBatch) -> DomainBatch:
+def only_global_crops(pair: DomainBatch) -> DomainBatch:
     """The same rows with their crops of the first size alone, which are what has features."""
     return replace(pair, real=_first_size(pair.real), synthetic=_first_size(pair.synthetic))
 

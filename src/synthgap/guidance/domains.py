@@ -53,8 +53,8 @@ def domain_batches(
     of_real, of_synthetic = counts.tolist()
     return [
         DomainBatch(
-            _half(batch, real.nonzero().flatten(), of_real),
-            _half(batch, (~real).nonzero().flatten(), of_synthetic),
+            _domain_rows(batch, real.nonzero().flatten(), of_real),
+            _domain_rows(batch, (~real).nonzero().flatten(), of_synthetic),
             progress,
         )
         for batch, real in zip(parts, reals, strict=True)
@@ -65,7 +65,7 @@ def _same(mask: Tensor) -> Tensor:
     return mask
 
 
-def _half(batch: Batch, rows: Tensor, of_all: int) -> DomainRows | None:
+def _domain_rows(batch: Batch, rows: Tensor, of_all: int) -> DomainRows | None:
     if not len(rows):
         return None
     labels, total = batch.answer.labels, len(batch.indices)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from synthgap.guidance.domains import DomainBatch, DomainRows
-from synthgap.models.activations import as_places, tapped_module
-from synthgap.training.supervised_step import CropPass
+from synthgap.models.activations import flatten_positions, tapped_module
+from synthgap.training.supervised_step import MultiCropForward
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -40,7 +40,7 @@ class TappedStudent:
         Raises:
             ParamsError: the student has no such unit.
         """
-        self.passes = CropPass(student, running_stats)
+        self.passes = MultiCropForward(student, running_stats)
         self.module = tapped_module(student, units)
 
     def __call__(self, crops: list[Tensor]) -> StudentOutput:
@@ -68,7 +68,7 @@ def forward_domains(
     """
     real, synthetic = pair.real, pair.synthetic
     if real is None or synthetic is None:
-        return _alone(eye, real), _alone(eye, synthetic)
+        return _forward_rows(eye, real), _forward_rows(eye, synthetic)
     groups = list(zip(real.crops, synthetic.crops, strict=True))
     seen = eye([torch.cat(group) for group in groups])
     logits = torch.split(seen.logits, [len(crops) for group in groups for crops in group])
@@ -79,7 +79,7 @@ def forward_domains(
     )
 
 
-def _alone(eye: TappedStudent, half: DomainRows | None) -> StudentOutput | None:
+def _forward_rows(eye: TappedStudent, half: DomainRows | None) -> StudentOutput | None:
     return None if half is None else eye(half.crops)
 
 
@@ -88,20 +88,20 @@ def pool_places(features: Tensor | Sequence[Tensor]) -> Tensor:
     if isinstance(features, list | tuple):
         return torch.cat([pool_places(part) for part in features], dim=1)
     assert isinstance(features, Tensor)
-    return features if features.ndim == 2 else as_places(features).mean(dim=1)
+    return features if features.ndim == 2 else flatten_positions(features).mean(dim=1)
 
 
 def cross_entropy(seen: StudentOutput, labels: Tensor) -> Tensor:
     """Mean over all crops with equal weight, labels (rows,) repeated for them."""
-    return functional.cross_entropy(seen.logits, tiled(labels, seen))
+    return functional.cross_entropy(seen.logits, labels_of_crops(labels, seen))
 
 
-def tiled(labels: Tensor, seen: StudentOutput) -> Tensor:
+def labels_of_crops(labels: Tensor, seen: StudentOutput) -> Tensor:
     """Labels (crops,) of all crops of rows with labels (rows,)."""
     return labels.repeat(len(seen.logits) // len(labels))
 
 
-def gathered(features: Tensor, accelerator: Accelerator) -> Tensor:
+def gather_rows(features: Tensor, accelerator: Accelerator) -> Tensor:
     """Rows of all processes in their order: own ones with graph, the others' without.
 
     So a loss over all rows gives each process its own part of the gradient, and the parts add up.
@@ -140,5 +140,5 @@ def pooled_loss(eye: TappedStudent, pair: DomainBatch, batch_size: int) -> Poole
         if half is not None and found is not None:
             losses.append(len(half.labels) / batch_size * cross_entropy(found, half.labels))
             logits.append(found.logits)
-            labels.append(tiled(half.labels, found))
+            labels.append(labels_of_crops(half.labels, found))
     return PooledLoss(torch.stack(losses).sum(), torch.cat(logits), torch.cat(labels), *seen)

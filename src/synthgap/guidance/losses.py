@@ -32,15 +32,15 @@ def pairwise_loss(learner: Tensor, reference: Tensor, pg: Pg) -> Tensor:
     with torch.autocast(learner.device.type, enabled=False):
         if len(learner) < 2:
             return 0 * _wide(learner).sum()
-        wanted = relations(reference.detach(), pg.distance).to(learner.device)
-        found = relations(learner, pg.distance)
+        wanted = pairwise_similarities(reference.detach(), pg.distance).to(learner.device)
+        found = pairwise_similarities(learner, pg.distance)
         if pg.similarity == "l1":
             return (wanted - found).abs().mean()
         p, q = ((rows / pg.temperature).log_softmax(dim=1) for rows in (wanted, found))
         return functional.kl_div(q, p, reduction="batchmean", log_target=True)
 
 
-def relations(features: Tensor, distance: Distance) -> Tensor:
+def pairwise_similarities(features: Tensor, distance: Distance) -> Tensor:
     """How near every image is to each other one, (n, n - 1), in the order of the images.
 
     The cosine of features (n, dim), or minus their Euclidean distance: near is large in both, as
@@ -49,13 +49,13 @@ def relations(features: Tensor, distance: Distance) -> Tensor:
     wide = _wide(features)
     if distance == "cosine":
         directions = functional.normalize(wide, dim=1, eps=ZERO_LENGTH)
-        return _others(directions @ directions.T)
+        return _off_diagonal(directions @ directions.T)
     # Sums of squares would cancel between near images; equal ones have gradient 0, not NaN.
     exactly = "donot_use_mm_for_euclid_dist"
-    return -_others(torch.cdist(wide, wide, compute_mode=exactly))
+    return -_off_diagonal(torch.cdist(wide, wide, compute_mode=exactly))
 
 
-def _others(square: Tensor) -> Tensor:
+def _off_diagonal(square: Tensor) -> Tensor:
     """Drop the diagonal of (n, n), leaving (n, n - 1): what follows each of its entries is kept."""
     count = len(square)
     return square.flatten()[1:].view(count - 1, count + 1)[:, :-1].reshape(count, count - 1)
@@ -65,7 +65,7 @@ def _wide(features: Tensor) -> Tensor:
     return features if features.dtype == torch.float64 else features.float()
 
 
-def guided_update(
+def project_gradients(
     real: Sequence[Tensor],
     synthetic: Sequence[Tensor],
     rg: Rg,
@@ -79,7 +79,7 @@ def guided_update(
     the gradients agree, or the real one is 0, nothing is taken away. Nothing waits for the device.
     """
     for group in [range(len(real))] if groups is None else groups:
-        products = [_products(*_lines(synthetic[index], real[index])) for index in group]
+        products = [_products(*_flattened_alike(synthetic[index], real[index])) for index in group]
         product, length = torch.stack(products).sum(dim=0)
         against = product.clamp_max(0) / length.clamp_min(torch.finfo(length.dtype).tiny)
         weight = rg.lambda_1 - rg.lambda_2 * against
@@ -90,7 +90,7 @@ def guided_update(
     return list(synthetic)
 
 
-def _lines(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+def _flattened_alike(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     """Both as vectors, in the order in which `one` lies in memory: flattening copies otherwise."""
     order = sorted(range(one.ndim), key=one.stride, reverse=True)
     return one.permute(order).reshape(-1), other.permute(order).reshape(-1)

@@ -22,9 +22,9 @@ from torch.func import functional_call
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from synthgap.guidance.discriminator import global_crops
+from synthgap.guidance.discriminator import only_global_crops
 from synthgap.guidance.domains import DomainBatch, DomainRows
-from synthgap.guidance.forward import TappedStudent, tiled
+from synthgap.guidance.forward import TappedStudent, labels_of_crops
 from synthgap.guidance.method_context import MethodContext
 from synthgap.guidance.updates import LossTerm, MethodNetworks, SummedGradient, update_step
 from synthgap.params.guidance import Ltda
@@ -84,13 +84,15 @@ class LtdaUpdate(SummedGradient):
 
     def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """Yield the weighted loss of synthetic rows."""
-        pair = global_crops(pair)
+        pair = only_global_crops(pair)
         if pair.synthetic is None:
             return
         with sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative
             seen = self.eye(pair.synthetic.crops)
         labels = pair.synthetic.labels
-        every = functional.cross_entropy(seen.logits, tiled(labels, seen), reduction="none")
+        every = functional.cross_entropy(
+            seen.logits, labels_of_crops(labels, seen), reduction="none"
+        )
         losses = every.view(-1, len(labels)).mean(dim=0)  # of a row's crops
         weights = self.of_classes[labels]
         if pair.real is not None and self.params.weight_rate > 0:
@@ -99,7 +101,7 @@ class LtdaUpdate(SummedGradient):
             (weights * losses).mean(),
             pair.synthetic.share,
             logits=seen.logits,
-            labels=tiled(labels, seen),
+            labels=labels_of_crops(labels, seen),
         )
 
     def _own(self, losses: Tensor, weights: Tensor, real: DomainRows) -> Tensor:

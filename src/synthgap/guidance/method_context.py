@@ -9,7 +9,7 @@ from torch import nn
 
 from synthgap.guidance.reference import ReferenceNetwork
 from synthgap.params.guidance import Guide
-from synthgap.training.batch_samplers import BalancedBatchSampler, BatchSampler, ShuffledRange
+from synthgap.training.batch_samplers import BalancedBatchSampler, BatchSampler, ShuffleBatchSampler
 from synthgap.training.loop import Phase
 from synthgap.training.train_spec import TrainSpec
 
@@ -35,15 +35,15 @@ class MethodContext:
 
     def only_real(self) -> TrainSpec:
         """Real images alone."""
-        return self._over(ShuffledRange(0, self.num_real))
+        return self._over(ShuffleBatchSampler(0, self.num_real))
 
     def only_synthetic(self) -> TrainSpec:
         """Synthetic images alone."""
-        return self._over(ShuffledRange(self.num_real, self.num_real + self.num_synthetic))
+        return self._over(ShuffleBatchSampler(self.num_real, self.num_real + self.num_synthetic))
 
     def pooled(self) -> TrainSpec:
         """Both, every image as often as any other."""
-        return self._over(ShuffledRange(0, self.num_real + self.num_synthetic))
+        return self._over(ShuffleBatchSampler(0, self.num_real + self.num_synthetic))
 
     def both(self) -> TrainSpec:
         """Both in every batch, `guide.real_share` of it real; synthetic alone where that is all."""

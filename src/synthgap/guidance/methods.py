@@ -12,12 +12,12 @@ from synthgap.guidance.baselines import a_gem, adaptation, balanced, pooled, rea
 from synthgap.guidance.csg import csg
 from synthgap.guidance.dada import dada
 from synthgap.guidance.dann import dann
-from synthgap.guidance.guided import pg, pg_f, pg_kl, pg_l1, pg_r, rg, rg_pg, rg_pg_f, rg_pg_r
 from synthgap.guidance.ltda import ltda
 from synthgap.guidance.method_context import Phases
+from synthgap.guidance.pg_rg import pg, pg_f, pg_kl, pg_l1, pg_r, rg, rg_pg, rg_pg_f, rg_pg_r
 from synthgap.guidance.prefix import prefix
 
-Given = Literal["none", "any", "images", "labels", "all"]
+RealImagesUse = Literal["none", "any", "images", "labels", "all"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Method:
     """
 
     phases: Phases
-    real: Given
+    real: RealImagesUse
     source: str
     synthetic: bool = True
     asks: Literal["pg", "asg", "csg"] | None = None

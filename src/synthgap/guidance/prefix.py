@@ -44,10 +44,10 @@ def prefix(task: MethodContext) -> Sequence[Phase]:
         )
     share = params.adaptation_share
     first, second = task.split(task.only_synthetic(), task.only_real(), share)
-    return [Phase(first), Phase(second, partial(relearning, depth=params.depth, fresh=task.fresh))]
+    return [Phase(first), Phase(second, partial(prefix_step, depth=params.depth, fresh=task.fresh))]
 
 
-def relearning(
+def prefix_step(
     model: nn.Module,
     lesson: TrainSpec,
     accelerator: Accelerator,
@@ -60,10 +60,10 @@ def relearning(
     They are made here, when the phase begins, and not when it is planned; a state that was kept
     later replaces them.
     """
-    _renew(model, fresh(derived_seed(lesson.seed, "prefix")), depth)
+    _reinitialise(model, fresh(derived_seed(lesson.seed, "prefix")), depth)
     free = type(model)
     freeze(model, depth, frozen_bn_stats=lesson.training.frozen_bn_stats)
-    held = _Hold(model, free, type(model), tuple(_frozen(model)))
+    held = _PrefixFreezer(model, free, type(model), tuple(_frozen(model)))
     return PrefixStep(supervised_step(model, lesson, accelerator), held)
 
 
@@ -72,7 +72,7 @@ class PrefixStep:
     """A `Rule`: plain steps while the prefix is frozen; between epochs the student is as it was."""
 
     plain: SupervisedStep
-    held: _Hold
+    held: _PrefixFreezer
 
     @property
     def learning(self) -> TrainState:
@@ -104,7 +104,7 @@ class PrefixStep:
 
 
 @dataclass(frozen=True)
-class _Hold:
+class _PrefixFreezer:
     model: nn.Module
     free: type[nn.Module]
     frozen: type[nn.Module]  # the class that keeps the prefix in eval mode
@@ -127,7 +127,7 @@ def _frozen(model: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in model.parameters() if not parameter.requires_grad]
 
 
-def _renew(model: nn.Module, fresh: nn.Module, depth: int) -> None:
+def _reinitialise(model: nn.Module, fresh: nn.Module, depth: int) -> None:
     """Take every entry of units from `depth` on over from `fresh`."""
     kept, given = set(prefix_names(model, depth)), fresh.state_dict()
     with torch.no_grad():

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from synthgap.guidance.domains import DomainBatch
-from synthgap.guidance.forward import gathered
+from synthgap.guidance.forward import gather_rows
 from synthgap.guidance.updates import LossTerm, MethodNetworks, SummedGradient, update_step
-from synthgap.training.epoch_runner import RuleMaker
+from synthgap.training.epoch_runner import TrainStepFactory
 from synthgap.training.train_spec import TrainSpec
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, 
         return functional.cross_entropy(logits, labels), logits, labels
 
 
-def contrastive(temperature: float) -> RuleMaker:
+def contrastive(temperature: float) -> TrainStepFactory:
     """The rule of a lesson with two global crops; its network ends in a projection.
 
     Batches are told apart over all processes, but each part of an accumulated one by itself.
@@ -63,7 +63,7 @@ class ContrastiveStep(SummedGradient):
         images = pair.synthetic
         assert images is not None
         own = self.network(images.crops[0]).chunk(2)
-        first, second = (gathered(part, self.accelerator) for part in own)
+        first, second = (gather_rows(part, self.accelerator) for part in own)
         loss, logits, labels = nt_xent(first, second, self.temperature)
         share = images.share * len(first) / len(own[0])  # of the rows of all processes
         yield LossTerm(loss, share, logits=logits, labels=labels, replicated=True)
@@ -91,7 +91,7 @@ def rotated(images: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat(every), labels
 
 
-def rotation() -> RuleMaker:
+def rotation() -> TrainStepFactory:
     """The rule of a lesson in four classes, one a quarter turn; labels are not looked at."""
 
     def make(model: nn.Module, lesson: TrainSpec, accelerator: Accelerator) -> MethodNetworks:  # noqa: ARG001 - as all

@@ -14,17 +14,17 @@ from torch.nn import functional
 from synthgap.errors import ParamsError
 from synthgap.guidance.domains import DomainRows
 from synthgap.guidance.forward import TappedStudent
-from synthgap.models.arrangement import arrange
 from synthgap.models.head import classifier_names
+from synthgap.models.memory_layout import optimise_layout
 from synthgap.models.reference import WEIGHTS, Preprocessing, ReferenceRecord, open_reference
 from synthgap.params.students import Student
 from synthgap.training.augmentation import augmentation_of
-from synthgap.training.crops import middle
-from synthgap.training.labelled import Labelled
+from synthgap.training.crops import centre_crop_float
+from synthgap.training.labelled_images import LabelledImages
 from synthgap.training.train_spec import TrainSpec
 
 BATCH = 256  # images a forward pass where a whole set is looked at
-Look = Callable[[DomainRows], Tensor]
+ReferenceFunction = Callable[[DomainRows], Tensor]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ReferenceNetwork:
             CheckpointError: it is missing or damaged.
         """
         kept, network = open_reference(folder)
-        arrange(network)
+        optimise_layout(network)
         about, outputs = kept.about, kept.shape.outputs
         return cls(network.to(device), kept.sight, kept.digest, about, outputs)
 
@@ -99,7 +99,7 @@ class ReferenceNetwork:
 
 def feature_function(
     reference: ReferenceNetwork, lesson: TrainSpec, device: torch.device, units: int | None = None
-) -> Look:
+) -> ReferenceFunction:
     """Features (rows of crops[0], dim) that a reference has of a `DomainRows` of the lesson.
 
     Where every image looks alike every time, all are looked at once, here.
@@ -116,22 +116,24 @@ def feature_function(
     return cached_features(look, lesson, device)
 
 
-def answer_function(reference: ReferenceNetwork, lesson: TrainSpec, device: torch.device) -> Look:
+def output_function(
+    reference: ReferenceNetwork, lesson: TrainSpec, device: torch.device
+) -> ReferenceFunction:
     """The reference's own outputs (rows of crops[0], num_outputs), as `looker` gives features."""
     return cached_features(reference.outputs, lesson, device)
 
 
 def cached_features(
     look: Callable[[Tensor], Tensor], lesson: TrainSpec, device: torch.device
-) -> Look:
+) -> ReferenceFunction:
     """`look` at images in [0, 1], asked once an image where the lesson leaves nothing to chance."""
     if augmentation_of(lesson.training, lesson.pictures).deterministic:
-        table = _of_all(look, lesson.images, lesson.training.global_crops.size, device)
+        table = _outputs_of_all(look, lesson.images, lesson.training.global_crops.size, device)
         return lambda half: table[half.indices.to(table.device)]
-    return lambda half: look(plain(half.crops[0], lesson))
+    return lambda half: look(denormalised(half.crops[0], lesson))
 
 
-def plain(crops: Tensor, lesson: TrainSpec) -> Tensor:
+def denormalised(crops: Tensor, lesson: TrainSpec) -> Tensor:
     """A lesson's normalised crops as images in [0, 1] again, (rows, 3, height, width)."""
     known = lesson.normalisation
     mean, std = (
@@ -159,12 +161,12 @@ def student_from(student: Student, folder: Path) -> Student:
     return Student(**{**vars(student), "init": "file", "weights": str(folder / WEIGHTS)})
 
 
-def _of_all(
-    look: Callable[[Tensor], Tensor], images: Labelled, size_px: int, device: torch.device
+def _outputs_of_all(
+    look: Callable[[Tensor], Tensor], images: LabelledImages, size_px: int, device: torch.device
 ) -> Tensor:
     """What is seen of the centre of every image, (num_images, dim)."""
     parts = torch.split(images.images, BATCH)
-    return torch.cat([look(middle(part.to(device), size_px)) for part in parts])
+    return torch.cat([look(centre_crop_float(part.to(device), size_px)) for part in parts])
 
 
 def _entries(network: nn.Module) -> dict[str, torch.Size]:

@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from synthgap.guidance.domains import DomainBatch, domain_batches
-from synthgap.models.arrangement import arrange
+from synthgap.models.memory_layout import optimise_layout
 from synthgap.training.batch_loader import Batch, BatchLoader
 from synthgap.training.checkpointing import TrainState
-from synthgap.training.epoch_runner import RuleMaker, StepInfo, finite, hits
-from synthgap.training.optimizer import optimizer_of
+from synthgap.training.epoch_runner import StepInfo, TrainStepFactory, check_finite, topk_hits
+from synthgap.training.optimizer import build_optimizer
 from synthgap.training.train_spec import TrainSpec
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-ALL = "all"  # the name of a gradient where there is one alone
+DEFAULT_GRADIENT = "all"  # the name of a gradient where there is one alone
 Gradient = list[Tensor]  # one tensor a parameter of the turn, in their order
 
 
@@ -35,7 +35,7 @@ class LossTerm:
 
     loss: Tensor
     share: float = 1.0
-    gradient: str = ALL
+    gradient: str = DEFAULT_GRADIENT
     logits: Tensor | None = None
     labels: Tensor | None = None
     replicated: bool = False
@@ -60,7 +60,7 @@ class SummedGradient:
 
     def combined(self, gradients: Mapping[str, Gradient]) -> Gradient:
         """Follow it."""
-        return gradients[ALL]
+        return gradients[DEFAULT_GRADIENT]
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,11 @@ class MethodNetworks:
 
 def update_step(
     make: Callable[[nn.Module, TrainSpec, Accelerator], MethodNetworks], num_real: int
-) -> RuleMaker:
+) -> TrainStepFactory:
     """A rule of the turns of a room; images [0, num_real) of the lesson are real."""
 
     def rule(model: nn.Module, lesson: TrainSpec, accelerator: Accelerator) -> UpdateStep:
-        arrange(model)
+        optimise_layout(model)
         model.to(accelerator.device)
         room = make(model, lesson, accelerator)
         room.networks.to(accelerator.device)
@@ -99,7 +99,7 @@ def _optimizer(
     room: MethodNetworks, lesson: TrainSpec, accelerator: Accelerator
 ) -> torch.optim.Optimizer:
     """One optimiser over all that learns; groups of a network carry its factor."""
-    optimizer = optimizer_of(room.networks, lesson.training, accelerator.device)
+    optimizer = build_optimizer(room.networks, lesson.training, accelerator.device)
     factors = {
         id(parameter): room.rates.get(name, 1.0)
         for name, network in room.networks.items()
@@ -145,7 +145,7 @@ class UpdateStep:
         pairs = domain_batches(parts, self.num_real, now.progress, self.learning.accelerator)
         for turn in self.room.turns:
             told, gradients = self._gradients(turn, pairs)
-            finite(float(told[0]), self.lesson.name, now)
+            check_finite(float(told[0]), self.lesson.name, now)
             tally += told
             if turn.parameters:
                 self._move(turn, gradients)
@@ -169,13 +169,13 @@ class UpdateStep:
         found: dict[str, Gradient] = {}
         for term in self._terms(turn, pairs):
             loss = term.loss.float() * term.share
-            _tell(told, term, loss, accelerator.num_processes)
+            _add_metrics(told, term, loss, accelerator.num_processes)
             if turn.parameters:
                 scaled = loss if accelerator.scaler is None else accelerator.scaler.scale(loss)
                 _add(found, term.gradient, _gradient(scaled, turn.parameters))
         if accelerator.num_processes > 1:
             told[0] = accelerator.reduce(told[0])
-            found = {name: _together(parts, accelerator) for name, parts in found.items()}
+            found = {name: _reduce_gradient(parts, accelerator) for name, parts in found.items()}
         return told.cpu(), found
 
     def _terms(self, turn: Update, pairs: Sequence[DomainBatch]) -> Iterator[LossTerm]:
@@ -195,16 +195,16 @@ class UpdateStep:
         with torch.no_grad():
             followed = turn.combined(gradients)
         for parameter, gradient in zip(turn.parameters, followed, strict=True):
-            parameter.grad = _lying_as(gradient, parameter)
+            parameter.grad = _in_layout_of(gradient, parameter)
         self.moving.step()
         self.moving.zero_grad()
 
 
-def _tell(told: Tensor, term: LossTerm, loss: Tensor, world: int) -> None:
+def _add_metrics(told: Tensor, term: LossTerm, loss: Tensor, world: int) -> None:
     """Add to sums of loss, hits at 1 and 5, and crops."""
     told[0] += loss.detach() / (world if term.replicated else 1)
     if term.logits is not None and term.labels is not None:
-        right, right5 = hits(term.logits.detach(), term.labels)
+        right, right5 = topk_hits(term.logits.detach(), term.labels)
         told[1] += right
         told[2] += right5
         told[3] += len(term.labels)
@@ -227,14 +227,14 @@ def _add(found: dict[str, Gradient], name: str, gradient: Gradient) -> None:
         found[name] = gradient
 
 
-def _together(gradient: Gradient, accelerator: Accelerator) -> Gradient:
+def _reduce_gradient(gradient: Gradient, accelerator: Accelerator) -> Gradient:
     """Add up over processes, in one message."""
     flat = accelerator.reduce(torch.cat([part.reshape(-1) for part in gradient]))
     sizes = [part.numel() for part in gradient]
     return [part.view_as(like) for part, like in zip(flat.split(sizes), gradient, strict=True)]
 
 
-def _lying_as(gradient: Tensor, parameter: Tensor) -> Tensor:
+def _in_layout_of(gradient: Tensor, parameter: Tensor) -> Tensor:
     """The gradient in its parameter's memory layout, which fused optimisers take for granted."""
     if gradient.stride() == parameter.stride():
         return gradient

@@ -25,7 +25,7 @@ def unit_activations(model: nn.Module, images: Tensor) -> list[Tensor]:
     handles = []
     for index, unit in enumerate(units_of(model)[1:]):
         for name in whole_modules(model, {*unit.parameters, *unit.buffers}):
-            hook = _activation_keeper(received, index)
+            hook = _input_hook(received, index)
             handles.append(model.get_submodule(name).register_forward_pre_hook(hook))
     was_training = model.training
     model.eval()
@@ -38,11 +38,11 @@ def unit_activations(model: nn.Module, images: Tensor) -> list[Tensor]:
     return [*(received[index] for index in sorted(received)), logits]
 
 
-def penultimate(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+def penultimate_features(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     """(features (batch, dim) that the classifier receives, logits), in the model's present mode."""
     received: dict[int, Tensor] = {}
     classifier = model.get_submodule(classifier_name(model))
-    handle = classifier.register_forward_pre_hook(_activation_keeper(received, 0))
+    handle = classifier.register_forward_pre_hook(_input_hook(received, 0))
     try:
         logits: Tensor = model(images)
     finally:
@@ -76,7 +76,7 @@ def feature_size(model: nn.Module) -> int:
     return count
 
 
-def _activation_keeper(received: dict[int, Tensor], index: int) -> Any:  # noqa: ANN401 - torch's hook type
+def _input_hook(received: dict[int, Tensor], index: int) -> Any:  # noqa: ANN401 - torch's hook type
     def keep(_module: nn.Module, arguments: tuple[Any, ...]) -> None:
         if index in received:  # a unit may be several modules: the first has its input
             return
@@ -119,10 +119,10 @@ class UnitMaps:
 
         def ended(_module: nn.Module, _arguments: tuple[Any, ...], _output: object) -> None:
             if not found:
-                found.extend(as_places(latest[index]) for index in range(len(self.units)))
+                found.extend(flatten_positions(latest[index]) for index in range(len(self.units)))
 
         handles = [
-            module.register_forward_hook(_keeper(latest, index))
+            module.register_forward_hook(_output_hook(latest, index))
             for index, modules in enumerate(self.modules)
             for module in modules
         ]
@@ -134,7 +134,7 @@ class UnitMaps:
                 handle.remove()
 
 
-def as_places(features: Tensor) -> Tensor:
+def flatten_positions(features: Tensor) -> Tensor:
     """Maps of square images, tokens or vectors as (rows, places, channels).
 
     Maps are (rows, channels, side, side), or (rows, side, side, channels) as between the blocks of
@@ -146,7 +146,7 @@ def as_places(features: Tensor) -> Tensor:
     return features if features.ndim == 3 else features[:, None]
 
 
-def _keeper(latest: dict[int, Tensor], index: int) -> Callable[..., None]:
+def _output_hook(latest: dict[int, Tensor], index: int) -> Callable[..., None]:
     def keep(_module: nn.Module, _arguments: tuple[Any, ...], output: Tensor) -> None:
         latest[index] = output.clone()  # what follows may work in place
 

@@ -11,7 +11,11 @@ from torch import nn
 
 from synthgap.errors import ParamsError
 from synthgap.models.head import classifier_name, classifier_names, use_cosine
-from synthgap.models.initial_weights import start_file, start_from, state_to_start_from
+from synthgap.models.initial_weights import (
+    initial_weights_file,
+    load_initial_weights,
+    read_initial_state,
+)
 from synthgap.params.students import Student
 from synthgap.seeding import derived_seed
 
@@ -42,12 +46,16 @@ def use_small_stem(model: nn.Module, *, place: str) -> None:
     model.set_submodule("maxpool", nn.Identity())
 
 
-__all__ = ["REFUSALS", "build_student", "classifier_name", "timm_model"]
+__all__ = ["TIMM_ERRORS", "build_student", "classifier_name", "timm_model"]
 
-ANY_SIZE: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
+ANY_SIZE_OPTIONS: tuple[dict[str, bool], ...] = (
+    {"dynamic_img_size": True},
+    {"strict_img_size": False},
+    {},
+)
 """What lets a family of transformers take crops of another size; the first it knows is used."""
 
-REFUSALS = (
+TIMM_ERRORS = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -79,10 +87,12 @@ def build_student(
             use_cosine(model, temperature=student.temperature, place=place)
         if student.stem == "small":
             use_small_stem(model, place=place)
-        path = start_file(student)
+        path = initial_weights_file(student)
         if path is not None:
-            state = state_to_start_from(student, path)
-            start_from(model, state, fresh=_fresh_modules(model, student), place=str(path))
+            state = read_initial_state(student, path)
+            load_initial_weights(
+                model, state, fresh=_fresh_modules(model, student), place=str(path)
+            )
     return model
 
 
@@ -99,16 +109,16 @@ def timm_model(name: str, options: Mapping[str, Any], num_classes: int, *, place
     if not timm.is_model(name.partition(".")[0]):
         raise ParamsError(
             f"{place}: timm knows no {name!r}; expected one of its names, models of that "
-            f"name: {_likes(name)}"
+            f"name: {_similar_names(name)}"
         )
     state = torch.get_rng_state()
-    for flexible in ANY_SIZE:
+    for flexible in ANY_SIZE_OPTIONS:
         torch.set_rng_state(state)
         try:
             model: nn.Module = timm.create_model(
                 name, num_classes=num_classes, **{**flexible, **options}
             )
-        except REFUSALS as error:
+        except TIMM_ERRORS as error:
             if any(option in str(error) for option in flexible.keys() - options.keys()):
                 continue
             said = " ".join(str(error).split())
@@ -126,7 +136,7 @@ def _fresh_modules(model: nn.Module, student: Student) -> tuple[str, ...]:
     return (*classifier_names(model), *(SMALL_STEM if other_stem else ()))
 
 
-def _likes(name: str) -> str:
+def _similar_names(name: str) -> str:
     import timm
 
     close = get_close_matches(name, timm.list_models(), n=5)

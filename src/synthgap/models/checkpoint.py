@@ -12,7 +12,7 @@ from synthgap.errors import CheckpointError
 from synthgap.jobs import file_digest, read_json, whole_file, write_json
 
 
-def save(stem: Path, model: nn.Module, about: Mapping[str, Any]) -> None:
+def save_model(stem: Path, model: nn.Module, about: Mapping[str, Any]) -> None:
     """Write `<stem>.safetensors` and then `<stem>.json`, whose presence means complete."""
     save_state(stem, model.state_dict(), about)
 

@@ -118,7 +118,7 @@ def teacher_folder(stage_output: Path, *, root: Path) -> tuple[Path, str]:
     known = read_json(path)
     folder = stage_output
     if known["location"] is not None:
-        folder, _ = found_clip(known["location"], known["revision"], root=root)
+        folder, _ = find_clip(known["location"], known["revision"], root=root)
     digest = clip_digest(folder)
     if digest != known["sha256"]:
         raise GeneratorError(
@@ -128,7 +128,7 @@ def teacher_folder(stage_output: Path, *, root: Path) -> tuple[Path, str]:
     return folder, digest
 
 
-def found_clip(location: str, revision: str | None, *, root: Path) -> tuple[Path, str | None]:
+def find_clip(location: str, revision: str | None, *, root: Path) -> tuple[Path, str | None]:
     """Folder and resolved revision of a CLIPModel made elsewhere.
 
     Raises:

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from synthgap.data.image_set import square
 from synthgap.errors import ParamsError
 from synthgap.jobs import file_digest
-from synthgap.models.activations import penultimate
+from synthgap.models.activations import penultimate_features
 from synthgap.models.build import build_student
-from synthgap.models.initial_weights import start_file
+from synthgap.models.initial_weights import initial_weights_file
 from synthgap.params.sections import NetworkPin, Student
 
 PLACE = "params.yaml, fidelity.feature_network"
@@ -51,7 +51,7 @@ class FeatureNetwork:
         seen = (seen - mean) / std
         full = torch.cat([seen, seen[-1:].expand(BATCH - len(seen), -1, -1, -1)])
         device = next(self.network.parameters()).device
-        found: Tensor = penultimate(self.network, full.to(device))[0]
+        found: Tensor = penultimate_features(self.network, full.to(device))[0]
         kept: np.ndarray = found[: len(seen)].flatten(1).float().cpu().numpy()
         return kept
 
@@ -74,7 +74,7 @@ def open_network(pin: NetworkPin, device: torch.device, *, root: Path) -> Featur
         1.0,
     )
     try:
-        path = start_file(student)
+        path = initial_weights_file(student)
         network = build_student(student, 1, seed=0, place=PLACE)
     except ParamsError as error:
         raise ParamsError(str(error).replace("params.yaml, student", PLACE)) from error

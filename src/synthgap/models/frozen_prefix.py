@@ -45,7 +45,7 @@ def prefix_names(model: nn.Module, depth: int) -> list[str]:
     return [name for unit in units[:depth] for name in (*unit.parameters, *unit.buffers)]
 
 
-def graft(
+def load_frozen_prefix(
     model: nn.Module,
     donor: Mapping[str, Tensor],
     depth: int,

@@ -15,7 +15,7 @@ ANYWHERE = "put the weights in a .safetensors file and set init: file"
 SHOWN = 3  # names in a message
 
 
-def start_file(student: Student) -> Path | None:
+def initial_weights_file(student: Student) -> Path | None:
     """The safetensors file that the student starts from, fetched from the hub where it must be.
 
     Its digest belongs to a result's inputs: a name says neither what a file holds nor a hub.
@@ -26,7 +26,7 @@ def start_file(student: Student) -> Path | None:
     if student.init == "random":
         return None
     if student.init == "pretrained":
-        return _published(student.model)
+        return _hub_weights(student.model)
     path = Path(student.weights or "")
     if not path.is_file() or path.suffix != ".safetensors":
         raise ParamsError(
@@ -36,7 +36,7 @@ def start_file(student: Student) -> Path | None:
     return path
 
 
-def state_to_start_from(student: Student, path: Path) -> dict[str, Tensor]:
+def read_initial_state(student: Student, path: Path) -> dict[str, Tensor]:
     """Read the state in `path`; timm's own is first made to fit the options as timm does it.
 
     Raises:
@@ -47,7 +47,7 @@ def state_to_start_from(student: Student, path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     if student.init == "pretrained":
-        return _adapted(student, path)
+        return _adapted_by_timm(student, path)
     try:
         return load_file(path)
     except SafetensorError as error:
@@ -57,7 +57,7 @@ def state_to_start_from(student: Student, path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def start_from(
+def load_initial_weights(
     model: nn.Module, state: Mapping[str, Tensor], *, fresh: Iterable[str], place: str
 ) -> None:
     """Copy `state` into the model in place, but for the modules `fresh`, which stay as drawn.
@@ -93,7 +93,7 @@ def _shortly(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _published(name: str) -> Path:
+def _hub_weights(name: str) -> Path:
     import timm
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -118,7 +118,7 @@ def _published(name: str) -> Path:
         ) from error
 
 
-def _adapted(student: Student, path: Path) -> dict[str, Tensor]:
+def _adapted_by_timm(student: Student, path: Path) -> dict[str, Tensor]:
     import timm
 
     options: dict[str, Any] = {"pretrained_cfg_overlay": {"file": str(path)}, **student.options}

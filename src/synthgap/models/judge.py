@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from synthgap.data.image_set import square
 from synthgap.errors import CheckpointError
-from synthgap.models.activations import feature_size, penultimate
-from synthgap.models.arrangement import arrange
+from synthgap.models.activations import feature_size, penultimate_features
 from synthgap.models.build import build_student
 from synthgap.models.checkpoint import load_weights, save_state
 from synthgap.models.judge_record import STEM, JudgeRecord
+from synthgap.models.memory_layout import optimise_layout
 from synthgap.params.students import Student
 
 BATCH = 64  # images a forward pass, always: another batch size rounds differently in the last bit
@@ -90,8 +90,8 @@ class JudgeNetwork:
         state, about = load_weights(folder / STEM)
         student = Student(**_with_tuples(about["network"]))
         network = build_student(student, len(record.classes), seed=0, place=str(folder))
-        load_whole(network, state, place=str(folder / STEM))
-        arrange(network)
+        load_strict(network, state, place=str(folder / STEM))
+        optimise_layout(network)
         eye = about["eye"]
         return cls(
             network=network.eval().requires_grad_(requires_grad=False).to(device),
@@ -137,19 +137,19 @@ class JudgeNetwork:
         seen = self.eye(pixels)
         padding = seen[-1:].expand(self.batch - len(seen), -1, -1, -1)
         full = torch.cat([seen, padding]).to(next(self.network.parameters()).device)
-        features, logits = penultimate(self.network, full)
+        features, logits = penultimate_features(self.network, full)
         chances = logits.float().softmax(dim=1)
         kept = (part[: len(seen)].flatten(1).float().cpu().numpy() for part in (features, chances))
         return JudgeOutput(*kept)
 
 
-def keep_judge(folder: Path, state: Mapping[str, Tensor], nature: JudgeCapabilities) -> None:
+def save_judge(folder: Path, state: Mapping[str, Tensor], nature: JudgeCapabilities) -> None:
     """Write `judge.safetensors`, then `judge.json`."""
     about = asdict(replace(nature, network=nature.network.at_random()))
     save_state(folder / STEM, state, about)
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
+def read_safetensors(path: Path) -> dict[str, Tensor]:
     """Read a .safetensors file made elsewhere.
 
     Raises:
@@ -166,13 +166,13 @@ def read_state(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def colours_of(network: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def normalisation_of(network: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and std by which timm says that the network's inputs are normalised, (3,) each."""
     known: Any = network.pretrained_cfg
     return tuple(known["mean"]), tuple(known["std"])
 
 
-def load_whole(network: nn.Module, state: Mapping[str, Tensor], *, place: str) -> None:
+def load_strict(network: nn.Module, state: Mapping[str, Tensor], *, place: str) -> None:
     """Copy a whole state into the network.
 
     Raises:

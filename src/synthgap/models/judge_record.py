@@ -11,7 +11,7 @@ from synthgap.errors import CheckpointError
 from synthgap.jobs import content_digest, read_json
 
 STEM = "judge"
-SAYS = ("network", "eye", "classes", "weights_sha256")
+DIGEST_KEYS = ("network", "eye", "classes", "weights_sha256")
 
 
 @dataclass(frozen=True)
@@ -37,5 +37,5 @@ class JudgeRecord:
     @classmethod
     def of(cls, about: Mapping[str, Any]) -> Self:
         """Take what judge.json says."""
-        digest = content_digest({name: about[name] for name in SAYS})
+        digest = content_digest({name: about[name] for name in DIGEST_KEYS})
         return cls(digest, tuple(about["classes"]), about["real_labels"])

@@ -14,8 +14,8 @@ from synthgap.errors import CheckpointError, ParamsError
 from synthgap.jobs import content_digest, file_digest, read_json, whole_file, write_json
 from synthgap.models.build import timm_model, use_small_stem
 from synthgap.models.head import classifier_name, use_projection
-from synthgap.models.initial_weights import start_file, state_to_start_from
-from synthgap.models.judge import colours_of, load_whole, read_state
+from synthgap.models.initial_weights import initial_weights_file, read_initial_state
+from synthgap.models.judge import load_strict, normalisation_of, read_safetensors
 from synthgap.params.students import Student
 from synthgap.params.synthesis import NetworkPin
 from synthgap.seeding import derived_seed
@@ -114,7 +114,7 @@ class ReferenceRecord:
         return cls(NetworkSpec(**network), sight, about["digest"], about)
 
 
-def keep_reference(
+def save_reference(
     folder: Path,
     state: Mapping[str, Tensor],
     shape: NetworkSpec,
@@ -157,11 +157,11 @@ def open_reference(folder: Path) -> tuple[ReferenceRecord, nn.Module]:
             "it was changed after it was written, fetch it again or rerun stage references"
         )
     network = kept.shape.built(seed=0, place=str(folder))
-    load_whole(network, read_state(path), place=str(path))
+    load_strict(network, read_safetensors(path), place=str(path))
     return kept, network.eval().requires_grad_(requires_grad=False)
 
 
-def pinned(
+def pinned_reference(
     pin: NetworkPin, *, root: Path, place: str
 ) -> tuple[dict[str, Tensor], NetworkSpec, Preprocessing, Path]:
     """A network made elsewhere: its whole state, what it is and sees, and the file it came in.
@@ -178,17 +178,17 @@ def pinned(
     weights = None if from_hub else str(root / Path(pin.weights).expanduser())
     student = Student(pin.model, {}, "imagenet", init, weights, "linear", 1.0)
     try:
-        path = start_file(student)
+        path = initial_weights_file(student)
         assert path is not None
-        state = state_to_start_from(student, path)
+        state = read_initial_state(student, path)
     except ParamsError as error:
         raise ParamsError(str(error).replace("params.yaml, student", place)) from error
     example = timm_model(pin.model, {}, 1, place=place)
     classifier = state.get(f"{classifier_name(example)}.weight")
     shape = NetworkSpec(pin.model, {}, "imagenet", 0 if classifier is None else len(classifier))
-    load_whole(shape.built(seed=0, place=place), state, place=f"{path} ({place}, {pin.model})")
+    load_strict(shape.built(seed=0, place=place), state, place=f"{path} ({place}, {pin.model})")
     size_px = int(example.pretrained_cfg["input_size"][-1])  # type: ignore[index] # timm's own
-    return state, shape, Preprocessing(size_px, *colours_of(example)), path
+    return state, shape, Preprocessing(size_px, *normalisation_of(example)), path
 
 
 def _with_tuples(options: Mapping[str, Any]) -> dict[str, Any]:

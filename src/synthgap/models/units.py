@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from synthgap.errors import ParamsError
-from synthgap.models.build import REFUSALS
+from synthgap.models.build import TIMM_ERRORS
 
 
 @dataclass(frozen=True)
@@ -150,11 +150,11 @@ def unit_flops(model: nn.Module, size_px: int) -> tuple[int, ...]:
             for index, unit in enumerate(units):
                 for name in whole_modules(model, {*unit.parameters, *unit.buffers}):
                     module = model.get_submodule(name)
-                    stack.enter_context(_adding(module, counter, counts, index))
+                    stack.enter_context(_counting_flops(module, counter, counts, index))
             stack.enter_context(torch.no_grad())
             stack.enter_context(counter)
             model(torch.zeros(1, 3, size_px, size_px, device=device))
-    except REFUSALS as error:
+    except TIMM_ERRORS as error:
         said = " ".join(str(error).split())
         raise ParamsError(
             f"{type(model).__name__}: takes no images of {size_px} px ({said:.160}); choose a size "
@@ -166,7 +166,7 @@ def unit_flops(model: nn.Module, size_px: int) -> tuple[int, ...]:
 
 
 @contextmanager
-def _adding(
+def _counting_flops(
     module: nn.Module, counter: FlopCounterMode, counts: list[int], index: int
 ) -> Iterator[None]:
     """Add what the module's calls cost to `counts[index]`."""

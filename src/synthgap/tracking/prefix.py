@@ -83,7 +83,7 @@ def build(prefix: PrefixFolder, num_classes: int | None, *, seed: int) -> nn.Mod
     """
     from synthgap.models.build import build_student
     from synthgap.models.checkpoint import load_weights
-    from synthgap.models.frozen_prefix import graft, prefix_names
+    from synthgap.models.frozen_prefix import load_frozen_prefix, prefix_names
 
     state, about = load_weights(prefix.folder / STEM)
     classes = prefix.about["num_classes"] if num_classes is None else num_classes
@@ -94,7 +94,7 @@ def build(prefix: PrefixFolder, num_classes: int | None, *, seed: int) -> nn.Mod
             f"{prefix.folder / WEIGHTS}: entries {sorted(expected ^ found)[:3]} differ from units "
             f"[0, {prefix.depth}) of {about['student']['model']}; was it made with another timm?"
         )
-    return graft(model, state, prefix.depth)
+    return load_frozen_prefix(model, state, prefix.depth)
 
 
 def student_of(about: Mapping[str, Any]) -> Student:

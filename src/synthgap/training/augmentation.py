@@ -10,25 +10,25 @@ import torch
 from torch import Tensor
 
 from synthgap.params.sections import Crops, PixMix, Training
-from synthgap.training.augmix import AugMixed
+from synthgap.training.augmix import AugMixPolicy
 from synthgap.training.autoaugment import AutoAugment
-from synthgap.training.colour import Colours, distort, draw_colours
-from synthgap.training.crops import Boxes, crop, draw_crops, middle
+from synthgap.training.colour import ColourDraws, apply_colours, draw_colours
+from synthgap.training.crops import CropBoxes, centre_crop_float, crop, draw_crops
 from synthgap.training.draws import Draws
-from synthgap.training.mixing_pictures import fractals, pictures_in
-from synthgap.training.pixmix import PixMixed
+from synthgap.training.mixing_pictures import draw_fractals, read_mixing_pictures
+from synthgap.training.pixmix import PixMixPolicy
 
 
 @dataclass(frozen=True)
 class CropDraws(Draws):
     """Where crops of one group are cut, and what happens to their colours."""
 
-    boxes: Boxes
-    colours: Colours
+    boxes: CropBoxes
+    colours: ColourDraws
 
 
 @dataclass(frozen=True)
-class MultiDraws(Draws):
+class MultiCropDraws(Draws):
     """Draws of the groups of crops."""
 
     global_crops: CropDraws
@@ -44,7 +44,9 @@ class MultiCrop:
     num_views: int = 1
     deterministic: bool = False
 
-    def draw(self, batch: int, height: int, width: int, generator: torch.Generator) -> MultiDraws:
+    def draw(
+        self, batch: int, height: int, width: int, generator: torch.Generator
+    ) -> MultiCropDraws:
         """Draw every crop's box and colours."""
 
         def group(crops: Crops) -> CropDraws:
@@ -57,14 +59,14 @@ class MultiCrop:
             )
 
         many = self.local_crops.count > 0
-        return MultiDraws(group(self.global_crops), group(self.local_crops) if many else None)
+        return MultiCropDraws(group(self.global_crops), group(self.local_crops) if many else None)
 
-    def apply(self, images: Tensor, draws: MultiDraws) -> list[Tensor]:
+    def apply(self, images: Tensor, draws: MultiCropDraws) -> list[Tensor]:
         """Cut and distort; groups of one size share a tensor."""
 
         def group(crops: Crops, drawn: CropDraws) -> Tensor:
             cut = crop(images, drawn.boxes, crops.size)
-            return distort(cut, drawn.colours)
+            return apply_colours(cut, drawn.colours)
 
         made = [group(self.global_crops, draws.global_crops)]
         if draws.local_crops is not None:
@@ -75,18 +77,18 @@ class MultiCrop:
 
 
 @dataclass(frozen=True)
-class OneCrop:
+class RandomResizedCrop:
     """One random resized crop and a flip, as in the examples of PyTorch; colours stay."""
 
     crops: Crops
     num_views: int = 1
     deterministic: bool = False
 
-    def draw(self, batch: int, height: int, width: int, generator: torch.Generator) -> Boxes:
+    def draw(self, batch: int, height: int, width: int, generator: torch.Generator) -> CropBoxes:
         """Draw one box an image."""
         return draw_crops(self.crops, (batch, 1), height=height, width=width, generator=generator)
 
-    def apply(self, images: Tensor, draws: Boxes) -> list[Tensor]:
+    def apply(self, images: Tensor, draws: CropBoxes) -> list[Tensor]:
         """Cut them."""
         return [crop(images, draws, self.crops.size)]
 
@@ -130,18 +132,18 @@ def augment(
     return policy.apply(images, policy.draw(batch, height, width, generator))
 
 
-def mixing_pictures(pixmix: PixMix, size_px: int, *, seed: int) -> Tensor:
+def load_mixing_pictures(pixmix: PixMix, size_px: int, *, seed: int) -> Tensor:
     """PixMix's pictures, uint8 (num_pictures, 3, size_px, size_px): made here or from a folder.
 
     Raises:
         DataError: the folder is missing or empty, or a file in it is no image.
     """
     if pixmix.pictures == "fractals":
-        return fractals(pixmix.num_pictures, size_px, seed=seed)
-    return pictures_in(pixmix.pictures, pixmix.num_pictures, size_px, seed=seed)
+        return draw_fractals(pixmix.num_pictures, size_px, seed=seed)
+    return read_mixing_pictures(pixmix.pictures, pixmix.num_pictures, size_px, seed=seed)
 
 
-def centre(images: Tensor, size_px: int) -> Tensor:
+def centre_crop(images: Tensor, size_px: int) -> Tensor:
     """Cut the centre square of `size_px`; images of that size come back as they are."""
     top, left = (images.shape[-2] - size_px) // 2, (images.shape[-1] - size_px) // 2
     return images[..., top : top + size_px, left : left + size_px]
@@ -161,19 +163,19 @@ class CentreCrop:
 
     def apply(self, images: Tensor, draws: Draws) -> list[Tensor]:  # noqa: ARG002 - a policy
         """Cut the centre."""
-        return [middle(images, self.size_px)]
+        return [centre_crop_float(images, self.size_px)]
 
 
 def _pixmix(training: Training, pictures: Tensor | None) -> Augmentation:
     assert pictures is not None, "pixmix needs mixing_pictures()"
-    return PixMixed(training.global_crops, training.pixmix, pictures)
+    return PixMixPolicy(training.global_crops, training.pixmix, pictures)
 
 
 POLICIES: Mapping[str, Callable[[Training, Tensor | None], Augmentation]] = {
     "dino": lambda training, _: MultiCrop(training.global_crops, training.local_crops),
-    "pytorch": lambda training, _: OneCrop(training.global_crops),
+    "pytorch": lambda training, _: RandomResizedCrop(training.global_crops),
     "autoaugment": lambda training, _: AutoAugment(training.global_crops.size),
-    "augmix": lambda training, _: AugMixed(training.global_crops, training.augmix),
+    "augmix": lambda training, _: AugMixPolicy(training.global_crops, training.augmix),
     "pixmix": _pixmix,
     "none": lambda training, _: CentreCrop(training.global_crops.size),
 }

@@ -9,25 +9,25 @@ import torch
 from torch import Tensor
 
 from synthgap.params.sections import AugMix, Crops
-from synthgap.training.crops import Boxes, crop, draw_crops
+from synthgap.training.crops import CropBoxes, crop, draw_crops
 from synthgap.training.draws import Draws, crop_major
-from synthgap.training.operations import KIND, Operations, draw_operations, operate
+from synthgap.training.operations import KIND, Operations, apply_operations, draw_operations
 
 DEEPEST = 3  # of chains whose length is random
 
 
 @dataclass(frozen=True)
-class MixedDraws(Draws):
+class AugMixDraws(Draws):
     """The crop, the chains' operations (batch, views, width, depth) and the weights of the mix."""
 
-    boxes: Boxes
+    boxes: CropBoxes
     operations: Operations
     chain_weights: Tensor  # (batch, views, width), sum 1
     mixed_share: Tensor  # (batch, views)
 
 
 @dataclass(frozen=True)
-class AugMixed:
+class AugMixPolicy:
     """Crop, flip, then AugMix; with the Jensen-Shannon loss the crop itself and two mixes of it."""
 
     crops: Crops
@@ -39,7 +39,7 @@ class AugMixed:
         """How many views of an image a student sees."""
         return 3 if self.augmix.jsd_weight > 0 else 1
 
-    def draw(self, batch: int, height: int, width: int, generator: torch.Generator) -> MixedDraws:
+    def draw(self, batch: int, height: int, width: int, generator: torch.Generator) -> AugMixDraws:
         """Draw crop, chains and weights."""
         boxes = draw_crops(self.crops, (batch, 1), height=height, width=width, generator=generator)
         given, mixes = self.augmix, max(1, self.num_views - 1)
@@ -55,14 +55,14 @@ class AugMixed:
         chance = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
         weights = chance.dirichlet([given.alpha] * given.width, (batch, mixes))
         share = chance.beta(given.alpha, given.alpha, (batch, mixes))
-        return MixedDraws(
+        return AugMixDraws(
             boxes,
             Operations(kinds, operations.amounts),
             torch.from_numpy(weights).float(),
             torch.from_numpy(share).float(),
         )
 
-    def apply(self, images: Tensor, draws: MixedDraws) -> list[Tensor]:
+    def apply(self, images: Tensor, draws: AugMixDraws) -> list[Tensor]:
         """Cut, run all chains side by side, and mix."""
         plain = crop(images, draws.boxes, self.crops.size)
         mixes, width = draws.chain_weights.shape[1:]
@@ -70,7 +70,7 @@ class AugMixed:
         amounts = crop_major(draws.operations.amounts.flatten(1, 2))
         chains = plain.repeat(mixes * width, 1, 1, 1)
         for step in range(kinds.shape[1]):
-            operate(chains, kinds[:, step], amounts[:, step])
+            apply_operations(chains, kinds[:, step], amounts[:, step])
         # the image's own weight, then the chains': one weighted sum
         share = draws.mixed_share[..., None]
         weights = torch.cat([1 - share, share * draws.chain_weights], dim=2)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synthgap.training.crops import middle
-from synthgap.training.operations import KIND, Operations, operate
+from synthgap.training.crops import centre_crop_float
+from synthgap.training.operations import KIND, Operations, apply_operations
 
 LARGEST_BIN = 9  # magnitudes have the bins 0 to 9
 Step = tuple[str, float, int]  # operation, probability, bin of its magnitude
@@ -86,7 +86,7 @@ class AutoAugment:
 
     def apply(self, images: Tensor, draws: Operations) -> list[Tensor]:
         """Apply both halves, with the nearest pixel where pixels move."""
-        seen = middle(images, self.size_px)
+        seen = centre_crop_float(images, self.size_px)
         for half in range(2):
-            operate(seen, draws.kinds[:, half], draws.amounts[:, half], sampling="nearest")
+            apply_operations(seen, draws.kinds[:, half], draws.amounts[:, half], sampling="nearest")
         return [seen]

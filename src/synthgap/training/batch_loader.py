@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Self
 import torch
 from torch import Tensor, nn
 
-from synthgap.models.replay import Replay
+from synthgap.models.prefix_cache import PrefixCache
 from synthgap.seeding import torch_stream
 from synthgap.training.augmentation import Augmentation, augmentation_of
-from synthgap.training.labelled import Labelled
-from synthgap.training.objective import Targets
+from synthgap.training.labelled_images import LabelledImages
+from synthgap.training.losses import Targets
 from synthgap.training.scoring import PreparedImages
 from synthgap.training.train_spec import TrainSpec
 
@@ -38,7 +38,7 @@ class BatchLoader:
     """The images of a lesson on the student's device, cut anew at every step."""
 
     lesson: TrainSpec
-    images: Labelled
+    images: LabelledImages
     embeddings: Tensor | None
     augmentation: Augmentation
     device: torch.device
@@ -113,7 +113,7 @@ class BatchLoader:
 
     def forward(self, passes: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Logits and embeddings of all crops; from the cut on where the prefix is remembered."""
-        replay: Replay | None = self.remembered.replay if self.remembered is not None else None
+        replay: PrefixCache | None = self.remembered.replay if self.remembered is not None else None
         if replay is not None:
             with replay.recalling(batch.crops[0]) as placeholder:
                 found: tuple[Tensor, Tensor | None] = passes([placeholder])

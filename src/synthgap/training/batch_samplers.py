@@ -27,7 +27,7 @@ class BatchSampler(Protocol):
 
 
 @dataclass(frozen=True)
-class ShuffledRange:
+class ShuffleBatchSampler:
     """Images [start, stop), shuffled."""
 
     start: int
@@ -43,7 +43,7 @@ class ShuffledRange:
     ) -> Iterator[Tensor]:
         """Shuffle anew every epoch."""
         pool = np.arange(self.start, self.stop)
-        yield from batches(pool, batch_size, num_steps=num_steps, seed=seed, epoch=epoch)
+        yield from shuffled_batches(pool, batch_size, num_steps=num_steps, seed=seed, epoch=epoch)
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class MixtureBatchSampler:
         draw = stream(self.seed, "mixture", epoch if self.redraw else 0)
         real = round(self.real_share * self.num_images)
         chosen = [
-            _spread(self.num_real, real, draw),
-            self.num_real + _spread(self.num_synthetic, self.num_images - real, draw),
+            _repeat_evenly(self.num_real, real, draw),
+            self.num_real + _repeat_evenly(self.num_synthetic, self.num_images - real, draw),
         ]
         return np.concatenate(chosen)
 
@@ -77,7 +77,7 @@ class MixtureBatchSampler:
     ) -> Iterator[Tensor]:
         """Shuffle the epoch's images."""
         pool = self.indices(epoch)
-        yield from batches(pool, batch_size, num_steps=num_steps, seed=seed, epoch=epoch)
+        yield from shuffled_batches(pool, batch_size, num_steps=num_steps, seed=seed, epoch=epoch)
 
     @property
     def num_real_seen(self) -> int:
@@ -108,8 +108,8 @@ class BalancedBatchSampler:
         """Spread both kinds evenly over every batch, so that every part of it has its share."""
         real = min(max(1, round(self.real_share * batch_size)), batch_size - 1)
         kinds = (
-            _endless(np.arange(self.num_real), real, seed, "real", epoch),
-            _endless(
+            _endless_shuffle(np.arange(self.num_real), real, seed, "real", epoch),
+            _endless_shuffle(
                 self.num_real + np.arange(self.num_synthetic),
                 batch_size - real,
                 seed,
@@ -124,7 +124,7 @@ class BalancedBatchSampler:
             yield torch.from_numpy(np.concatenate([next(kind) for kind in kinds])[spread])
 
 
-def _endless(
+def _endless_shuffle(
     pool: np.ndarray, wanted: int, seed: int, kind: str, epoch: int
 ) -> Iterator[np.ndarray]:
     """Yield `wanted` of the pool at a time, none twice before all were there once."""
@@ -137,13 +137,13 @@ def _endless(
         left = left[wanted:]
 
 
-def _spread(available: int, wanted: int, draw: np.random.Generator) -> np.ndarray:
+def _repeat_evenly(available: int, wanted: int, draw: np.random.Generator) -> np.ndarray:
     whole = np.tile(np.arange(available), wanted // available if available else 0)
     rest = draw.permutation(available)[: wanted - len(whole)]
     return np.sort(np.concatenate([whole, rest])).astype(np.int64)
 
 
-def batches(
+def shuffled_batches(
     pool: np.ndarray, batch_size: int, *, num_steps: int, seed: int, epoch: int
 ) -> Iterator[Tensor]:
     """Yield `num_steps` batches (batch_size,) of `pool`'s indices, shuffled by (seed, epoch).

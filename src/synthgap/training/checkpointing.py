@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Epoch:
+class EpochResult:
     """What one epoch gave: metrics by name, and the scores of each set that was scored."""
 
     number: int  # from 1
@@ -30,7 +30,7 @@ class Epoch:
 class EpochProgress:
     """Finished epochs, and how far the next one has come."""
 
-    epochs: list[Epoch] = field(default_factory=list)
+    epochs: list[EpochResult] = field(default_factory=list)
     steps: int = 0  # of the epoch after them
     tally: Tensor | None = None  # its sums so far
 
@@ -70,7 +70,7 @@ class Checkpointer:
             "model": learning.model.state_dict(),
             "optimizer": learning.optimizer.state_dict(),
             "scaler": scaler.state_dict() if scaler is not None else {},
-            "epochs": [_packed(epoch) for epoch in progress.epochs],
+            "epochs": [_epoch_to_state(epoch) for epoch in progress.epochs],
             "steps": progress.steps,
             "tally": progress.tally,
         }
@@ -85,11 +85,11 @@ class Checkpointer:
         learning.optimizer.load_state_dict(state["optimizer"])
         if learning.accelerator.scaler is not None and state["scaler"]:
             learning.accelerator.scaler.load_state_dict(state["scaler"])
-        epochs = [_unpacked(epoch) for epoch in state["epochs"]]
+        epochs = [_epoch_from_state(epoch) for epoch in state["epochs"]]
         return EpochProgress(epochs, state["steps"], state["tally"])
 
 
-def _packed(epoch: Epoch) -> dict[str, Any]:
+def _epoch_to_state(epoch: EpochResult) -> dict[str, Any]:
     scores = {
         name: {
             **{key: getattr(score, key) for key in ("loss", "top1", "top5", "balanced")},
@@ -101,7 +101,7 @@ def _packed(epoch: Epoch) -> dict[str, Any]:
     return {"number": epoch.number, "metrics": epoch.metrics, "scores": scores}
 
 
-def _unpacked(packed: dict[str, Any]) -> Epoch:
+def _epoch_from_state(packed: dict[str, Any]) -> EpochResult:
     scores = {
         name: Scores(
             loss=fields["loss"],
@@ -113,4 +113,4 @@ def _unpacked(packed: dict[str, Any]) -> Epoch:
         )
         for name, fields in packed["scores"].items()
     }
-    return Epoch(packed["number"], packed["metrics"], scores)
+    return EpochResult(packed["number"], packed["metrics"], scores)

@@ -13,7 +13,7 @@ from torch.nn import functional
 from synthgap.params.sections import Crops
 from synthgap.training.draws import Draws, change_rows, crop_major
 
-NEVER_ZERO = 1e-12
+EPSILON = 1e-12
 WITHOUT_WRAP = 1 / 6  # turns; up to there a rotated hue stays where the distances below hold
 
 
@@ -26,7 +26,7 @@ def rotate_hue(images: Tensor, turns: Tensor) -> Tensor:
     """
     red, green, blue = images.unbind(dim=1)
     bottom = torch.minimum(torch.minimum(red, green), blue)
-    spread = torch.maximum(torch.maximum(red, green), blue).sub_(bottom).add_(NEVER_ZERO)
+    spread = torch.maximum(torch.maximum(red, green), blue).sub_(bottom).add_(EPSILON)
     hue = (green + blue).sub_(red).sub_(bottom).div_(spread).add_(1)
     hue = torch.copysign(hue, green - blue)
     hue += 6 * turns.to(images.device, non_blocking=True)[:, None, None]
@@ -38,7 +38,7 @@ def rotate_hue(images: Tensor, turns: Tensor) -> Tensor:
     return torch.addcmul((bottom - spread)[:, None], spread[:, None], level)
 
 
-CUT = 3.0  # standard deviations
+BLUR_TRUNCATE = 3.0  # standard deviations
 
 
 def blur(images: Tensor, sigma: Tensor) -> Tensor:
@@ -48,11 +48,11 @@ def blur(images: Tensor, sigma: Tensor) -> Tensor:
     deviations, rounded up; what is beyond an edge is its reflection.
     """
     largest = min(images.shape[-2:]) - 1
-    radii = [min(math.ceil(CUT * width), largest) for width in sigma.tolist()]
+    radii = [min(math.ceil(BLUR_TRUNCATE * width), largest) for width in sigma.tolist()]
     for radius in sorted(set(radii) - {0}):
         alike = torch.tensor([row for row, own in enumerate(radii) if own == radius])
         taps = _kernels(sigma[alike], radius).to(images.device, non_blocking=True)
-        change_rows(images, alike, _Blurring(taps).run)
+        change_rows(images, alike, _SeparableBlur(taps).run)
     return images
 
 
@@ -65,7 +65,7 @@ def _kernels(sigma: Tensor, radius: int) -> Tensor:
     return (kernels / (kernels[0] + 2 * kernels[1:].sum(dim=0))).float()[..., None]
 
 
-class _Blurring:
+class _SeparableBlur:
     """Sums of shifted copies of one padded and flattened array, one way after the other.
 
     On a CPU they beat products with banded matrices and grouped convolution.
@@ -109,7 +109,7 @@ NEVER = 4
 
 
 @dataclass(frozen=True)
-class Colours(Draws):
+class ColourDraws(Draws):
     """What happens to the colours of (batch, count) crops."""
 
     jittered: Tensor  # bool
@@ -123,7 +123,7 @@ class Colours(Draws):
 
 def draw_colours(
     crops: Crops, shape: tuple[int, int], *, reference_px: int, generator: torch.Generator
-) -> Colours:
+) -> ColourDraws:
     """Draw for `shape` (batch, count) crops; `reference_px` is the side of the global ones."""
 
     def share(probability: float) -> Tensor:
@@ -133,7 +133,7 @@ def draw_colours(
     amounts = torch.empty(*shape, 4).uniform_(-1, 1, generator=generator)
     scale = reference_px / BLUR_REFERENCE_PX
     sigma = torch.empty(shape).uniform_(*BLUR_SIGMA, generator=generator) * scale
-    return Colours(
+    return ColourDraws(
         jittered=share(crops.jitter),
         order=torch.randint(len(ORDERS), shape, generator=generator),
         factors=(1 + amounts[..., :3] * strengths).clamp_min(0),
@@ -144,7 +144,7 @@ def draw_colours(
     )
 
 
-def distort(images: Tensor, colours: Colours) -> Tensor:
+def apply_colours(images: Tensor, colours: ColourDraws) -> Tensor:
     """Change `images` (crop by crop) in place and return them: jitter, gray, blur, solarise.
 
     The order is trex's; what a crop is not drawn for costs nothing.
@@ -168,7 +168,7 @@ def solarise(images: Tensor) -> Tensor:
     return torch.addcmul(images, bright, 1 - 2 * images)
 
 
-def jitter(images: Tensor, colours: Colours) -> None:
+def jitter(images: Tensor, colours: ColourDraws) -> None:
     """Change brightness, contrast, saturation and hue of `images` in place, each in its order."""
     chosen, order = _chosen(colours.jittered), crop_major(colours.order)
     hue_place = HUE_PLACE[order[chosen]]
@@ -182,12 +182,12 @@ def jitter(images: Tensor, colours: Colours) -> None:
         alike, kinds = alike[sorting], kinds[sorting]
         factors = crop_major(colours.factors)[alike].gather(1, kinds)
         turns = crop_major(colours.turns)[alike]
-        line = _Line.of(place, kinds, factors, turns=turns, device=images.device)
+        line = _ColourJitter.of(place, kinds, factors, turns=turns, device=images.device)
         change_rows(images, alike, line.run)
 
 
 @dataclass(frozen=True)
-class _Line:
+class _ColourJitter:
     """Brightness, contrast and saturation, each a blend that is then clamped, around the hue.
 
     For n crops whose hue turns at the same place, sorted by the step of contrast. A blend is
@@ -204,7 +204,7 @@ class _Line:
     @classmethod
     def of(
         cls, place: int, kinds: Tensor, factors: Tensor, *, turns: Tensor, device: torch.device
-    ) -> _Line:
+    ) -> _ColourJitter:
         grays, means = ((kinds == kind) * (1 - factors) for kind in (SATURATION, CONTRAST))
         shares = torch.stack([factors, grays, means]).transpose(1, 2)[..., None, None, None]
         shares = shares.to(device, non_blocking=True)

@@ -24,7 +24,7 @@ MATRIX_FLOPS = 2**21  # a crop; above that ATen's sparse integer kernel is faste
 TABLE_FLOATS = 2**24
 
 
-def cut(images: Tensor, boxes: Tensor, mirrored: Tensor, size_px: int) -> Tensor:
+def crop_and_resize(images: Tensor, boxes: Tensor, mirrored: Tensor, size_px: int) -> Tensor:
     """Cut `boxes` (batch, count, 4: top, left, height, width) and resize them to `size_px`.
 
     images: uint8 (batch, 3, height, width); mirrored: bool (batch, count). The result is float32
@@ -81,7 +81,7 @@ def _down(starts: Tensor, lengths: Tensor, sizes: tuple[int, int], device: torch
         first, table, _ = _tables(*sizes)
         return table.index_select(0, first[lengths] + starts)
     starts, lengths = (part.to(device, non_blocking=True) for part in (starts, lengths))
-    return resampling(starts, lengths, *sizes).mul_(1 / 255)
+    return resampling_matrices(starts, lengths, *sizes).mul_(1 / 255)
 
 
 def _across(
@@ -99,7 +99,7 @@ def _across(
     starts, lengths, mirrored = (
         part.to(device, non_blocking=True) for part in (starts, lengths, mirrored)
     )
-    plain = resampling(starts, lengths, *sizes)
+    plain = resampling_matrices(starts, lengths, *sizes)
     return torch.where(mirrored[:, None, None], plain.flip(1), plain).transpose(1, 2)
 
 
@@ -118,12 +118,12 @@ def _tables(size: int, size_px: int) -> tuple[Tensor, Tensor, Tensor]:
     first = torch.cat([torch.zeros(2, dtype=torch.int64), (size + 1 - lengths[1:-1]).cumsum(0)])
     all_lengths = torch.repeat_interleave(lengths[1:], size + 1 - lengths[1:])
     starts = torch.arange(len(all_lengths)) - first[all_lengths]
-    plain = resampling(starts, all_lengths, size, size_px)
+    plain = resampling_matrices(starts, all_lengths, size, size_px)
     across = torch.cat([plain, plain.flip(1)]).transpose(1, 2).contiguous()
     return first, plain / 255, across
 
 
-def resampling(starts: Tensor, lengths: Tensor, size: int, size_px: int) -> Tensor:
+def resampling_matrices(starts: Tensor, lengths: Tensor, size: int, size_px: int) -> Tensor:
     """Matrices (n, size_px, size) that resample `lengths` px from `starts` on to `size_px` px.
 
     The cubic convolution kernel (Keys 1981, a = -0.5), as wide as the step between two results
@@ -146,7 +146,7 @@ ATTEMPTS = 10  # as torchvision's RandomResizedCrop, before it falls back to the
 
 
 @dataclass(frozen=True)
-class Boxes(Draws):
+class CropBoxes(Draws):
     """Where to cut: boxes (batch, count, 4) as top, left, height, width in px; whom to mirror."""
 
     boxes: Tensor  # int64
@@ -160,20 +160,20 @@ def draw_crops(
     height: int,
     width: int,
     generator: torch.Generator,
-) -> Boxes:
+) -> CropBoxes:
     """Draw for `shape` (batch, count): area and aspect as torchvision, a share `flip` mirrored."""
     batch, count = shape
     boxes = draw_boxes(batch * count, height, width, scale=crops.scale, generator=generator)
-    return Boxes(boxes.view(*shape, 4), torch.rand(shape, generator=generator) < crops.flip)
+    return CropBoxes(boxes.view(*shape, 4), torch.rand(shape, generator=generator) < crops.flip)
 
 
-def crop(images: Tensor, boxes: Boxes, size_px: int) -> Tensor:
+def crop(images: Tensor, boxes: CropBoxes, size_px: int) -> Tensor:
     """Cut every box of every image and resize it (bicubic, antialiased) to `size_px`.
 
     images: uint8 (batch, 3, height, width); the result is float32 in [0, 1],
     (count * batch, 3, size_px, size_px), crop by crop.
     """
-    return cut(images, boxes.boxes, boxes.mirrored, size_px)
+    return crop_and_resize(images, boxes.boxes, boxes.mirrored, size_px)
 
 
 def draw_boxes(
@@ -212,7 +212,7 @@ def _widest(height: int, width: int) -> tuple[int, int]:
     return height, width
 
 
-def middle(images: Tensor, size_px: int) -> Tensor:
+def centre_crop_float(images: Tensor, size_px: int) -> Tensor:
     """Return the centre square of uint8 images as floats in [0, 1], in memory of its own."""
     top, left = (images.shape[-2] - size_px) // 2, (images.shape[-1] - size_px) // 2
     square = images[..., top : top + size_px, left : left + size_px]

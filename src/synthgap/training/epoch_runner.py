@@ -46,7 +46,7 @@ class AsyncMetrics:
         return found
 
 
-def hits(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def topk_hits(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """How many of (rows, num_classes) logits are right, and right among their first five."""
     right = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
     return right[:, 0].sum(), right.sum()
@@ -66,7 +66,7 @@ class StepInfo:
         return f"epoch {self.epoch}, step {self.step}, learning rate {self.rate:g}"
 
 
-def finite(loss: float, name: str, now: StepInfo) -> None:
+def check_finite(loss: float, name: str, now: StepInfo) -> None:
     """Stop the training `name` where its loss is no number.
 
     Raises:
@@ -79,7 +79,7 @@ def finite(loss: float, name: str, now: StepInfo) -> None:
         )
 
 
-NO_ROOM = ("out of memory", "can't allocate memory", "not enough memory")
+OUT_OF_MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class TrainStep(Protocol):
@@ -110,7 +110,7 @@ class TrainStep(Protocol):
         """An epoch is over and its student will be looked at."""
 
 
-RuleMaker = Callable[[nn.Module, TrainSpec, "Accelerator"], TrainStep]
+TrainStepFactory = Callable[[nn.Module, TrainSpec, "Accelerator"], TrainStep]
 
 
 @dataclass(frozen=True)
@@ -131,13 +131,13 @@ class EpochRunner:
             tally += progress.tally
         self.rule.train()
         rate = lesson.schedule.learning_rate((number - 1) * lesson.num_steps)
-        with _own_randomness(accelerator.device), self._room():
+        with _forked_rng(accelerator.device), self._room():
             for step, parts in self.rule.server.steps(number, after=progress.steps):
                 index = (number - 1) * lesson.num_steps + step - 1
                 rate = lesson.schedule.learning_rate(index)
                 for group in learning.optimizer.param_groups:
                     group["lr"] = rate * group.get("factor", 1.0)
-                _seed(
+                _seed_dropout(
                     derived_seed(lesson.seed, "dropout", index, accelerator.process_index),
                     accelerator.device,
                 )
@@ -166,7 +166,7 @@ class EpochRunner:
             yield
         except (RuntimeError, MemoryError) as error:  # torch's out-of-memory is a RuntimeError
             if isinstance(error, RuntimeError) and not any(
-                word in str(error).lower() for word in NO_ROOM
+                word in str(error).lower() for word in OUT_OF_MEMORY_MESSAGES
             ):
                 raise
             training, device = self.lesson.training, self.rule.learning.accelerator.device
@@ -181,13 +181,13 @@ class EpochRunner:
 
 
 @contextmanager
-def _own_randomness(device: torch.device) -> Iterator[None]:
+def _forked_rng(device: torch.device) -> Iterator[None]:
     """Let dropout draw from seeds of ours, and give the global state back."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         yield
 
 
-def _seed(seed: int, device: torch.device) -> None:
+def _seed_dropout(seed: int, device: torch.device) -> None:
     """Seed what dropout draws from; `torch.manual_seed` formats a whole traceback beside."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":

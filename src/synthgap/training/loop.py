@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from synthgap.training.checkpointing import Checkpointer, Epoch, EpochProgress
-from synthgap.training.epoch_runner import EpochRunner, RuleMaker
+from synthgap.training.checkpointing import Checkpointer, EpochProgress, EpochResult
+from synthgap.training.epoch_runner import EpochRunner, TrainStepFactory
 from synthgap.training.scoring import prepare_images, score
 from synthgap.training.supervised_step import supervised_step
 from synthgap.training.train_spec import TrainSpec
@@ -24,8 +24,8 @@ def fit(
     accelerator: Accelerator,
     keeper: Checkpointer | None = None,
     *,
-    rule: RuleMaker = supervised_step,
-) -> Iterator[Epoch]:
+    rule: TrainStepFactory = supervised_step,
+) -> Iterator[EpochResult]:
     """Train `model` in place and yield every epoch, replaying those a killed run had finished.
 
     Weight decay is on parameters of more than one dimension alone (trex); every crop has equal
@@ -46,7 +46,7 @@ def fit(
         scores = {name: score(given, lesson, accelerator) for name, given in scored.items()}
         for name, found in scores.items():
             metrics |= found.metrics(name)
-        epoch = Epoch(number, metrics, scores)
+        epoch = EpochResult(number, metrics, scores)
         progress = EpochProgress([*progress.epochs, epoch])
         if keeper:
             keeper.after_epoch(learning, progress)
@@ -58,7 +58,7 @@ class Phase:
     """One training: what is learned, and by which rule."""
 
     lesson: TrainSpec
-    rule: RuleMaker = supervised_step
+    rule: TrainStepFactory = supervised_step
 
 
 def fit_phases(
@@ -66,7 +66,7 @@ def fit_phases(
     phases: Sequence[Phase],
     accelerator: Accelerator,
     keeper_of: Callable[[int], Checkpointer | None],
-) -> Iterator[Epoch]:
+) -> Iterator[EpochResult]:
     """Train `model` in place through all phases; epochs are numbered through.
 
     `keeper_of` says where each phase, by number from 0, keeps its state.

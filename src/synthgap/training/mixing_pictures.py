@@ -15,7 +15,7 @@ from synthgap.errors import DataError
 from synthgap.seeding import stream
 
 
-def pictures_in(folder: str, num_pictures: int, size_px: int, *, seed: int) -> Tensor:
+def read_mixing_pictures(folder: str, num_pictures: int, size_px: int, *, seed: int) -> Tensor:
     """Up to `num_pictures` of a folder and its subfolders, uint8 (n, 3, size_px, size_px).
 
     Which ones depends on the seed and the files' names; of each the centre square, resized.
@@ -55,7 +55,7 @@ REACH = (0.02, 0.98)  # quantiles of the points that fill the frame
 STRENGTH = (1.0, 2.5)  # of a layer: what its mean occupied pixel covers
 
 
-def fractals(num_pictures: int, size_px: int, *, seed: int) -> Tensor:
+def draw_fractals(num_pictures: int, size_px: int, *, seed: int) -> Tensor:
     """Draw uint8 (num_pictures, 3, size_px, size_px); picture k depends on seed and k alone."""
     pictures = [
         _picture(size_px, stream(seed, "pixmix", "fractals", number))

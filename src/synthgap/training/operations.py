@@ -34,7 +34,7 @@ NAMES = (
     "invert",
 )
 KIND: Mapping[str, int] = {name: kind for kind, name in enumerate(NAMES)}
-MOVING = range(KIND["shear_x"], KIND["rotate"] + 1)
+GEOMETRIC = range(KIND["shear_x"], KIND["rotate"] + 1)
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class Operations(Draws):
     amounts: Tensor
 
 
-def operate(
+def apply_operations(
     images: Tensor, kinds: Tensor, amounts: Tensor, *, sampling: str = "bilinear"
 ) -> Tensor:
     """Change image i in place by operation `kinds[i]` with `amounts[i]`, and return them all.
 
     What comes in from outside is black; `sampling` is that of moved pixels (bilinear or nearest).
     """
-    moving = (kinds >= MOVING.start) & (kinds < MOVING.stop)
+    moving = (kinds >= GEOMETRIC.start) & (kinds < GEOMETRIC.stop)
     rows = moving.nonzero()[:, 0]
     maps = _inverse_maps(kinds[rows], amounts[rows], images.shape[-2], images.shape[-1])
     change_rows(images, rows, lambda part, which: _moved(part, maps[which], sampling))
@@ -63,7 +63,7 @@ def operate(
 
 
 def _worked(name: str, amounts: Tensor) -> Callable[[Tensor, slice], Tensor]:
-    work = WORK[name]
+    work = OPERATION_FUNCTIONS[name]
 
     def worked(part: Tensor, which: slice) -> Tensor:
         return work(part, amounts[which].to(part.device, non_blocking=True)[:, None, None, None])
@@ -164,7 +164,7 @@ def _invert(images: Tensor, _: Tensor) -> Tensor:
     return 1 - images
 
 
-WORK: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+OPERATION_FUNCTIONS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "brightness": _brightness,
     "color": _color,
     "contrast": _contrast,
@@ -178,7 +178,7 @@ WORK: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 # disjoint from the corruptions of ImageNet-C, as AugMix's authors chose them
-CHOICE = torch.tensor(
+AUGMIX_KINDS = torch.tensor(
     [
         KIND[name]
         for name in (
@@ -194,7 +194,7 @@ CHOICE = torch.tensor(
         )
     ]
 )
-LEAST = 0.1  # of 10
+MIN_SEVERITY = 0.1  # of 10
 SHEAR, DEGREES, TRANSLATION = 0.3, 30, 1 / 3  # at 10, the last as a share of the side
 
 
@@ -202,8 +202,8 @@ def draw_operations(
     shape: tuple[int, ...], *, severity: int, size_px: int, generator: torch.Generator
 ) -> Operations:
     """Draw one operation for every element of `shape`, its level uniform up to `severity`."""
-    kinds = CHOICE[torch.randint(len(CHOICE), shape, generator=generator)]
-    level = torch.empty(shape).uniform_(LEAST, severity, generator=generator) / 10
+    kinds = AUGMIX_KINDS[torch.randint(len(AUGMIX_KINDS), shape, generator=generator)]
+    level = torch.empty(shape).uniform_(MIN_SEVERITY, severity, generator=generator) / 10
     sign = torch.randint(2, shape, generator=generator) * 2 - 1
     amounts = torch.zeros(shape)
     for name, amount in (

@@ -13,7 +13,7 @@ from synthgap.params.sections import Training
 
 
 @dataclass(frozen=True)
-class Schedule:
+class LearningRateSchedule:
     """Warm-up over `warmup_steps`, then `shape` over the remaining of `total_steps`."""
 
     peak_lr: float
@@ -23,7 +23,9 @@ class Schedule:
     shape: str = "cosine"
 
     @classmethod
-    def of(cls, training: Training, *, batch_size: int, steps_per_epoch: int) -> Schedule:
+    def of(
+        cls, training: Training, *, batch_size: int, steps_per_epoch: int
+    ) -> LearningRateSchedule:
         """Scale the peak by total batch, base_lr * batch_size / 256, or take it as it is."""
         scale = batch_size / 256 if training.lr_scaling == "batch" else 1.0
         return cls(
@@ -39,20 +41,20 @@ class Schedule:
         if step < self.warmup_steps:
             return self.peak_lr * step / max(self.warmup_steps - 1, 1)
         progress = (step - self.warmup_steps) / max(self.total_steps - self.warmup_steps, 1)
-        return self.final_lr + (self.peak_lr - self.final_lr) * SHAPES[self.shape](progress)
+        return self.final_lr + (self.peak_lr - self.final_lr) * DECAY_SHAPES[self.shape](progress)
 
 
-SHAPES: Mapping[str, Callable[[float], float]] = {
+DECAY_SHAPES: Mapping[str, Callable[[float], float]] = {
     "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
     "linear": lambda progress: 1 - progress,
     "constant": lambda progress: 1.0,  # noqa: ARG005 - a shape
 }
 
 
-FUSED = {"cpu", "cuda"}  # devices with one kernel a parameter
+FUSED_DEVICES = {"cpu", "cuda"}  # devices with one kernel a parameter
 
 
-def optimizer_of(
+def build_optimizer(
     model: nn.Module, training: Training, device: torch.device
 ) -> torch.optim.Optimizer:
     """SGD with momentum, Adam or AdamW over what is not frozen.
@@ -65,7 +67,7 @@ def optimizer_of(
         {"params": [p for p in moving if p.ndim > 1], "weight_decay": training.weight_decay},
         {"params": [p for p in moving if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    fused = device.type in FUSED
+    fused = device.type in FUSED_DEVICES
     if training.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=0.0, momentum=training.momentum, fused=fused)
     kind = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from synthgap.models.replay import Replay
+from synthgap.models.prefix_cache import PrefixCache
 from synthgap.seeding import torch_stream
-from synthgap.training.augmentation import centre
-from synthgap.training.labelled import Labelled, Normalisation
+from synthgap.training.augmentation import centre_crop
+from synthgap.training.labelled_images import LabelledImages, Normalisation
 from synthgap.training.train_spec import TrainSpec
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SCORING_BATCH = 512
 Rows = slice | Tensor
-REMEMBERED_BYTES = 2 * 1024**3  # of one set's activations at the cut
+CACHED_ACTIVATION_BYTES = 2 * 1024**3  # of one set's activations at the cut
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class PreparedImages:
     labels: Tensor
     feed: Callable[[Rows], Tensor]  # rows as normalised float images
     remembered: Tensor | None = None
-    replay: Replay | None = None
+    replay: PrefixCache | None = None
 
     @classmethod
     def of(
-        cls, model: nn.Module, labelled: Labelled, *, normalise: Normalisation, size_px: int
+        cls, model: nn.Module, labelled: LabelledImages, *, normalise: Normalisation, size_px: int
     ) -> PreparedImages:
         """Look once at what stays the same every epoch.
 
@@ -68,15 +68,18 @@ class PreparedImages:
         """
 
         def feed(rows: Rows) -> Tensor:
-            images = centre(labelled.images[rows].to(device, non_blocking=True), size_px)
+            images = centre_crop(labelled.images[rows].to(device, non_blocking=True), size_px)
             return normalise(images.float().div(255))
 
         device = next(model.parameters()).device
         example = feed(slice(0, 1))
-        replay = Replay.of(model, example) if len(labelled) else None
-        if replay is None or _bytes(replay.remember(example)) * len(labelled) > REMEMBERED_BYTES:
+        replay = PrefixCache.of(model, example) if len(labelled) else None
+        if (
+            replay is None
+            or _bytes(replay.remember(example)) * len(labelled) > CACHED_ACTIVATION_BYTES
+        ):
             return cls(model, labelled.labels, feed)
-        parts = [replay.remember(feed(rows)) for rows in _stretches(0, len(labelled))]
+        parts = [replay.remember(feed(rows)) for rows in _batch_slices(0, len(labelled))]
         return cls(model, labelled.labels, feed, torch.cat(parts), replay)
 
     def activations(self, rows: Tensor) -> Tensor:
@@ -123,9 +126,9 @@ def score(given: PreparedImages, lesson: TrainSpec, accelerator: Accelerator) ->
         if lesson.training.scoring_stats == "batch":
             parts = _batch_by_batch(given, lesson)
         else:
-            parts = _share(given, accelerator)
+            parts = _logits_of_all_processes(given, accelerator)
     model.train(was_training)
-    return summarise(torch.cat(parts).float(), given.labels)
+    return scores_from_logits(torch.cat(parts).float(), given.labels)
 
 
 def _batch_by_batch(given: PreparedImages, lesson: TrainSpec) -> list[Tensor]:
@@ -141,20 +144,20 @@ def _batch_by_batch(given: PreparedImages, lesson: TrainSpec) -> list[Tensor]:
     return [torch.cat(logits)[shuffled.argsort()]]
 
 
-def _share(given: PreparedImages, accelerator: Accelerator) -> list[Tensor]:
+def _logits_of_all_processes(given: PreparedImages, accelerator: Accelerator) -> list[Tensor]:
     """All logits in order, each process having computed an equal stretch of them."""
     count, world = len(given.labels), accelerator.num_processes
     stretch = -(-count // world)
     firsts = [min(rank * stretch, max(count - stretch, 0)) for rank in range(world)]  # may overlap
     first = firsts[accelerator.process_index]
-    parts = [given.logits(rows) for rows in _stretches(first, min(first + stretch, count))]
+    parts = [given.logits(rows) for rows in _batch_slices(first, min(first + stretch, count))]
     if world == 1:
         return parts
     gathered = accelerator.gather(torch.cat(parts)).split(stretch)
     return [gathered[rank][rank * stretch - firsts[rank] :] for rank in range(world)]
 
 
-def _stretches(first: int, last: int) -> list[slice]:
+def _batch_slices(first: int, last: int) -> list[slice]:
     starts = range(first, last, SCORING_BATCH)
     return [slice(start, min(start + SCORING_BATCH, last)) for start in starts]
 
@@ -163,7 +166,7 @@ def _bytes(example: Tensor) -> int:
     return example.numel() * example.element_size()
 
 
-def summarise(logits: Tensor, labels: Tensor) -> Scores:
+def scores_from_logits(logits: Tensor, labels: Tensor) -> Scores:
     """Turn logits (num_images, num_classes) into scores.
 
     Raises:

@@ -11,19 +11,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from synthgap.models.arrangement import arrange
+from synthgap.models.memory_layout import optimise_layout
 from synthgap.training.batch_loader import Batch, BatchLoader
 from synthgap.training.checkpointing import TrainState
-from synthgap.training.epoch_runner import AsyncMetrics, StepInfo, finite, hits
-from synthgap.training.objective import objective
-from synthgap.training.optimizer import optimizer_of
+from synthgap.training.epoch_runner import AsyncMetrics, StepInfo, check_finite, topk_hits
+from synthgap.training.losses import supervised_loss
+from synthgap.training.optimizer import build_optimizer
 from synthgap.training.train_spec import TrainSpec
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-class CropPass(nn.Module):
+class MultiCropForward(nn.Module):
     """A student over several sizes of crops: a module, so that DDP and torch.compile wrap it whole.
 
     One pass a size, so that batch norm sees each size alone (trex). With `global_crops`, passes
@@ -41,7 +41,7 @@ class CropPass(nn.Module):
     def forward(self, crops: list[Tensor]) -> tuple[Tensor, Tensor | None]:
         """Logits (crops, num_classes) of all crops, and embeddings where the student has some."""
         passes = [self.student(crops[0])]
-        with _keeping_statistics(self.student if self.running_stats == "global_crops" else None):
+        with _frozen_running_stats(self.student if self.running_stats == "global_crops" else None):
             passes += [self.student(part) for part in crops[1:]]
         if isinstance(passes[0], tuple):
             logits, embeddings = zip(*passes, strict=True)
@@ -50,7 +50,7 @@ class CropPass(nn.Module):
 
 
 @contextmanager
-def _keeping_statistics(student: nn.Module | None) -> Iterator[None]:
+def _frozen_running_stats(student: nn.Module | None) -> Iterator[None]:
     norms = [] if student is None else [m for m in student.modules() if isinstance(m, _BatchNorm)]
     momenta = [module.momentum for module in norms]
     for module in norms:
@@ -66,9 +66,9 @@ def supervised_step(
     model: nn.Module, lesson: TrainSpec, accelerator: Accelerator
 ) -> SupervisedStep:
     """Prepare model and optimiser for the accelerator's device, processes and precision."""
-    arrange(model)
-    passes: nn.Module = CropPass(model, lesson.training.running_stats)
-    optimizer = moving = optimizer_of(model, lesson.training, accelerator.device)
+    optimise_layout(model)
+    passes: nn.Module = MultiCropForward(model, lesson.training.running_stats)
+    optimizer = moving = build_optimizer(model, lesson.training, accelerator.device)
     if any(parameter.requires_grad for parameter in model.parameters()):
         passes, moving = accelerator.prepare(passes, optimizer)
     else:
@@ -123,12 +123,12 @@ class SupervisedStep:
         with accelerator.autocast():
             logits, embeddings = self.server.forward(self.passes, batch)
         logits = logits.float()
-        loss = objective(logits, embeddings, batch.answer, self.lesson.training)
-        right = hits(logits.detach(), batch.answer.tiled(len(logits)).labels)
+        loss = supervised_loss(logits, embeddings, batch.answer, self.lesson.training)
+        right = topk_hits(logits.detach(), batch.answer.tiled(len(logits)).labels)
         mean = accelerator.reduce(loss.detach(), reduction="mean")
         reading = AsyncMetrics.of(torch.stack([mean, *right]))
         if self.learns:
             accelerator.backward(loss * share)  # queued first: a GPU has work while we wait
         value, right1, right5 = reading.values()
-        finite(value, self.lesson.name, now)
+        check_finite(value, self.lesson.name, now)
         return torch.tensor([value * share, right1, right5, len(logits)], dtype=torch.float64)

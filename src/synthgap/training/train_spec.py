@@ -9,9 +9,9 @@ from functools import cached_property
 from torch import Tensor
 
 from synthgap.params.sections import Training
-from synthgap.training.batch_samplers import BatchSampler, ShuffledRange
-from synthgap.training.labelled import Labelled, Normalisation
-from synthgap.training.optimizer import Schedule
+from synthgap.training.batch_samplers import BatchSampler, ShuffleBatchSampler
+from synthgap.training.labelled_images import LabelledImages, Normalisation
+from synthgap.training.optimizer import LearningRateSchedule
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class TrainSpec:
     """
 
     name: str
-    images: Labelled
+    images: LabelledImages
     training: Training
     seed: int
-    scored: Mapping[str, Labelled]
+    scored: Mapping[str, LabelledImages]
     steps_per_epoch: int | None = None
     order: BatchSampler | None = None
     embeddings: Tensor | None = None
@@ -43,7 +43,7 @@ class TrainSpec:
 
     def batches(self, epoch: int) -> Iterator[Tensor]:
         """Indices (batch_size,) of the images of every step of an epoch."""
-        order = self.order or ShuffledRange(0, len(self.images))
+        order = self.order or ShuffleBatchSampler(0, len(self.images))
         return order.batches(self.batch_size, num_steps=self.num_steps, seed=self.seed, epoch=epoch)
 
     @property
@@ -58,9 +58,9 @@ class TrainSpec:
         return self.steps_per_epoch or self.num_shown // self.batch_size
 
     @cached_property
-    def schedule(self) -> Schedule:
+    def schedule(self) -> LearningRateSchedule:
         """The learning rate of every step."""
-        return Schedule.of(
+        return LearningRateSchedule.of(
             self.training, batch_size=self.batch_size, steps_per_epoch=self.num_steps
         )
 

@@ -15,7 +15,7 @@ from synthgap.generation.prompts.tokenizer import make_tokenizer
 from synthgap.jobs import Artifacts, write_json
 from synthgap.models.build import build_student
 from synthgap.models.clip import PROVENANCE, clip_digest
-from synthgap.models.judge import JudgeCapabilities, JudgePreprocessing, keep_judge
+from synthgap.models.judge import JudgeCapabilities, JudgePreprocessing, save_judge
 from synthgap.params.sections import Fidelity, Student
 
 CLASSES = ("bright", "dark", "mid")
@@ -98,7 +98,7 @@ def write_judge(
     folder = artifacts.stage("judge")
     network = build_student(STUDENT, len(classes), seed=3)
     eye = JudgePreprocessing(SIZE_PX, SIZE_PX, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
-    keep_judge(
+    save_judge(
         folder, network.state_dict(), JudgeCapabilities(STUDENT, eye, classes, real_labels=36)
     )
     runs = [] if learned_from is None else [{"set": learned_from}]

@@ -13,7 +13,7 @@ from synthgap.experiments.runs.sources import open_source
 from synthgap.experiments.runs.spec import RunSettings
 from synthgap.experiments.train import train
 from synthgap.jobs import read_json, silent
-from synthgap.training.checkpointing import Epoch
+from synthgap.training.checkpointing import EpochResult
 
 LAST = "test/top1", "probe/top1"
 
@@ -145,8 +145,8 @@ def test_nothing_is_cloned_that_the_gate_has_not_passed(plans):
 
 def test_what_was_measured_once_has_no_spread():
     epochs = [
-        Epoch(1, {"test/top1": 50.0}, {}),
-        Epoch(2, {"test/top1": 70.0, "probe/top1": 80.0}, {}),
+        EpochResult(1, {"test/top1": 50.0}, {}),
+        EpochResult(2, {"test/top1": 70.0, "probe/top1": 80.0}, {}),
     ]
     found = last_epochs(epochs, 2)
     assert [(found[name]["mean"], found[name]["std"], found[name]["n"]) for name in LAST] == [

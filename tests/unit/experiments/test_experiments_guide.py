@@ -14,7 +14,7 @@ from synthgap.models.reference import (
     NetworkSpec,
     Preprocessing,
     ReferenceOrigin,
-    keep_reference,
+    save_reference,
 )
 from synthgap.params.guidance import GuideProtocol
 
@@ -32,7 +32,7 @@ def world(tmp_path_factory, checkout):
         "twin": (student.model, student.options),
     }.items():
         shape = NetworkSpec(model, options, student.stem, outputs=4)
-        keep_reference(
+        save_reference(
             made.artifacts.stage("references") / name,
             shape.built(seed=3, place="here").state_dict(),
             shape,

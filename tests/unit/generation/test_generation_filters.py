@@ -18,7 +18,7 @@ from synthgap.generation.synthesis.filters import (
 )
 from synthgap.models.build import build_student
 from synthgap.models.clip import open_clip_model
-from synthgap.models.judge import JudgeCapabilities, JudgeNetwork, JudgePreprocessing, keep_judge
+from synthgap.models.judge import JudgeCapabilities, JudgeNetwork, JudgePreprocessing, save_judge
 from synthgap.params.sections import Filters, Student
 
 STUDENT = Student(
@@ -41,7 +41,7 @@ REQUESTS = [
 def write_judge(artifacts, classes=CLASSES, seed=0):
     network = build_student(STUDENT, len(classes), seed=seed)
     nature = JudgeCapabilities(STUDENT, EYE, tuple(classes), real_labels=9)
-    keep_judge(artifacts.stage("judge"), network.state_dict(), nature)
+    save_judge(artifacts.stage("judge"), network.state_dict(), nature)
 
 
 @pytest.fixture(scope="module")

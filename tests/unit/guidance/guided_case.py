@@ -20,7 +20,7 @@ from synthgap.models.build import build_student
 from synthgap.models.reference import Preprocessing
 from synthgap.params.guidance import Guide, Pg, Rg, Weights
 from synthgap.params.sections import AugMix, Crops, PixMix, Student, Training
-from synthgap.training.labelled import Labelled
+from synthgap.training.labelled_images import LabelledImages
 from synthgap.training.loop import fit
 from synthgap.training.train_spec import TrainSpec
 
@@ -65,7 +65,7 @@ def images(count, seed):
     draw = np.random.default_rng(seed)
     labels = np.arange(count) % 2
     pixels = draw.integers(0, 100, (count, 16, 16, 3)) + 120 * labels[:, None, None, None]
-    return Labelled.of(pixels.astype(np.uint8), labels)
+    return LabelledImages.of(pixels.astype(np.uint8), labels)
 
 
 def student(seed=1, norm="groupnorm1"):

@@ -7,7 +7,7 @@ from adversarial_case import PARAMS, hidden, relabelled, task
 from guided_case import apart, in_two_processes, learned, one, student
 
 from synthgap.guidance.adda import DiscriminatorUpdate, EncoderUpdate, adda
-from synthgap.guidance.discriminator import Discriminator, domain_loss, drawn
+from synthgap.guidance.discriminator import Discriminator, domain_loss, seeded_network
 from synthgap.guidance.domains import DomainBatch, DomainRows
 from synthgap.guidance.forward import TappedStudent
 from synthgap.training.checkpointing import Checkpointer
@@ -27,7 +27,7 @@ def players():
             (5, torch.arange(5) % 2, 0.25),
         )
     ]
-    judge = drawn(lambda: Discriminator(8, (8,)), seed=1)
+    judge = seeded_network(lambda: Discriminator(8, (8,)), seed=1)
     return student(1), student(2), judge, DomainBatch(*halves, 0.5)
 
 

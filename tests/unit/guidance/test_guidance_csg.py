@@ -12,7 +12,7 @@ from guided_case import apart, in_two_processes, learned, one
 
 from synthgap.errors import ParamsError
 from synthgap.guidance.baselines import pooled
-from synthgap.guidance.csg import attention_of, csg, info_nce, pooled_by
+from synthgap.guidance.csg import attention_weights, csg, info_nce, weighted_pool
 
 
 def rows(*shape, seed=0):
@@ -50,14 +50,14 @@ def test_the_contrast_is_the_slow_one_with_its_gradients():
 
 def test_attention_is_a_share_of_each_place_and_even_where_all_are_alike():
     features = rows(2, 4, 3).detach().abs()
-    weights = attention_of(features)
+    weights = attention_weights(features)
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(2).double())
     likeness = [float(place @ features[0].mean(dim=0)) for place in features[0]]
     assert weights[0].argmax() == torch.tensor(likeness).argmax()
     alike = features[:, :1].expand(-1, 4, -1)
-    torch.testing.assert_close(attention_of(alike), torch.full((2, 4), 0.25).double())
-    torch.testing.assert_close(pooled_by(attention_of(alike), alike), features[:, 0])
-    assert attention_of(torch.zeros(1, 4, 3)).isfinite().all()
+    torch.testing.assert_close(attention_weights(alike), torch.full((2, 4), 0.25).double())
+    torch.testing.assert_close(weighted_pool(attention_weights(alike), alike), features[:, 0])
+    assert attention_weights(torch.zeros(1, 4, 3)).isfinite().all()
 
 
 def test_without_weight_it_is_the_pooled_training():

@@ -9,8 +9,8 @@ from synthgap.guidance.dada import (
     DadaUpdate,
     WidenedClassifier,
     dada,
+    domain_classifier,
     entropy,
-    one_output,
     source_like_loss,
     source_loss,
     target_loss,
@@ -117,7 +117,7 @@ def test_the_whole_classifier_is_one_of_one_more_output(head):
     assert gradient(fixed.sum(), features)[0].abs().max() > 0
     with pytest.raises(RuntimeError, match="not have been used"):
         gradient(whole.fixed(features).sum(), head.weight)
-    assert type(one_output(head)) is type(head)
+    assert type(domain_classifier(head)) is type(head)
 
 
 def test_classifier_and_encoder_follow_opposite_losses():

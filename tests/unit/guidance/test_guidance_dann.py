@@ -6,7 +6,7 @@ from adversarial_case import PARAMS, relabelled, task
 from guided_case import apart, in_two_processes, learned, one, student
 
 from synthgap.guidance.dann import DannUpdate, dann
-from synthgap.guidance.discriminator import Discriminator, domain_loss, drawn, ramp
+from synthgap.guidance.discriminator import Discriminator, domain_loss, ramp, seeded_network
 from synthgap.guidance.domains import DomainBatch, DomainRows
 from synthgap.guidance.forward import TappedStudent, cross_entropy
 
@@ -29,7 +29,7 @@ def pair(progress, sizes=(3, 5)):
 def test_one_pass_gives_the_saddle_point_s_gradients(progress):
     """theta_f: dL_y - strength dL_d; theta_y: dL_y; theta_d: dL_d (Ganin et al. 2016)."""
     network, given = student(), pair(progress)
-    judge = drawn(lambda: Discriminator(8, (8,)), seed=1)
+    judge = seeded_network(lambda: Discriminator(8, (8,)), seed=1)
     turn = DannUpdate(network, judge, task().lesson, PARAMS["dann"])
     (term,) = turn.terms(given)
     found = torch.autograd.grad(term.loss, turn.parameters)
@@ -63,7 +63,7 @@ def test_one_pass_gives_the_saddle_point_s_gradients(progress):
 def test_all_rows_count_alike_for_labels():
     given = pair(0.0, sizes=(2, 6))
     network = student()
-    judge = drawn(lambda: Discriminator(8, ()), seed=1)
+    judge = seeded_network(lambda: Discriminator(8, ()), seed=1)
     turn = DannUpdate(network, judge, task().lesson, PARAMS["dann"])
     (term,) = turn.terms(given)
     seen = [

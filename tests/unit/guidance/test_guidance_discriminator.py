@@ -8,10 +8,10 @@ from guided_case import images, student
 from synthgap.guidance.discriminator import (
     Discriminator,
     domain_loss,
-    drawn,
-    global_crops,
+    only_global_crops,
     ramp,
-    reversed_gradient,
+    reverse_gradient,
+    seeded_network,
 )
 from synthgap.guidance.domains import DomainBatch, DomainRows
 from synthgap.guidance.forward import TappedStudent, forward_domains
@@ -47,13 +47,13 @@ def test_certain_and_wrong_is_a_number():
 def test_a_reversed_gradient_is_the_other_way_and_the_value_stays():
     features = rows(4, 3)
     weight = rows(3, 1, seed=1)
-    there = reversed_gradient(features, 0.25)
+    there = reverse_gradient(features, 0.25)
     assert torch.equal(there, features)
     (plain,) = gradient((features @ weight).square().sum(), features)
-    (turned,) = gradient((reversed_gradient(features, 0.25) @ weight).square().sum(), features)
+    (turned,) = gradient((reverse_gradient(features, 0.25) @ weight).square().sum(), features)
     torch.testing.assert_close(turned, -0.25 * plain, rtol=1e-12, atol=0)
     (of_weight,) = gradient((features @ weight).square().sum(), weight)
-    (same,) = gradient((reversed_gradient(features, 0.25) @ weight).square().sum(), weight)
+    (same,) = gradient((reverse_gradient(features, 0.25) @ weight).square().sum(), weight)
     assert torch.equal(of_weight, same)  # the discriminator itself learns at full strength
 
 
@@ -66,7 +66,7 @@ def test_the_ramp_is_the_paper_s():
 
 
 def test_a_discriminator_sees_directions_alone():
-    judge = drawn(lambda: Discriminator(6, (5, 4)), seed=1).double()
+    judge = seeded_network(lambda: Discriminator(6, (5, 4)), seed=1).double()
     features = rows(3, 6)
     assert judge(features).shape == (3,)
     torch.testing.assert_close(judge(7 * features), judge(features))
@@ -76,7 +76,9 @@ def test_a_discriminator_sees_directions_alone():
 
 def test_extra_networks_have_randomness_of_their_own():
     before = torch.get_rng_state()
-    first, same, other = (drawn(lambda: Discriminator(6, ()), seed=seed) for seed in (1, 1, 2))
+    first, same, other = (
+        seeded_network(lambda: Discriminator(6, ()), seed=seed) for seed in (1, 1, 2)
+    )
     assert torch.equal(before, torch.get_rng_state())
     weight = first.layers[0].weight
     assert torch.equal(weight, same.layers[0].weight)
@@ -131,6 +133,6 @@ def test_one_kind_alone_is_seen_alone(kind):
 
 
 def test_global_crops_leave_the_rows():
-    pair = global_crops(halves())
+    pair = only_global_crops(halves())
     assert [len(half.crops) for half in (pair.real, pair.synthetic)] == [1, 1]
     assert len(pair.real.indices) == 3

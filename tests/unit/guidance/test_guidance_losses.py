@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from synthgap.guidance.losses import guided_update
+from synthgap.guidance.losses import project_gradients
 from synthgap.params.guidance import Rg
 
 A_GEM = Rg(0.0, 1.0, "whole")
@@ -33,7 +33,7 @@ def turned(real, synthetic, *, agree):
 def updated(real, synthetic, rg, groups=None):
     """Flat, and what was given stays."""
     copies = [part.clone() for part in synthetic]
-    return flat(guided_update(real, copies, rg, groups))
+    return flat(project_gradients(real, copies, rg, groups))
 
 
 def slow_update(real, synthetic, rg):
@@ -103,7 +103,7 @@ def test_units_are_projected_each_by_itself():
     real, synthetic = gradients()
     synthetic = turned(real, synthetic, agree=False)
     found = [part.clone() for part in synthetic]
-    guided_update(real, found, rg, groups)
+    project_gradients(real, found, rg, groups)
     for group in groups:
         own = [[given[index] for index in group] for given in (real, synthetic, found)]
         assert torch.allclose(updated(own[0], own[1], rg), flat(own[2]), rtol=1e-12)
@@ -115,7 +115,7 @@ def test_units_are_projected_each_by_itself():
 def test_the_real_gradient_stays_and_the_update_takes_the_others_place():
     real, synthetic = gradients()
     before = flat(real).clone()
-    update = guided_update(real, synthetic, Rg(1.0, 1.0, "whole"))
+    update = project_gradients(real, synthetic, Rg(1.0, 1.0, "whole"))
     assert torch.equal(flat(real), before)
     assert all(one is other for one, other in zip(update, synthetic, strict=True))
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from synthgap.guidance.losses import pairwise_loss, relations
+from synthgap.guidance.losses import pairwise_loss, pairwise_similarities
 from synthgap.params.guidance import Pg, Weights
 
 PG = Pg("tutor", None, None, "cosine", "kl", 1.0, Weights(1.0, 1.0))
@@ -113,7 +113,7 @@ def test_the_other_conventions_are_the_documented_factors_away():
         for i, j in itertools.product(range(count), repeat=2)
     )  # eq. 1 as it is printed, with its diagonal of zeros
     assert printed.item() == pytest.approx(count * (count - 1) * ours["l1"])
-    p, q = (relations(given, "cosine").softmax(dim=1) for given in (reference, learner))
+    p, q = (pairwise_similarities(given, "cosine").softmax(dim=1) for given in (reference, learner))
     cdc = functional.kl_div(q.log(), p, reduction="none").mean()  # torch's KLDivLoss() of CDC
     assert cdc.item() == pytest.approx(ours["kl"] / (count - 1))
     assert functional.kl_div(q.log(), p, reduction="sum").item() == pytest.approx(
@@ -124,7 +124,7 @@ def test_the_other_conventions_are_the_documented_factors_away():
 def test_kl_is_bounded_below_by_the_squared_l1_of_its_rows():
     """Pinsker: of row distributions, so p and q are not mixed up with their logits."""
     learner, reference = features(9, 3, 4), 3 * features(9, 3, 5)
-    p, q = (relations(given, "l2").softmax(dim=1) for given in (reference, learner))
+    p, q = (pairwise_similarities(given, "l2").softmax(dim=1) for given in (reference, learner))
     least = ((p - q).abs().sum(dim=1) ** 2 / 2).mean()
     assert pairwise_loss(learner, reference, replace(PG, distance="l2")) >= least > 0
 

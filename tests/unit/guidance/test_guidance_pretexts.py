@@ -8,7 +8,7 @@ import torch
 from synthgap.guidance.pretexts import NUM_TURNS, rotated, rotation
 from synthgap.models.build import build_student
 from synthgap.params.students import Student
-from synthgap.training.labelled import Labelled
+from synthgap.training.labelled_images import LabelledImages
 from synthgap.training.loop import fit
 from synthgap.training.train_spec import TrainSpec
 
@@ -37,7 +37,9 @@ def taught(labels, epochs=4):
     training = case.training(
         epochs=epochs, global_crops=crops, local_crops=replace(crops, count=0), base_lr=0.1
     )
-    given = TrainSpec("turns", Labelled(halves(24), labels), training, 1, {}, steps_per_epoch=4)
+    given = TrainSpec(
+        "turns", LabelledImages(halves(24), labels), training, 1, {}, steps_per_epoch=4
+    )
     model = build_student(NETWORK, NUM_TURNS, seed=1)
     epochs = list(fit(model, given, case.one(), rule=rotation()))
     return model.state_dict(), epochs[-1].metrics

@@ -9,7 +9,7 @@ import torch
 
 from synthgap.guidance.pretexts import contrastive, nt_xent
 from synthgap.models.head import ProjectionHead, use_projection
-from synthgap.training.labelled import Labelled
+from synthgap.training.labelled_images import LabelledImages
 from synthgap.training.loop import fit
 from synthgap.training.train_spec import TrainSpec
 
@@ -73,7 +73,7 @@ def lesson(scale=(0.5, 1.0), **changed):
     draw = torch.Generator().manual_seed(0)
     small = torch.randint(0, 256, (24, 3, 2, 2), generator=draw, dtype=torch.uint8)
     images = small.repeat_interleave(8, dim=2).repeat_interleave(8, dim=3)  # four colours each
-    unlabelled = Labelled(images, torch.full((24,), -1))
+    unlabelled = LabelledImages(images, torch.full((24,), -1))
     local = replace(crops, count=0)
     training = case.training(global_crops=crops, local_crops=local, **changed)
     return TrainSpec("contrast", unlabelled, training, 1, {})

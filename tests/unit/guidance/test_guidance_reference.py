@@ -11,19 +11,19 @@ from synthgap.errors import CheckpointError, ParamsError
 from synthgap.guidance.domains import DomainRows
 from synthgap.guidance.reference import (
     ReferenceNetwork,
-    answer_function,
+    denormalised,
     feature_function,
-    plain,
+    output_function,
     student_from,
 )
-from synthgap.models.activations import penultimate
+from synthgap.models.activations import penultimate_features
 from synthgap.models.build import build_student
 from synthgap.models.reference import (
     WEIGHTS,
     NetworkSpec,
     Preprocessing,
     ReferenceOrigin,
-    keep_reference,
+    save_reference,
 )
 from synthgap.params.students import Student
 
@@ -40,7 +40,7 @@ def kept(tmp_path_factory):
     shape = NetworkSpec("resnet10t", OPTIONS, "imagenet", 5, temperature=0.5)
     network = shape.built(seed=1, place="here").eval()
     origin = ReferenceOrigin("train", "contrastive", "corpus", "digest", 24, 0)
-    keep_reference(folder, network.state_dict(), shape, SIGHT, origin)
+    save_reference(folder, network.state_dict(), shape, SIGHT, origin)
     return network, folder, ReferenceNetwork.open(folder)
 
 
@@ -49,7 +49,7 @@ def test_it_answers_as_the_network_that_was_kept(kept):
     images = torch.rand(3, 3, 8, 8)
     seen = (images - torch.tensor(SIGHT.mean).view(3, 1, 1)) / torch.tensor(SIGHT.std).view(3, 1, 1)
     with torch.no_grad():
-        features, outputs = penultimate(network, seen)
+        features, outputs = penultimate_features(network, seen)
     torch.testing.assert_close(reference.features(images), features, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(reference.outputs(images), outputs, rtol=1e-4, atol=1e-5)
     assert outputs.shape == (3, reference.num_outputs)
@@ -73,7 +73,7 @@ def test_images_of_another_size_are_resized(kept):
 def test_changed_weights_are_refused(kept, tmp_path):
     network = kept[0]
     shape = NetworkSpec("resnet10t", OPTIONS, "imagenet", 5, temperature=0.5)
-    keep_reference(tmp_path, network.state_dict(), shape, SIGHT, ReferenceOrigin.elsewhere())
+    save_reference(tmp_path, network.state_dict(), shape, SIGHT, ReferenceOrigin.elsewhere())
     (tmp_path / WEIGHTS).write_bytes(b"other")
     with pytest.raises(CheckpointError, match="changed after it was written"):
         ReferenceNetwork.open(tmp_path)
@@ -90,10 +90,10 @@ def half_of(lesson, rows):
 def test_a_lesson_s_crops_are_looked_at_as_plain_images(kept):
     lesson, rows = guided_case.task().lesson, torch.tensor([3, 0, 7])
     half, images = half_of(lesson, rows), lesson.images.images[rows].float() / 255
-    torch.testing.assert_close(plain(half.crops[0], lesson), images, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(denormalised(half.crops[0], lesson), images, rtol=1e-5, atol=1e-6)
     found = feature_function(kept[2], lesson, CPU, 3)(half)
     torch.testing.assert_close(found, kept[2].features(images, 3), rtol=1e-3, atol=1e-4)
-    found = answer_function(kept[2], lesson, CPU)(half)
+    found = output_function(kept[2], lesson, CPU)(half)
     torch.testing.assert_close(found, kept[2].outputs(images), rtol=1e-3, atol=1e-4)
 
 

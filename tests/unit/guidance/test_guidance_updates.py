@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from synthgap.errors import TrainingError
-from synthgap.guidance import guided
+from synthgap.guidance import pg_rg
 from synthgap.guidance.domains import domain_batches
-from synthgap.guidance.forward import gathered
+from synthgap.guidance.forward import gather_rows
 from synthgap.guidance.updates import LossTerm, MethodNetworks, SummedGradient, update_step
 from synthgap.training.batch_loader import BatchLoader
 from synthgap.training.loop import fit
@@ -97,7 +97,7 @@ def test_halves_are_the_batch(accelerator, accumulate, real_share):
     server = BatchLoader.of(given.student, given.both(), accelerator, remembers=False)
     _, parts = next(iter(server.steps(1, after=0)))
     pairs = domain_batches(parts, given.num_real, 0.5, accelerator)
-    for kind in guided.KINDS:
+    for kind in pg_rg.DOMAINS:
         halves = [getattr(pair, kind) for pair in pairs]
         assert sum(half.share for half in halves if half is not None) == pytest.approx(1)
     for pair, batch in zip(pairs, parts, strict=True):
@@ -119,10 +119,10 @@ def in_each(accelerator):
     rank = accelerator.process_index
     own = torch.arange(2 + rank, dtype=torch.float32)[:, None] + 10 * rank
     own.requires_grad_()
-    every = gathered(own, accelerator)
+    every = gather_rows(own, accelerator)
     (every.T @ every).sum().backward()
     given = replace(case.task(real_share=0.5), student=case.student(norm="batchnorm"))
-    state, _ = case.learned(given, guided.rg, accelerator)
+    state, _ = case.learned(given, pg_rg.rg, accelerator)
     means = torch.cat([value for name, value in state.items() if "running_mean" in name])
     weights = torch.cat([value.flatten() for name, value in state.items() if "weight" in name])
     gradients = accelerator.pad_across_processes(own.grad)

@@ -2,7 +2,12 @@ import pytest
 import torch
 
 from synthgap.errors import ParamsError
-from synthgap.models.activations import UnitMaps, as_places, penultimate, unit_activations
+from synthgap.models.activations import (
+    UnitMaps,
+    flatten_positions,
+    penultimate_features,
+    unit_activations,
+)
 from synthgap.models.build import build_student
 from synthgap.params.students import Student
 
@@ -26,9 +31,9 @@ def test_maps_are_what_stands_after_the_units_and_the_last_one_s_mean_is_the_fea
     network = build_student(RESNET, 3, seed=1).eval()
     images = torch.randn(2, 3, 64, 64)
     with UnitMaps(network, (2, 5), place="here").watching() as found:
-        features, _ = penultimate(network, images)
+        features, _ = penultimate_features(network, images)
     between = unit_activations(network, images)[1]
-    torch.testing.assert_close(found[0], as_places(between))
+    torch.testing.assert_close(found[0], flatten_positions(between))
     assert found[1].shape == (2, 4, 16)
     torch.testing.assert_close(found[1].mean(dim=1), features)
 
@@ -57,7 +62,7 @@ def test_maps_whose_channels_stand_last_are_seen_as_such():
         network(torch.randn(2, 3, 64, 64))
     assert [tuple(part.shape) for part in found] == [(2, 256, 8), (2, 64, 16)]
     maps = torch.randn(2, 3, 3, 5)
-    torch.testing.assert_close(as_places(maps), as_places(maps.permute(0, 3, 1, 2)))
+    torch.testing.assert_close(flatten_positions(maps), flatten_positions(maps.permute(0, 3, 1, 2)))
 
 
 def test_a_unit_that_is_not_there_is_refused():

@@ -6,8 +6,8 @@ import torch
 
 from synthgap.errors import CheckpointError
 from synthgap.models.build import build_student
-from synthgap.models.checkpoint import load_weights, save
-from synthgap.models.frozen_prefix import graft, prefix_names
+from synthgap.models.checkpoint import load_weights, save_model
+from synthgap.models.frozen_prefix import load_frozen_prefix, prefix_names
 from synthgap.params.sections import Student
 
 TINY = Student(
@@ -27,7 +27,7 @@ def model():
 
 
 def test_a_saved_student_comes_back_bit_for_bit(tmp_path, model):
-    save(tmp_path / "s", model, {"seed": 1})
+    save_model(tmp_path / "s", model, {"seed": 1})
     state, about = load_weights(tmp_path / "s")
     assert about["seed"] == 1
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
@@ -35,7 +35,7 @@ def test_a_saved_student_comes_back_bit_for_bit(tmp_path, model):
 
 
 def test_changed_weights_are_refused(tmp_path, model):
-    save(tmp_path / "s", model, {})
+    save_model(tmp_path / "s", model, {})
     weights = tmp_path / "s.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
@@ -62,7 +62,7 @@ def test_a_missing_checkpoint_is_named(tmp_path):
 def test_a_foreign_donor_is_refused(model):
     other = build_student(replace(TINY, model="resnet18", options={}), 3, seed=1)
     with pytest.raises(CheckpointError, match="donor entry"):
-        graft(model, other.state_dict(), 3)
+        load_frozen_prefix(model, other.state_dict(), 3)
 
 
 def test_a_depth_beyond_the_units_is_refused(model):

@@ -6,7 +6,7 @@ from safetensors.torch import load_file, save_file
 
 from synthgap.errors import CheckpointError, ParamsError
 from synthgap.models.build import build_student
-from synthgap.models.initial_weights import start_file
+from synthgap.models.initial_weights import initial_weights_file
 from synthgap.params.students import Student
 
 TINY = Student(
@@ -95,8 +95,8 @@ def test_published_weights_give_all_but_the_classifier(hub):
     assert torch.equal(before, torch.get_rng_state())
     differ = [name for name, value in started.items() if not torch.equal(value, given[name])]
     assert differ == ["fc.weight", "fc.bias"]
-    assert start_file(PUBLISHED) == hub
-    assert start_file(TINY) is None
+    assert initial_weights_file(PUBLISHED) == hub
+    assert initial_weights_file(TINY) is None
 
 
 def test_a_small_stem_stays_fresh_under_published_weights(hub):
@@ -124,4 +124,4 @@ def test_options_that_published_weights_do_not_fit_are_one_line(hub):
 
 def test_a_model_without_published_weights_is_named():
     with pytest.raises(ParamsError, match="publishes no weights of 'convnext_atto_rms'"):
-        start_file(replace(PUBLISHED, model="convnext_atto_rms"))
+        initial_weights_file(replace(PUBLISHED, model="convnext_atto_rms"))

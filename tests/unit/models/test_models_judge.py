@@ -10,7 +10,7 @@ from PIL import Image
 from synthgap.data import square
 from synthgap.errors import CheckpointError
 from synthgap.models.build import build_student
-from synthgap.models.judge import JudgeCapabilities, JudgeNetwork, JudgePreprocessing, keep_judge
+from synthgap.models.judge import JudgeCapabilities, JudgeNetwork, JudgePreprocessing, save_judge
 from synthgap.models.judge_record import JudgeRecord
 from synthgap.params.sections import Student
 
@@ -25,7 +25,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (11, 16, 16, 3), dtype=np.uin
 
 def write(folder, seed=0, student=STUDENT, eye=EYE):
     network = build_student(student, len(CLASSES), seed=seed)
-    keep_judge(
+    save_judge(
         folder, network.state_dict(), JudgeCapabilities(student, eye, CLASSES, real_labels=7)
     )
     return network.eval()

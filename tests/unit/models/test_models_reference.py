@@ -6,7 +6,12 @@ from safetensors.torch import save_file
 
 from synthgap.errors import CheckpointError, ParamsError
 from synthgap.models.build import timm_model
-from synthgap.models.reference import ReferenceOrigin, keep_reference, open_reference, pinned
+from synthgap.models.reference import (
+    ReferenceOrigin,
+    open_reference,
+    pinned_reference,
+    save_reference,
+)
 from synthgap.params.synthesis import NetworkPin
 
 PLACE = "params.yaml, references.tutor.pin"
@@ -19,8 +24,10 @@ def state_of(outputs=7):
 
 
 def kept(root, weights):
-    state, shape, sight, path = pinned(NetworkPin("test_resnet", weights), root=root, place=PLACE)
-    keep_reference(root / "kept", state, shape, sight, ReferenceOrigin.elsewhere())
+    state, shape, sight, path = pinned_reference(
+        NetworkPin("test_resnet", weights), root=root, place=PLACE
+    )
+    save_reference(root / "kept", state, shape, sight, ReferenceOrigin.elsewhere())
     return open_reference(root / "kept"), path
 
 

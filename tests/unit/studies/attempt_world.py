@@ -23,7 +23,7 @@ from synthgap.models.reference import (
     NetworkSpec,
     Preprocessing,
     ReferenceOrigin,
-    keep_reference,
+    save_reference,
 )
 from synthgap.params.guidance import GuideProtocol
 from synthgap.params.sections import Params, Prompts
@@ -140,7 +140,7 @@ def _put_painter(artifacts: Artifacts, patch: pytest.MonkeyPatch) -> None:
 def _keep_tutor(world: World) -> None:
     options = {"channels": (8, 8, 8, 16), "stem_width": 8}
     shape = NetworkSpec("resnet10t", options, world.params.student.stem, outputs=4)
-    keep_reference(
+    save_reference(
         world.artifacts.stage("references") / "tutor",
         shape.built(seed=3, place="here").state_dict(),
         shape,

@@ -140,7 +140,7 @@ def write_dvc_files(root: Path) -> None:
 def write_donors(root: Path) -> None:
     """Real, untrained donors with checkpoints, as stage `train` leaves them."""
     from synthgap.models.build import build_student
-    from synthgap.models.checkpoint import save
+    from synthgap.models.checkpoint import save_model
     from synthgap.tracking.prefix import student_of
 
     for seed, (name, source) in enumerate((("train", "real"), ("g2.0", "synthetic"))):
@@ -158,4 +158,4 @@ def write_donors(root: Path) -> None:
             "normalisation": {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]},
             "image_size": 16,
         }
-        save(folder / "student-s0", model, about)
+        save_model(folder / "student-s0", model, about)

@@ -4,7 +4,7 @@ from accelerate import Accelerator
 
 from synthgap.models.build import build_student
 from synthgap.params.sections import AugMix, Crops, PixMix, Student, Training
-from synthgap.training.labelled import Labelled
+from synthgap.training.labelled_images import LabelledImages
 from synthgap.training.train_spec import TrainSpec
 
 PLAIN = {
@@ -67,7 +67,7 @@ def labelled():
     draw = np.random.default_rng(0)
     labels = np.arange(40) % 2
     pixels = draw.integers(0, 100, (40, 16, 16, 3)) + 120 * labels[:, None, None, None]
-    return Labelled.of(pixels.astype(np.uint8), labels)
+    return LabelledImages.of(pixels.astype(np.uint8), labels)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from synthgap.params.sections import AugMix, PixMix
-from synthgap.training.augmentation import augment, augmentation_of, centre
+from synthgap.training.augmentation import augment, augmentation_of, centre_crop
 
 POLICIES = ("dino", "pytorch", "autoaugment", "augmix", "pixmix", "none")
 BATCH, SIZE = 24, 20
@@ -111,11 +111,11 @@ def test_without_local_crops_there_is_one_tensor(training, crops):
 
 def test_centre_of_the_right_size_is_untouched():
     images = torch.rand(2, 3, 16, 16)
-    assert torch.equal(centre(images, 16), images)
-    assert torch.equal(centre(images, 8), images[:, :, 4:12, 4:12])
+    assert torch.equal(centre_crop(images, 16), images)
+    assert torch.equal(centre_crop(images, 8), images[:, :, 4:12, 4:12])
 
 
 def test_the_plain_policy_is_what_scoring_sees(settings):
     images = some()
     made = augment(images, settings("none"), generator())[0]
-    assert torch.allclose(made, centre(images, 16) / 255)
+    assert torch.allclose(made, centre_crop(images, 16) / 255)

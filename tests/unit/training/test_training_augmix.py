@@ -3,13 +3,13 @@ from dataclasses import replace
 import torch
 
 from synthgap.params.sections import AugMix
-from synthgap.training.augmix import AugMixed
+from synthgap.training.augmix import AugMixPolicy
 from synthgap.training.crops import crop
-from synthgap.training.operations import KIND, operate
+from synthgap.training.operations import KIND, apply_operations
 
 
 def policy_and_draws(crops, batch=40, **changed):
-    policy = AugMixed(crops(), replace(AugMix(3, 3, -1, 1.0, 0.0), **changed))
+    policy = AugMixPolicy(crops(), replace(AugMix(3, 3, -1, 1.0, 0.0), **changed))
     return policy, policy.draw(batch, 16, 16, torch.Generator().manual_seed(0))
 
 
@@ -27,7 +27,7 @@ def test_a_mix_is_the_weighted_sum_of_image_and_chains(crops):
         for chain in range(2):
             image = plain[sample : sample + 1].clone()
             for step in range(2):
-                operate(
+                apply_operations(
                     image,
                     drawn.operations.kinds[sample : sample + 1, 0, chain, step],
                     drawn.operations.amounts[sample : sample + 1, 0, chain, step],

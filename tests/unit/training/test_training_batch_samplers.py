@@ -4,8 +4,8 @@ import torch
 from synthgap.training.batch_samplers import (
     BalancedBatchSampler,
     MixtureBatchSampler,
-    ShuffledRange,
-    batches,
+    ShuffleBatchSampler,
+    shuffled_batches,
 )
 
 
@@ -15,11 +15,11 @@ def mixed(share, *, redraw=True, num_images=20):
 
 def test_batches_cover_an_epoch_once_and_go_on_when_asked():
     pool = np.arange(20)
-    once = torch.cat(list(batches(pool, 5, num_steps=4, seed=1, epoch=1)))
+    once = torch.cat(list(shuffled_batches(pool, 5, num_steps=4, seed=1, epoch=1)))
     assert sorted(once.tolist()) == list(range(20))
-    longer = list(batches(pool, 6, num_steps=10, seed=1, epoch=1))
+    longer = list(shuffled_batches(pool, 6, num_steps=10, seed=1, epoch=1))
     assert [len(batch) for batch in longer] == [6] * 10
-    other = torch.cat(list(batches(pool, 5, num_steps=4, seed=1, epoch=2)))
+    other = torch.cat(list(shuffled_batches(pool, 5, num_steps=4, seed=1, epoch=2)))
     assert not torch.equal(once, other)
 
 
@@ -70,5 +70,5 @@ def test_halves_never_leave_a_kind_out():
 
 
 def test_a_stretch_is_shuffled_and_nothing_else():
-    batches_of = ShuffledRange(5, 9).batches(2, num_steps=2, seed=1, epoch=1)
+    batches_of = ShuffleBatchSampler(5, 9).batches(2, num_steps=2, seed=1, epoch=1)
     assert sorted(torch.cat(list(batches_of)).tolist()) == [5, 6, 7, 8]

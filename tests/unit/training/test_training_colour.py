@@ -10,7 +10,7 @@ from synthgap.training.colour import (
     HUE,
     ORDERS,
     SATURATION,
-    distort,
+    apply_colours,
     draw_colours,
     luma,
     solarise,
@@ -47,7 +47,7 @@ def adjusted(image, order, amounts):
 
 def test_jitter_is_torchvisions_in_every_order(images, colours):
     drawn = replace(colours(**STRONG), order=torch.arange(48)[:, None] % 24)
-    made = distort(images.clone(), drawn)
+    made = apply_colours(images.clone(), drawn)
     for sample, image in enumerate(images):
         amounts = [*drawn.factors[sample, 0].tolist(), float(drawn.turns[sample, 0])]
         theirs = adjusted(image, ORDERS[sample % 24], amounts)
@@ -56,7 +56,7 @@ def test_jitter_is_torchvisions_in_every_order(images, colours):
 
 def test_jitter_without_hue(images, colours):
     drawn = colours(**{**STRONG, "hue": 0.0})
-    made = distort(images.clone(), drawn)
+    made = apply_colours(images.clone(), drawn)
     for sample, image in enumerate(images):
         order = [kind for kind in ORDERS[int(drawn.order[sample, 0])] if kind != HUE]
         theirs = adjusted(image, order, drawn.factors[sample, 0].tolist())
@@ -65,12 +65,12 @@ def test_jitter_without_hue(images, colours):
 
 def test_only_those_drawn_change_and_each_as_if_alone(images, colours):
     drawn = colours(**{**STRONG, "jitter": 0.5}, grayscale=0.3, blur=0.4, solarise=0.2)
-    made = distort(images.clone(), drawn)
+    made = apply_colours(images.clone(), drawn)
     touched = drawn.jittered | drawn.gray | (drawn.sigma > 0) | drawn.solarised
     same = (made == images).flatten(1).all(dim=1)
     assert torch.equal(same, ~touched[:, 0])
     for sample in range(0, 48, 5):
-        alone = distort(
+        alone = apply_colours(
             images[sample : sample + 1].clone(),
             drawn.rows(torch.tensor([sample])),
         )
@@ -102,7 +102,7 @@ def test_luma_is_torchvisions(images):
 
 
 def test_grayscale_is_the_luma(images, colours):
-    gray = distort(images.clone(), colours(grayscale=1.0))
+    gray = apply_colours(images.clone(), colours(grayscale=1.0))
     assert torch.allclose(gray, luma(images).expand_as(gray))
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torchvision.transforms import RandomResizedCrop
 
-from synthgap.training.crops import crop, draw_boxes, draw_crops, middle
+from synthgap.training.crops import centre_crop_float, crop, draw_boxes, draw_crops
 
 
 def generator(seed=0):
@@ -60,7 +60,7 @@ def test_samples_of_a_batch_are_cut_differently(crops):
 
 def test_the_middle_is_the_centre_square():
     images = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
-    assert torch.allclose(middle(images, 8), images[:, :, 4:12, 4:12] / 255)
-    made = middle(images, 16)
+    assert torch.allclose(centre_crop_float(images, 8), images[:, :, 4:12, 4:12] / 255)
+    made = centre_crop_float(images, 16)
     made.zero_()
     assert images.any()

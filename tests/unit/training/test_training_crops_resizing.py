@@ -5,7 +5,7 @@ from PIL import Image
 from torch.nn import functional
 
 from synthgap.training import crops
-from synthgap.training.crops import cut, draw_boxes
+from synthgap.training.crops import crop_and_resize, draw_boxes
 
 NUM, COUNT = 6, 3
 
@@ -53,7 +53,7 @@ def test_crops_are_torchs_antialiased_bicubic_ones(size):
     images = torch.randint(0, 256, (NUM, 3, 32, 32), dtype=torch.uint8)
     boxes, mirrored = drawn(32)
     theirs = one_by_one(images, boxes, mirrored, size, by_torch)
-    assert torch.allclose(cut(images, boxes, mirrored, size), theirs, atol=2e-5)
+    assert torch.allclose(crop_and_resize(images, boxes, mirrored, size), theirs, atol=2e-5)
 
 
 @pytest.mark.parametrize("way", ["_by_matrices", "_by_box"])
@@ -69,23 +69,25 @@ def test_crops_are_pillows(way):
 def test_matrices_from_the_table_are_those_made_on_the_spot(monkeypatch):
     images = smooth(24)
     boxes, mirrored = drawn(24)
-    tabled = cut(images, boxes, mirrored, 12)
+    tabled = crop_and_resize(images, boxes, mirrored, 12)
     monkeypatch.setattr(crops, "TABLE_FLOATS", 0)
-    assert torch.allclose(cut(images, boxes, mirrored, 12), tabled, atol=1e-6)
+    assert torch.allclose(crop_and_resize(images, boxes, mirrored, 12), tabled, atol=1e-6)
 
 
 def test_large_images_on_a_cpu_go_box_by_box(monkeypatch):
     images = smooth(96)
     boxes, mirrored = drawn(96)
     monkeypatch.setattr(crops, "_by_matrices", None)
-    assert cut(images, boxes, mirrored, 64).shape == (NUM * COUNT, 3, 64, 64)
+    assert crop_and_resize(images, boxes, mirrored, 64).shape == (NUM * COUNT, 3, 64, 64)
 
 
 def test_how_images_lie_in_memory_does_not_matter():
     images = smooth(24)
     boxes, mirrored = drawn(24)
     assert not images.is_contiguous()
-    lying, standing = (cut(given, boxes, mirrored, 12) for given in (images, images.contiguous()))
+    lying, standing = (
+        crop_and_resize(given, boxes, mirrored, 12) for given in (images, images.contiguous())
+    )
     assert torch.equal(lying, standing)
 
 
@@ -96,13 +98,13 @@ def test_images_that_are_not_square():
     ).view(NUM, COUNT, 4)
     never = torch.zeros(NUM, COUNT, dtype=torch.bool)
     theirs = one_by_one(images, boxes, never, 12, by_torch)
-    assert torch.allclose(cut(images, boxes, never, 12), theirs, atol=2e-5)
+    assert torch.allclose(crop_and_resize(images, boxes, never, 12), theirs, atol=2e-5)
 
 
 def test_a_whole_crop_of_the_same_size_is_the_image():
     images = torch.randint(0, 256, (NUM, 3, 16, 16), dtype=torch.uint8)
     boxes = torch.tensor([0, 0, 16, 16]).expand(NUM, 1, 4)
-    made = cut(images, boxes, torch.zeros(NUM, 1, dtype=torch.bool), 16)
+    made = crop_and_resize(images, boxes, torch.zeros(NUM, 1, dtype=torch.bool), 16)
     assert torch.allclose(made, images / 255, atol=1e-6)
-    flipped = cut(images, boxes, torch.ones(NUM, 1, dtype=torch.bool), 16)
+    flipped = crop_and_resize(images, boxes, torch.ones(NUM, 1, dtype=torch.bool), 16)
     assert torch.allclose(flipped, images.flip(-1) / 255, atol=1e-6)

@@ -8,7 +8,7 @@ from accelerate.state import AcceleratorState
 from synthgap.errors import TrainingError
 from synthgap.models.frozen_prefix import freeze, prefix_names
 from synthgap.training.loop import fit
-from synthgap.training.supervised_step import CropPass
+from synthgap.training.supervised_step import MultiCropForward
 
 
 def weights(model):
@@ -77,8 +77,8 @@ def test_everything_frozen_trains_nothing_and_still_scores(student, lesson, acce
 def test_which_crops_set_the_running_statistics(student, which, equal):
     seen = torch.rand(4, 3, 16, 16), torch.rand(8, 3, 8, 8)
     alone, both = student(), student()
-    CropPass(alone, which)([seen[0]])
-    CropPass(both, which)(list(seen))
+    MultiCropForward(alone, which)([seen[0]])
+    MultiCropForward(both, which)(list(seen))
     means = [model.state_dict()["bn1.running_mean"] for model in (alone, both)]
     assert torch.equal(*means) == equal
     assert both.get_submodule("bn1").momentum == 0.1
@@ -138,8 +138,8 @@ def test_a_frozen_prefix_without_chance_is_remembered_and_learns_the_same(
     from synthgap.training import scoring
 
     runs = []
-    for room in (scoring.REMEMBERED_BYTES, 0):
-        monkeypatch.setattr(scoring, "REMEMBERED_BYTES", room)
+    for room in (scoring.CACHED_ACTIVATION_BYTES, 0):
+        monkeypatch.setattr(scoring, "CACHED_ACTIVATION_BYTES", room)
         model = student()
         freeze(model, 3)
         calls = []

@@ -5,7 +5,7 @@ from PIL import Image
 
 from synthgap.errors import DataError
 from synthgap.params.sections import PixMix
-from synthgap.training.augmentation import mixing_pictures
+from synthgap.training.augmentation import load_mixing_pictures
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def folder(tmp_path):
 
 
 def pictures(folder, number, seed=0):
-    return mixing_pictures(PixMix(str(folder), number, 3, 4, 3.0), 16, seed=seed)
+    return load_mixing_pictures(PixMix(str(folder), number, 3, 4, 3.0), 16, seed=seed)
 
 
 def test_pictures_are_squares_chosen_by_the_seed(folder):

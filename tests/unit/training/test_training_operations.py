@@ -3,7 +3,7 @@ import torch
 from torchvision.transforms import functional as reference
 from torchvision.transforms.functional import InterpolationMode
 
-from synthgap.training.operations import KIND, NAMES, operate
+from synthgap.training.operations import KIND, NAMES, apply_operations
 
 SIZE = (18, 26)
 ONE_LEVEL = 1.01 / 255
@@ -19,7 +19,7 @@ def levels():
 
 def ours(levels, name, amounts, **given):
     kinds = torch.full((len(levels),), KIND[name])
-    return operate(levels / 255, kinds, torch.tensor(amounts), **given)
+    return apply_operations(levels / 255, kinds, torch.tensor(amounts), **given)
 
 
 ON_LEVELS = {
@@ -92,9 +92,9 @@ def test_each_sample_has_its_own_operation(levels):
     images = levels[:1].expand(len(NAMES), -1, -1, -1) / 255
     kinds = torch.arange(len(NAMES)).flip(0)
     amounts = torch.tensor([0, 0.2, 0.2, 3, 3, 20, 1.5, 1.5, 1.5, 1.5, 2, 100, 0, 0, 0]).flip(0)
-    made = operate(images.clone(), kinds, amounts)
+    made = apply_operations(images.clone(), kinds, amounts)
     for row in range(len(NAMES)):
-        alone = operate(images[:1].clone(), kinds[row : row + 1], amounts[row : row + 1])
+        alone = apply_operations(images[:1].clone(), kinds[row : row + 1], amounts[row : row + 1])
         assert torch.equal(made[row], alone[0])
         assert torch.equal(made[row], images[row]) == (kinds[row] == KIND["identity"])
 
@@ -102,5 +102,5 @@ def test_each_sample_has_its_own_operation(levels):
 def test_images_of_one_level_stay():
     for name in ("autocontrast", "equalize"):
         images = torch.full((1, 3, 8, 8), 77 / 255)
-        made = operate(images.clone(), torch.tensor([KIND[name]]), torch.zeros(1))
+        made = apply_operations(images.clone(), torch.tensor([KIND[name]]), torch.zeros(1))
         assert torch.allclose(made, images)

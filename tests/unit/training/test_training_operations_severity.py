@@ -1,6 +1,6 @@
 import torch
 
-from synthgap.training.operations import CHOICE, KIND, draw_operations
+from synthgap.training.operations import AUGMIX_KINDS, KIND, draw_operations
 
 
 def drawn(severity):
@@ -9,7 +9,7 @@ def drawn(severity):
 
 
 def test_operations_are_equally_likely():
-    counts = torch.bincount(drawn(3).kinds)[CHOICE]
+    counts = torch.bincount(drawn(3).kinds)[AUGMIX_KINDS]
     assert int((counts - 1000).abs().max()) < 150
 
 

@@ -4,8 +4,8 @@ import torch
 
 from synthgap.params.sections import PixMix
 from synthgap.training.crops import crop
-from synthgap.training.operations import operate
-from synthgap.training.pixmix import PixMixed
+from synthgap.training.operations import apply_operations
+from synthgap.training.pixmix import PixMixPolicy
 
 GIVEN = PixMix("fractals", 5, 3, 4, 3.0)
 
@@ -16,7 +16,7 @@ def some(batch, size=16, seed=1):
 
 
 def policy_and_draws(crops, batch=60, side=16, **changed):
-    policy = PixMixed(crops(), replace(GIVEN, **changed), some(5, side, seed=2))
+    policy = PixMixPolicy(crops(), replace(GIVEN, **changed), some(5, side, seed=2))
     return policy, policy.draw(batch, 16, 16, torch.Generator().manual_seed(0))
 
 
@@ -25,7 +25,7 @@ def expected(policy, drawn, plain, row):
 
     def changed(operations, at):
         kind, amount = operations.kinds[at].view(1), operations.amounts[at].view(1)
-        return operate(plain[row : row + 1].clone(), kind, amount)[0]
+        return apply_operations(plain[row : row + 1].clone(), kind, amount)[0]
 
     mixed = changed(drawn.start, row)
     for number in range(int(drawn.rounds[row])):

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from synthgap.models.frozen_prefix import freeze
-from synthgap.training.labelled import Labelled, Normalisation
-from synthgap.training.scoring import SCORING_BATCH, PreparedImages, score, summarise
+from synthgap.training.labelled_images import LabelledImages, Normalisation
+from synthgap.training.scoring import SCORING_BATCH, PreparedImages, score, scores_from_logits
 
 
 def test_scores_of_a_known_table():
     logits = torch.eye(7)[[0, 1, 2, 3]] * 5
-    made = summarise(logits, torch.tensor([0, 1, 2, 2]))
+    made = scores_from_logits(logits, torch.tensor([0, 1, 2, 2]))
     assert made.top1 == 75
     assert made.balanced == pytest.approx(100 * (1 + 1 + 0.5) / 3)
     assert made.predictions.tolist() == [0, 1, 2, 3]
@@ -19,7 +19,7 @@ def test_scores_of_a_known_table():
 
 def test_no_images_have_no_score():
     with pytest.raises(ValueError, match="no images"):
-        summarise(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64))
+        scores_from_logits(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64))
 
 
 class Whole(torch.nn.Module):
@@ -41,7 +41,7 @@ def prepare(model, labelled, size_px=8):
 
 def test_the_last_batch_counts_by_its_size(lesson, accelerator):
     count = SCORING_BATCH + 8
-    labelled = Labelled.of(np.zeros((count, 8, 8, 3), np.uint8), np.zeros(count, np.int64))
+    labelled = LabelledImages.of(np.zeros((count, 8, 8, 3), np.uint8), np.zeros(count, np.int64))
     model = Whole().train()
     made = score(prepare(model, labelled), lesson(), accelerator)
     assert made.top1 == pytest.approx(100 * SCORING_BATCH / count)
@@ -78,7 +78,7 @@ def test_batch_statistics_score_a_copy_and_leave_the_student_alone(
 
 def test_batches_mix_classes_however_a_set_is_sorted(student, lesson, labelled, accelerator):
     order = labelled.labels.argsort()
-    ordered = Labelled(labelled.images[order], labelled.labels[order])
+    ordered = LabelledImages(labelled.images[order], labelled.labels[order])
     model = student()
     settings = lesson(scoring_stats="batch")
     rows = torch.arange(len(labelled))
@@ -93,7 +93,7 @@ def test_batches_mix_classes_however_a_set_is_sorted(student, lesson, labelled, 
 
 def test_normalising_with_measured_statistics_centres_the_set():
     pixels = np.random.default_rng(0).integers(0, 255, (9, 8, 8, 3)).astype(np.uint8)
-    labelled = Labelled.of(pixels, np.zeros(9))
+    labelled = LabelledImages.of(pixels, np.zeros(9))
     made = Normalisation.measured(labelled)(labelled.images.float().div(255))
     assert torch.allclose(made.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5)
     assert torch.allclose(made.std(dim=(0, 2, 3), correction=0), torch.ones(3), atol=1e-5)

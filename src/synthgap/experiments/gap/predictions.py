@@ -16,7 +16,7 @@ from synthgap.experiments.runs.sources import Source
 from synthgap.experiments.runs.spec import Donor
 from synthgap.experiments.runs.subsets import balanced
 from synthgap.params.sections import Student
-from synthgap.training.labelled import Labelled
+from synthgap.training.labelled_images import LabelledImages
 
 BATCH = 64  # images transformed at once
 
@@ -86,7 +86,7 @@ class SourceStudents:
         return PredictedSet(source, rows, answers, Spectrum.of(_pixels(images)))
 
 
-def _asked(students: Sequence[TrainedStudent], images: Labelled) -> SetPredictions:
+def _asked(students: Sequence[TrainedStudent], images: LabelledImages) -> SetPredictions:
     labels = images.labels.numpy()
     top1, losses, chances = [], [], []
     for student in students:
@@ -105,6 +105,6 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return shares
 
 
-def _pixels(images: Labelled) -> Iterator[np.ndarray]:
+def _pixels(images: LabelledImages) -> Iterator[np.ndarray]:
     for batch in torch.split(images.images, BATCH):
         yield batch.permute(0, 2, 3, 1).numpy()

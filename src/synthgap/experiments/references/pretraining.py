@@ -14,12 +14,12 @@ from synthgap.guidance.pretexts import NUM_TURNS, contrastive, rotation
 from synthgap.models.reference import NetworkSpec, Preprocessing, ReferenceOrigin
 from synthgap.params.references import Pretext
 from synthgap.params.sections import Student, Training
-from synthgap.training.epoch_runner import RuleMaker
-from synthgap.training.labelled import Labelled
+from synthgap.training.epoch_runner import TrainStepFactory
+from synthgap.training.labelled_images import LabelledImages
 from synthgap.training.train_spec import TrainSpec
 
 LEAST_IMAGES = 2  # to tell apart
-RULES: Mapping[str, Callable[[Pretext], RuleMaker]] = {
+RULES: Mapping[str, Callable[[Pretext], TrainStepFactory]] = {
     "contrastive": lambda pretext: contrastive(pretext.temperature),
     "rotation": lambda pretext: rotation(),  # noqa: ARG005 - a rule
 }
@@ -63,7 +63,7 @@ class Pretraining:
         return replace(self, lesson=replace(self.lesson, name=name, seed=seed))
 
     @property
-    def rule(self) -> RuleMaker:
+    def rule(self) -> TrainStepFactory:
         """What a step is."""
         return RULES[self.pretext.task](self.pretext)
 
@@ -74,9 +74,9 @@ class Pretraining:
         return Preprocessing(self.lesson.training.global_crops.size, known.mean, known.std)
 
 
-def without_labels(labelled: Labelled) -> Labelled:
+def without_labels(labelled: LabelledImages) -> LabelledImages:
     """The images alone: every label is -1."""
-    return Labelled(labelled.images, torch.full_like(labelled.labels, -1))
+    return LabelledImages(labelled.images, torch.full_like(labelled.labels, -1))
 
 
 def shape_of(pretext: Pretext, student: Student) -> NetworkSpec:

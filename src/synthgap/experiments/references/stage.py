@@ -28,12 +28,12 @@ from synthgap.jobs import Artifacts, Log, Work, environment, file_digest, silent
 from synthgap.jobs.device import device_name, device_of
 from synthgap.jobs.distributed import accelerator_of, hold_distributed, split_batch_norm
 from synthgap.jobs.launching import is_launched, is_main
-from synthgap.models.reference import ReferenceOrigin, keep_reference, pinned
+from synthgap.models.reference import ReferenceOrigin, pinned_reference, save_reference
 from synthgap.params.references import Reference
 from synthgap.params.sections import Data, Runtime, Student, Training
 from synthgap.seeding import derived_seed
-from synthgap.training.checkpointing import Checkpointer, Epoch
-from synthgap.training.labelled import Labelled
+from synthgap.training.checkpointing import Checkpointer, EpochResult
+from synthgap.training.labelled_images import LabelledImages
 from synthgap.training.loop import fit
 
 NAME = "references"
@@ -98,12 +98,12 @@ def _pin(asked: _ReferenceRequest) -> None:
     pin = asked.reference.pin
     assert pin is not None
     place = f"params.yaml, references.{asked.name}.pin"
-    state, shape, sight, path = pinned(pin, root=asked.artifacts.root, place=place)
+    state, shape, sight, path = pinned_reference(pin, root=asked.artifacts.root, place=place)
     about = _about(asked, {}, {f"weights/{path.name}": file_digest(path)})
     with _held(asked, about) as work:
         if not work.finished and is_main():
             finished = work.folder / FINISHED
-            keep_reference(finished, state, shape, sight, ReferenceOrigin.elsewhere())
+            save_reference(finished, state, shape, sight, ReferenceOrigin.elsewhere())
             write_json(finished / RUN, {**about, "runs": []})
             work.publish(finished)
 
@@ -127,7 +127,7 @@ def _learn(asked: _ReferenceRequest) -> None:
         if is_main():
             finished = work.folder / FINISHED
             state = network.state_dict()
-            keep_reference(finished, state, shape, pretraining.sight, pretraining.origin)
+            save_reference(finished, state, shape, pretraining.sight, pretraining.origin)
             save_samples(finished / "samples.png", pretraining.lesson)
             run = {**record, **_numbers(epochs, training.last_epochs)}
             write_json(finished / RUN, {**about, "runs": [run]})
@@ -139,7 +139,7 @@ def _source(asked: _ReferenceRequest) -> Source:
     images = ImageSet.read(asked.artifacts.image_set(CORPUS))
     store = asked.artifacts.root / ".synthgap" / "packed"
     pixels = images.pixels(asked.params.data.image_size, store=store)
-    return Source(CORPUS, images, Labelled.of(pixels, images.labels))
+    return Source(CORPUS, images, LabelledImages.of(pixels, images.labels))
 
 
 def _pretraining(asked: _ReferenceRequest, source: Source) -> Pretraining:
@@ -152,7 +152,7 @@ def _pretraining(asked: _ReferenceRequest, source: Source) -> Pretraining:
 
 def _trained(
     asked: _ReferenceRequest, pretraining: Pretraining, work: Work, start: Mapping[str, Any]
-) -> tuple[nn.Module, list[Epoch]]:
+) -> tuple[nn.Module, list[EpochResult]]:
     """The network and its epochs, told as they come, from where a killed training stopped."""
     runtime, lesson = asked.params.runtime, pretraining.lesson
     accelerator, began = accelerator_of(runtime), time.time()
@@ -182,7 +182,7 @@ def _trained(
     return network, epochs
 
 
-def _numbers(epochs: list[Epoch], count: int) -> dict[str, Any]:
+def _numbers(epochs: list[EpochResult], count: int) -> dict[str, Any]:
     """What the record says of the epochs."""
     every = [{"epoch": epoch.number, **epoch.metrics} for epoch in epochs]
     return {"epochs": every, "last": last_epochs(epochs, count), "probe_strength": None}

@@ -21,11 +21,11 @@ from synthgap.jobs.distributed import accelerator_of, hold_distributed
 from synthgap.jobs.launching import is_launched, is_main
 from synthgap.jobs.workers import run_all
 from synthgap.models.build import build_student
-from synthgap.models.initial_weights import start_file
+from synthgap.models.initial_weights import initial_weights_file
 from synthgap.models.units import num_parameters, units_of
 from synthgap.seeding import torch_stream
 from synthgap.training.augmentation import augment
-from synthgap.training.labelled import Labelled, Normalisation
+from synthgap.training.labelled_images import LabelledImages, Normalisation
 from synthgap.training.train_spec import TrainSpec
 
 COLUMNS, ROWS, MARGIN = 12, 8, 2
@@ -130,7 +130,7 @@ def _real_statistics(
     images = ImageSet.read(artifacts.image_set(REAL))
     store = artifacts.root / ".synthgap" / "packed"
     pixels = images.pixels(stored_size(cell.plans), store=store)
-    return Normalisation.measured(Labelled.of(pixels, images.labels))
+    return Normalisation.measured(LabelledImages.of(pixels, images.labels))
 
 
 def _identity(cell: Cell, settings: RunSettings, recipe: str) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def _inputs(
     for course in (plan.course for plan in cell.plans if plan.course):
         inputs |= course.inputs
     students = [plan.course.student if plan.course else settings.student for plan in cell.plans]
-    for start in filter(None, map(start_file, students)):
+    for start in filter(None, map(initial_weights_file, students)):
         inputs.setdefault(f"weights/{start.name}", file_digest(start))
     return dict(sorted(inputs.items()))
 

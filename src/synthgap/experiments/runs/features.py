@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from synthgap.experiments.runs.spec import Donor, RunSettings
 from synthgap.jobs.device import device_of
-from synthgap.models.activations import penultimate, unit_activations
+from synthgap.models.activations import penultimate_features, unit_activations
 from synthgap.models.build import build_student
 from synthgap.models.checkpoint import load_weights
 from synthgap.models.frozen_prefix import copy_prefix
 from synthgap.models.units import units_of
 from synthgap.params.sections import Student
-from synthgap.training.augmentation import centre
-from synthgap.training.labelled import Labelled, Normalisation
+from synthgap.training.augmentation import centre_crop
+from synthgap.training.labelled_images import LabelledImages, Normalisation
 
 BATCH = 128
 
@@ -57,25 +57,25 @@ class TrainedStudent:
         return cls(model.to(device).eval(), normalise, about["image_size"])
 
     @torch.no_grad()
-    def view(self, images: Labelled) -> StudentFeatures:
+    def view(self, images: LabelledImages) -> StudentFeatures:
         """Features and logits of every image."""
-        pairs = [penultimate(self.model, batch) for batch in self._batches(images)]
+        pairs = [penultimate_features(self.model, batch) for batch in self._batches(images)]
         features, logits = (torch.cat(part) for part in zip(*pairs, strict=True))
         return StudentFeatures(features.float().cpu().numpy(), logits.float().cpu().numpy())
 
-    def units(self, images: Labelled) -> Iterator[list[Tensor]]:
+    def units(self, images: LabelledImages) -> Iterator[list[Tensor]]:
         """Yield, batch by batch, what stands after every unit, each (batch, ...)."""
         for batch in self._batches(images):
             yield unit_activations(self.model, batch)
 
-    def _batches(self, images: Labelled) -> Iterator[Tensor]:
+    def _batches(self, images: LabelledImages) -> Iterator[Tensor]:
         device = next(self.model.parameters()).device
         for batch in torch.split(images.images, BATCH):
-            pixels = centre(batch.to(device), self.size_px).float().div(255)
+            pixels = centre_crop(batch.to(device), self.size_px).float().div(255)
             yield self.normalise(pixels)
 
 
-def donor_view(donor: Donor, settings: RunSettings, images: Labelled) -> StudentFeatures:
+def donor_view(donor: Donor, settings: RunSettings, images: LabelledImages) -> StudentFeatures:
     """What a donor makes of images, labels unseen.
 
     Raises:

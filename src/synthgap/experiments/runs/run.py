@@ -20,14 +20,14 @@ from synthgap.jobs import Log, read_json, write_json
 from synthgap.jobs.distributed import accelerator_of, split_batch_norm
 from synthgap.jobs.launching import is_main
 from synthgap.models.build import build_student
-from synthgap.models.checkpoint import load_weights, save
+from synthgap.models.checkpoint import load_weights, save_model
 from synthgap.models.distillation import DistilledStudent
-from synthgap.models.frozen_prefix import copy_prefix, graft
+from synthgap.models.frozen_prefix import copy_prefix, load_frozen_prefix
 from synthgap.params.sections import Runtime, Training
 from synthgap.seeding import derived_seed
-from synthgap.training.augmentation import mixing_pictures
-from synthgap.training.checkpointing import Checkpointer, Epoch
-from synthgap.training.labelled import Labelled, Normalisation
+from synthgap.training.augmentation import load_mixing_pictures
+from synthgap.training.checkpointing import Checkpointer, EpochResult
+from synthgap.training.labelled_images import LabelledImages, Normalisation
 from synthgap.training.loop import Phase, fit_phases
 from synthgap.training.train_spec import TrainSpec
 
@@ -129,11 +129,11 @@ def make(plan: RunSpec, bench: RunContext) -> None:
 
 def train_spec_of(plan: RunSpec, bench: RunContext) -> TrainSpec:
     """What the run's student learns; equal seeds see equal orders and crops."""
-    images: Labelled = plan.source.labelled
+    images: LabelledImages = plan.source.labelled
     training, seed = bench.training_of(plan), bench.settings.seed
     pictures = None
     if training.augmentation == "pixmix":
-        pictures = mixing_pictures(training.pixmix, images.size_px, seed=seed)
+        pictures = load_mixing_pictures(training.pixmix, images.size_px, seed=seed)
     embeddings = None if plan.teaching is None else torch.from_numpy(plan.teaching.embeddings)
     if plan.indices is not None:
         images = images.subset(plan.indices)
@@ -173,10 +173,10 @@ def student_of(plan: RunSpec, bench: RunContext) -> nn.Module:
     if plan.mode == "finetune":
         copy_prefix(model, weights, plan.depth)
         return model
-    return graft(model, weights, plan.depth, frozen_bn_stats=training.frozen_bn_stats)
+    return load_frozen_prefix(model, weights, plan.depth, frozen_bn_stats=training.frozen_bn_stats)
 
 
-def last_epochs(epochs: list[Epoch], count: int) -> dict[str, dict[str, float | int | str]]:
+def last_epochs(epochs: list[EpochResult], count: int) -> dict[str, dict[str, float | int | str]]:
     """Mean and population std of every metric over the last epochs of one run (MtG 2.1).
 
     What was measured after the last epoch alone, a probe, has no spread.
@@ -205,7 +205,7 @@ def results(plans: list[RunSpec], bench: RunContext) -> list[dict[str, Any]]:
 
 def _train(
     plan: RunSpec, bench: RunContext, lesson: TrainSpec, digest: str
-) -> tuple[nn.Module, list[Epoch], ProbeResult | None]:
+) -> tuple[nn.Module, list[EpochResult], ProbeResult | None]:
     """The student, its epochs, and what a probe said of it after the last one."""
     runtime = bench.settings.runtime
     accelerator = accelerator_of(runtime)
@@ -213,7 +213,7 @@ def _train(
     model = split_batch_norm(student_of(plan, bench), runtime, rows)
     phases = plan.course.phases(model, lesson) if plan.course else [Phase(lesson)]
     keeper_of = partial(_keeper, bench.run_folder(plan), runtime)
-    epochs: list[Epoch] = []
+    epochs: list[EpochResult] = []
     probed = None
     for epoch in fit_phases(model, phases, accelerator, keeper_of):
         epochs.append(epoch)
@@ -255,7 +255,7 @@ def _keep_student(
         "normalisation": {"mean": normalisation.mean, "std": normalisation.std},
         "image_size": lesson.training.global_crops.size,
     }
-    save(folder / STUDENT, model, about)
+    save_model(folder / STUDENT, model, about)
 
 
 def _told(last: Mapping[str, Mapping[str, Any]]) -> str:
@@ -264,7 +264,7 @@ def _told(last: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _keep_predictions(
-    folder: Path, epochs: list[Epoch], count: int, probed: ProbeResult | None
+    folder: Path, epochs: list[EpochResult], count: int, probed: ProbeResult | None
 ) -> None:
     if "test" not in epochs[-1].scores:  # a judge is scored on `val` alone
         return

@@ -11,7 +11,7 @@ from synthgap.data import ImageSet
 from synthgap.errors import DataError, GateError
 from synthgap.jobs import Artifacts, read_json
 from synthgap.params.synthesis import SetName
-from synthgap.training.labelled import Labelled
+from synthgap.training.labelled_images import LabelledImages
 
 REAL, CORPUS, ORACLE = "train", "corpus", "oracle"
 MIXED = "mixed"
@@ -25,7 +25,7 @@ class Source:
 
     name: str
     images: ImageSet
-    labelled: Labelled
+    labelled: LabelledImages
     parts_of_mix: tuple[Source, ...] = ()
 
     @property
@@ -139,6 +139,6 @@ def mixed(real: Source, synthetic: Source) -> Source:
     return Source("+".join(part.name for part in parts), images, labelled, parts)
 
 
-def _labelled(artifacts: Artifacts, images: ImageSet, size_px: int) -> Labelled:
+def _labelled(artifacts: Artifacts, images: ImageSet, size_px: int) -> LabelledImages:
     pixels = images.pixels(size_px, store=artifacts.root / ".synthgap" / "packed")
-    return Labelled.of(pixels, images.labels)
+    return LabelledImages.of(pixels, images.labels)

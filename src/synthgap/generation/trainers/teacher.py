@@ -168,11 +168,11 @@ def _generator(params: TeacherParams, artifacts: Artifacts) -> Provenance:
 
 
 def _pinned(params: TeacherParams, artifacts: Artifacts) -> Provenance:
-    from synthgap.models.clip import clip_digest, found_clip
+    from synthgap.models.clip import clip_digest, find_clip
 
     pin = params.teacher.pin
     assert pin is not None
-    folder, revision = found_clip(pin.location, pin.revision, root=artifacts.root)
+    folder, revision = find_clip(pin.location, pin.revision, root=artifacts.root)
     return attested(pin, folder, clip_digest(folder), revision=revision, place="teacher.pin")
 
 

@@ -37,7 +37,7 @@ from synthgap.studies.trials.measures import (
     parted,
 )
 from synthgap.studies.trials.plan import AttemptReport, StudyPlan
-from synthgap.training.checkpointing import Epoch
+from synthgap.training.checkpointing import EpochResult
 
 
 def generators(plan: StudyPlan, artifacts: Artifacts) -> dict[Path, Provenance]:
@@ -183,7 +183,7 @@ class StudentAttempt:
         run = self.bench.run(params, learned, seed=seed, share=share)
         assert run.training is not None
         assert run.steps_per_epoch is not None
-        steps, about, epochs = run.steps_per_epoch, facts(run), list[Epoch]()
+        steps, about, epochs = run.steps_per_epoch, facts(run), list[EpochResult]()
         for epoch in self.bench.trained(run, params, scored):
             epochs.append(epoch)
             if epoch.number < run.training.epochs:
@@ -196,13 +196,13 @@ class StudentAttempt:
             num_steps *= 2
         yield AttemptReport(epochs[-1].number, num_steps, metrics, about)
 
-    def _told(self, epochs: Sequence[Epoch]) -> dict[str, float]:
+    def _told(self, epochs: Sequence[EpochResult]) -> dict[str, float]:
         """Means over epochs of what is told of each."""
         names = ["train/loss", *(f"{name}/{one}" for name in self.scored for one in TOLD)]
         return {name: _mean([epoch.metrics[name] for epoch in epochs]) for name in names}
 
     def _measures(
-        self, run: RunSpec, synthetic: Source, epochs: Sequence[Epoch]
+        self, run: RunSpec, synthetic: Source, epochs: Sequence[EpochResult]
     ) -> dict[str, float]:
         """What the study measures besides, of the last epochs."""
         found: dict[str, float] = {}
@@ -218,7 +218,7 @@ class StudentAttempt:
             found[REAL_LABELS] = float(run.num_real)
         return found
 
-    def _agreement(self, run: RunSpec, params: Params, last: Epoch) -> float:
+    def _agreement(self, run: RunSpec, params: Params, last: EpochResult) -> float:
         """With a student that learns the same images from other random numbers, after its end."""
         other = replace(run, seed=derived_seed(run.seed, AGREEMENT))
         *_, partner = self.bench.trained(other, params, self.scored)

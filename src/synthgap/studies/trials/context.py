@@ -16,8 +16,8 @@ from synthgap.jobs.device import device_of
 from synthgap.jobs.distributed import accelerator_of
 from synthgap.params.guidance import MethodName
 from synthgap.params.sections import Params
-from synthgap.training.checkpointing import Epoch
-from synthgap.training.labelled import Normalisation
+from synthgap.training.checkpointing import EpochResult
+from synthgap.training.labelled_images import Normalisation
 from synthgap.training.loop import fit_phases
 
 
@@ -51,7 +51,7 @@ class TrialContext:
 
     def trained(
         self, run: RunSpec, params: Params, scored: Mapping[str, Source]
-    ) -> Iterator[Epoch]:
+    ) -> Iterator[EpochResult]:
         """Train the run's student from its start and yield every epoch.
 
         Raises:

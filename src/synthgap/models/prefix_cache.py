@@ -19,11 +19,13 @@ PROBE_BATCH = 2  # different images: a first dimension that is not the batch sho
 
 
 @dataclass(frozen=True)
-class Replay:
+class PrefixCache:
     """A student whose first modules are frozen, and where the remembered part ends."""
 
     model: nn.Module
-    calls: tuple[_Call, ...]  # of frozen and parameterless modules, in order; the last is the cut
+    calls: tuple[
+        _ModuleCall, ...
+    ]  # of frozen and parameterless modules, in order; the last is the cut
     image: tuple[int, ...]  # (3, height, width)
 
     @classmethod
@@ -36,7 +38,7 @@ class Replay:
         if not getattr(model, "frozen_modules", ()):
             return None
         example = torch.stack([images[0], -images[0]])
-        with _scoring(model):
+        with _eval_mode(model):
             calls = _calls_before_learning(model, example)
             with torch.no_grad():
                 wanted = model(example)
@@ -54,15 +56,15 @@ class Replay:
 
         def stop(_module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> None:
             nonlocal waiting
-            waiting -= _sees(arguments)
+            waiting -= _takes_tensor(arguments)
             if not waiting:
-                raise _Reached(output)
+                raise _StopForward(output)
 
         handle = self.model.get_submodule(cut.name).register_forward_hook(stop)
         try:
-            with _scoring(self.model):
+            with _eval_mode(self.model):
                 self.model(images)
-        except _Reached as reached:
+        except _StopForward as reached:
             return reached.activations
         finally:
             handle.remove()
@@ -79,7 +81,7 @@ class Replay:
 
         def stand_in(truly: Callable[..., Any]) -> Callable[..., Any]:
             def forward(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - as any module
-                call = next(waiting, None) if _sees(arguments) else None
+                call = next(waiting, None) if _takes_tensor(arguments) else None
                 if call is None:
                     return truly(*arguments, **named)
                 if call is self.calls[-1]:
@@ -118,7 +120,7 @@ class Replay:
 
 
 @dataclass(frozen=True)
-class _Call:
+class _ModuleCall:
     """One call of a module, and what it gave for PROBE_BATCH images (without their values)."""
 
     name: str
@@ -128,14 +130,14 @@ class _Call:
         return _blank(self.output, batch)
 
 
-class _Reached(Exception):  # noqa: N818 - not an error: the way out of a model at the cut
+class _StopForward(Exception):  # noqa: N818 - not an error: the way out of a model at the cut
     def __init__(self, activations: Tensor) -> None:
         super().__init__()
         self.activations = activations
 
 
 @contextmanager
-def _scoring(model: nn.Module) -> Iterator[None]:
+def _eval_mode(model: nn.Module) -> Iterator[None]:
     """Eval mode for a while."""
     was_training = model.training
     model.eval()
@@ -145,9 +147,9 @@ def _scoring(model: nn.Module) -> Iterator[None]:
         model.train(was_training)
 
 
-def _calls_before_learning(model: nn.Module, example: Tensor) -> tuple[_Call, ...]:
+def _calls_before_learning(model: nn.Module, example: Tensor) -> tuple[_ModuleCall, ...]:
     """Calls of frozen and parameterless modules until something that learns or draws is reached."""
-    calls: list[_Call] = []
+    calls: list[_ModuleCall] = []
     learning = False
 
     def reached(_module: nn.Module, _arguments: tuple[Any, ...]) -> None:
@@ -158,16 +160,16 @@ def _calls_before_learning(model: nn.Module, example: Tensor) -> tuple[_Call, ..
         def hook(_module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:  # noqa: ANN401
             nonlocal learning
             # a learning parameter of no module's own, like a token, shows in the graph
-            learning = learning or _learns(output)
-            if not learning and _sees(arguments):
-                calls.append(_Call(name, _blank(output, PROBE_BATCH)))
+            learning = learning or _requires_grad(output)
+            if not learning and _takes_tensor(arguments):
+                calls.append(_ModuleCall(name, _blank(output, PROBE_BATCH)))
 
         return hook
 
     handles = []
     parts = {model.get_submodule(name): (name, kind) for name, kind in _parts(model)}
     for module, (name, kind) in parts.items():  # a module may have two names
-        stops = kind == "learning" or (kind == "bare" and _draws(module))
+        stops = kind == "learning" or (kind == "bare" and _has_dropout(module))
         handles.append(
             module.register_forward_pre_hook(reached)
             if stops
@@ -199,7 +201,7 @@ def _parts(
             yield full, "learning"
 
 
-def _draws(module: nn.Module) -> bool:
+def _has_dropout(module: nn.Module) -> bool:
     """Whether dropout of any kind (timm's have `drop_prob` or `prob`) is at work in it."""
     chances = ("p", "drop_prob", "prob")
     return any(
@@ -209,14 +211,14 @@ def _draws(module: nn.Module) -> bool:
     )
 
 
-def _sees(arguments: tuple[Any, ...]) -> bool:
+def _takes_tensor(arguments: tuple[Any, ...]) -> bool:
     """Whether a call depends on the images at all; a table of positions, say, does not."""
     return any(isinstance(argument, Tensor) for argument in arguments)
 
 
-def _learns(output: Any) -> bool:  # noqa: ANN401 - whatever a module returns
+def _requires_grad(output: Any) -> bool:  # noqa: ANN401 - whatever a module returns
     if isinstance(output, tuple | list):
-        return any(_learns(part) for part in output)
+        return any(_requires_grad(part) for part in output)
     return isinstance(output, Tensor) and output.requires_grad
 
 

@@ -4,7 +4,7 @@ from torch.nn import functional
 
 from synthgap.models.build import build_student
 from synthgap.models.frozen_prefix import freeze
-from synthgap.models.replay import Replay
+from synthgap.models.prefix_cache import PrefixCache
 from synthgap.params.students import Student
 
 TINY = {"channels": (8, 8, 16, 16), "stem_width": 8}
@@ -27,20 +27,20 @@ def images():
 def frozen(images):
     model = student()
     freeze(model, 3)
-    return model, Replay.of(model, images)
+    return model, PrefixCache.of(model, images)
 
 
 def test_what_is_not_the_same_every_time_is_not_replayed(images):
-    assert Replay.of(student(), images) is None
+    assert PrefixCache.of(student(), images) is None
     updating = student()
     freeze(updating, 3, frozen_bn_stats="update")
-    assert Replay.of(updating, images) is None
+    assert PrefixCache.of(updating, images) is None
 
 
 def test_the_cut_lies_before_dropout(images):
     dropping = student("vit_tiny_patch16_224", **VIT, pos_drop_rate=0.5)
     freeze(dropping, 2)
-    replay = Replay.of(dropping, images)
+    replay = PrefixCache.of(dropping, images)
     assert [call.name for call in replay.calls] == ["patch_embed"]
     dropping.train()
     activations = replay.remember(images)
@@ -101,7 +101,7 @@ def test_looking_for_the_cut_moves_nothing(images):
     model.train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     chance = torch.get_rng_state()
-    assert Replay.of(model, images) is not None
+    assert PrefixCache.of(model, images) is not None
     assert model.training
     assert torch.equal(chance, torch.get_rng_state())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -129,7 +129,7 @@ def test_activations_are_smallest_at_the_cut(images):
     """Pooling that learns nothing belongs to the part that is remembered."""
     model = student()
     freeze(model, 1)
-    assert Replay.of(model, images).remember(images).shape == (5, 16, 4, 4)
+    assert PrefixCache.of(model, images).remember(images).shape == (5, 16, 4, 4)
     probe = student()
     freeze(probe, 5)
-    assert Replay.of(probe, images).remember(images).shape == (5, 16)
+    assert PrefixCache.of(probe, images).remember(images).shape == (5, 16)

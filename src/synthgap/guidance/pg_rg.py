@@ -23,13 +23,13 @@ from synthgap.guidance.forward import (
     StudentOutput,
     TappedStudent,
     cross_entropy,
-    gathered,
+    gather_rows,
+    labels_of_crops,
     pooled_loss,
-    tiled,
 )
-from synthgap.guidance.losses import guided_update, pairwise_loss
+from synthgap.guidance.losses import pairwise_loss, project_gradients
 from synthgap.guidance.method_context import MethodContext
-from synthgap.guidance.reference import Look, feature_function
+from synthgap.guidance.reference import ReferenceFunction, feature_function
 from synthgap.guidance.updates import (
     Gradient,
     LossTerm,
@@ -46,7 +46,7 @@ from synthgap.training.train_spec import TrainSpec
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-KINDS = REAL, SYNTHETIC = "real", "synthetic"  # of images; also the names of their gradients
+DOMAINS = REAL, SYNTHETIC = "real", "synthetic"  # of images; also the names of their gradients
 
 
 def pg(task: MethodContext) -> Sequence[Phase]:
@@ -66,12 +66,12 @@ def pg_f(task: MethodContext) -> Sequence[Phase]:
 
 def pg_l1(task: MethodContext) -> Sequence[Phase]:
     """PG of synthetic images alone, by the L1 distance between relations."""
-    return [_phase(_by(task, "l1"), task.only_synthetic(), followed=(SYNTHETIC,))]
+    return [_phase(_with_similarity(task, "l1"), task.only_synthetic(), followed=(SYNTHETIC,))]
 
 
 def pg_kl(task: MethodContext) -> Sequence[Phase]:
     """PG of synthetic images alone, by the divergence between relations."""
-    return [_phase(_by(task, "kl"), task.only_synthetic(), followed=(SYNTHETIC,))]
+    return [_phase(_with_similarity(task, "kl"), task.only_synthetic(), followed=(SYNTHETIC,))]
 
 
 def rg(task: MethodContext) -> Sequence[Phase]:
@@ -94,12 +94,12 @@ def rg_pg(task: MethodContext) -> Sequence[Phase]:
     return [_phase(task, task.both(), followed=(REAL, SYNTHETIC), rg=task.guide.rg)]
 
 
-def projected(task: MethodContext, rule: Rg) -> Sequence[Phase]:
+def projection_phases(task: MethodContext, rule: Rg) -> Sequence[Phase]:
     """The projection by a rule of its own, without PG."""
     return [_phase(task, task.both(), rg=rule)]
 
 
-def _by(task: MethodContext, similarity: Similarity) -> MethodContext:
+def _with_similarity(task: MethodContext, similarity: Similarity) -> MethodContext:
     guide = task.guide
     return replace(task, guide=replace(guide, pg=replace(guide.pg, similarity=similarity)))
 
@@ -116,16 +116,21 @@ def _phase(
         if followed:
             reference = task.references[pg.reference]
             look = feature_function(reference, lesson, accelerator.device, pg.reference_tap)
-            nothing = _nothing(eye, look, lesson, accelerator.device)
+            nothing = _empty_features(eye, look, lesson, accelerator.device)
             share = 1 / lesson.training.accumulate
             following = dict.fromkeys(
                 followed, PretrainedGuidance(pg, look, accelerator, share, nothing)
             )
         turn: Update = (
-            JointUpdate(moving(student), eye, following, lesson.batch_size)
+            JointUpdate(trainable_parameters(student), eye, following, lesson.batch_size)
             if rg is None
             else SeparateUpdate(
-                moving(student), eye, following, rg, groups_of(student, rg), lesson.name
+                trainable_parameters(student),
+                eye,
+                following,
+                rg,
+                unit_groups(student, rg),
+                lesson.name,
             )
         )
         return MethodNetworks(nn.ModuleDict({"student": student}), [turn])
@@ -133,12 +138,12 @@ def _phase(
     return Phase(lesson, update_step(make, task.num_real))
 
 
-def moving(student: nn.Module) -> list[nn.Parameter]:
+def trainable_parameters(student: nn.Module) -> list[nn.Parameter]:
     """What is not frozen."""
     return [parameter for parameter in student.parameters() if parameter.requires_grad]
 
 
-def groups_of(student: nn.Module, rg: Rg) -> list[list[int]] | None:
+def unit_groups(student: nn.Module, rg: Rg) -> list[list[int]] | None:
     """Positions of the moving parameters of each unit that has some; None for the whole."""
     if rg.projection == "whole":
         return None
@@ -156,7 +161,7 @@ class PretrainedGuidance:
     """PG on one kind of images."""
 
     pg: Pg
-    look: Look
+    look: ReferenceFunction
     accelerator: Accelerator
     share: float  # of a part in a batch
     nothing: tuple[Tensor, Tensor]  # the student's and the reference's features of no image
@@ -170,7 +175,7 @@ class PretrainedGuidance:
         learner, reference = self.nothing
         if seen is not None and half is not None:
             learner, reference = seen.features, self.look(half)
-        learner, reference = (gathered(rows, self.accelerator) for rows in (learner, reference))
+        learner, reference = (gather_rows(rows, self.accelerator) for rows in (learner, reference))
         loss = pairwise_loss(learner, reference, self.pg)
         others: float = 1 - 1 / self.accelerator.num_processes
         return self.pg.weight * self.share * (loss - others * loss.detach())
@@ -212,22 +217,22 @@ class SeparateUpdate:
         Raises:
             TrainingError: batch norm would see one image alone.
         """
-        for kind, half in zip(KINDS, (pair.real, pair.synthetic), strict=True):
+        for kind, half in zip(DOMAINS, (pair.real, pair.synthetic), strict=True):
             self._refuse_one_alone(kind, half)
             seen = None if half is None else self.eye(half.crops)
-            losses = [_zero(self.parameters or self.eye.passes.parameters())]
+            losses = [_zero_loss(self.parameters or self.eye.passes.parameters())]
             if kind in self.following:
                 losses.append(self.following[kind].loss(seen, half))
             if half is None or seen is None:
                 yield LossTerm(torch.stack(losses).sum(), gradient=kind)
                 continue
             losses.append(half.share * cross_entropy(seen, half.labels))
-            loss, labels = torch.stack(losses).sum(), tiled(half.labels, seen)
+            loss, labels = torch.stack(losses).sum(), labels_of_crops(half.labels, seen)
             yield LossTerm(loss, gradient=kind, logits=seen.logits, labels=labels)
 
     def combined(self, gradients: Mapping[str, Gradient]) -> Gradient:
         """Project by the gradients of the whole batch."""
-        return guided_update(gradients[REAL], gradients[SYNTHETIC], self.rg, self.groups)
+        return project_gradients(gradients[REAL], gradients[SYNTHETIC], self.rg, self.groups)
 
     def _refuse_one_alone(self, kind: str, half: DomainRows | None) -> None:
         modules = self.eye.passes.modules()
@@ -244,13 +249,13 @@ def _learns_statistics(module: nn.Module) -> bool:
     return isinstance(module, _BatchNorm) and module.training
 
 
-def _zero(parameters: Iterable[nn.Parameter]) -> Tensor:
+def _zero_loss(parameters: Iterable[nn.Parameter]) -> Tensor:
     """A loss of 0 that has a gradient where anything does."""
     return 0 * next(iter(parameters)).flatten()[0]
 
 
-def _nothing(
-    eye: TappedStudent, look: Look, lesson: TrainSpec, device: torch.device
+def _empty_features(
+    eye: TappedStudent, look: ReferenceFunction, lesson: TrainSpec, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Features of no image, as wide as those of one; the student's mode stays as it was."""
     size, student = lesson.training.global_crops.size, eye.passes.student

@@ -11,7 +11,7 @@ from accelerate.state import AcceleratorState
 from torch.nn import functional
 
 from synthgap.errors import TrainingError
-from synthgap.guidance import guided
+from synthgap.guidance import pg_rg
 from synthgap.guidance.baselines import a_gem
 from synthgap.guidance.losses import pairwise_loss
 from synthgap.models.frozen_prefix import freeze, prefix_names
@@ -20,17 +20,17 @@ from synthgap.params.guidance import Rg, Weights
 from synthgap.training.batch_loader import BatchLoader
 from synthgap.training.loop import fit
 
-REAL, SYNTHETIC = guided.KINDS
+REAL, SYNTHETIC = pg_rg.DOMAINS
 METHODS = {  # by name: which kinds follow the reference, and whether gradients are projected
-    "pg": (guided.pg, guided.KINDS, False),
-    "pg-r": (guided.pg_r, [REAL], False),
-    "pg-f": (guided.pg_f, [SYNTHETIC], False),
-    "pg-l1": (guided.pg_l1, [SYNTHETIC], False),
-    "pg-kl": (guided.pg_kl, [SYNTHETIC], False),
-    "rg": (guided.rg, [], True),
-    "rg-pg-r": (guided.rg_pg_r, [REAL], True),
-    "rg-pg-f": (guided.rg_pg_f, [SYNTHETIC], True),
-    "rg-pg": (guided.rg_pg, guided.KINDS, True),
+    "pg": (pg_rg.pg, pg_rg.DOMAINS, False),
+    "pg-r": (pg_rg.pg_r, [REAL], False),
+    "pg-f": (pg_rg.pg_f, [SYNTHETIC], False),
+    "pg-l1": (pg_rg.pg_l1, [SYNTHETIC], False),
+    "pg-kl": (pg_rg.pg_kl, [SYNTHETIC], False),
+    "rg": (pg_rg.rg, [], True),
+    "rg-pg-r": (pg_rg.rg_pg_r, [REAL], True),
+    "rg-pg-f": (pg_rg.rg_pg_f, [SYNTHETIC], True),
+    "rg-pg": (pg_rg.rg_pg, pg_rg.DOMAINS, True),
 }
 EVERY = [pytest.param(*given, id=name) for name, given in METHODS.items()]
 
@@ -44,7 +44,7 @@ def slow_losses(model, given, parts, followed):
     """Sums of cross-entropy over images, how many there are, and PG, by kind, part by part."""
     for batch in parts:
         rows = len(batch.indices)
-        for kind in guided.KINDS:
+        for kind in pg_rg.DOMAINS:
             mine = [i for i in range(rows) if (batch.indices[i] < given.num_real) == (kind == REAL)]
             if not mine:
                 continue
@@ -66,9 +66,9 @@ def slow_losses(model, given, parts, followed):
 def slow_gradient(model, given, parts, followed, projects):
     """Flat, over what is not frozen."""
     found = list(slow_losses(model, given, parts, followed))
-    count = {kind: sum(n for one, _, n, _ in found if one == kind) for kind in guided.KINDS}
+    count = {kind: sum(n for one, _, n, _ in found if one == kind) for kind in pg_rg.DOMAINS}
     flat = {}
-    for kind in guided.KINDS:
+    for kind in pg_rg.DOMAINS:
         of_all = count[kind] if projects else sum(count.values())
         terms = [loss / of_all + pg for one, loss, _, pg in found if one == kind]
         model.zero_grad()
@@ -109,7 +109,7 @@ def slow_step(given, method, followed, projects):
 @pytest.mark.parametrize(("method", "followed", "projects"), EVERY)
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_a_step_is_the_printed_one(accelerator, method, followed, projects, accumulate):
-    similarity = "l1" if method is guided.pg_l1 else "kl"
+    similarity = "l1" if method is pg_rg.pg_l1 else "kl"
     given = case.task(accumulate=accumulate, pg=replace(case.PG, similarity=similarity))
     state, _ = case.learned(given, method, accelerator, steps=1)
     assert case.apart(state, slow_step(given, method, followed, projects)) < 1e-4
@@ -132,13 +132,13 @@ def test_a_gem_is_rg_with_nothing_of_the_real_gradient(accelerator):
     given = case.task()
     as_rg = case.task(rg=Rg(0.0, 1.0, "whole"))
     states = [
-        case.learned(one, m, accelerator)[0] for one, m in [(given, a_gem), (as_rg, guided.rg)]
+        case.learned(one, m, accelerator)[0] for one, m in [(given, a_gem), (as_rg, pg_rg.rg)]
     ]
     assert case.moved(*states) == 0
-    assert case.apart(case.learned(given, guided.rg, accelerator)[0], states[0]) > 1e-3
+    assert case.apart(case.learned(given, pg_rg.rg, accelerator)[0], states[0]) > 1e-3
 
 
-@pytest.mark.parametrize(("method", "plain"), [(guided.pg, None), (guided.rg_pg, guided.rg)])
+@pytest.mark.parametrize(("method", "plain"), [(pg_rg.pg, None), (pg_rg.rg_pg, pg_rg.rg)])
 def test_with_no_weight_pg_adds_nothing(accelerator, method, plain):
     given = case.task(pg=replace(case.PG, lambda_3=Weights(0.0, 0.0)))
     state, _ = case.learned(given, method, accelerator)
@@ -163,10 +163,10 @@ def test_who_follows_itself_is_left_alone(accelerator, distance, similarity):
     tutor = replace(given.references["tutor"], network=twin, sight=seen)
     itself, anybody = ({"tutor": tutor}, given.references)
     (apart, _), (own, told), (_, others) = (
-        case.learned(replace(one, references=by), guided.pg, accelerator, steps=1)
+        case.learned(replace(one, references=by), pg_rg.pg, accelerator, steps=1)
         for one, by in [(free, itself), (given, itself), (given, anybody)]
     )
-    alone = case.learned(free, guided.pg, accelerator, steps=1)[1]
+    alone = case.learned(free, pg_rg.pg, accelerator, steps=1)[1]
     losses = [epochs[0].metrics["train/loss"] for epochs in (alone, told, others)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
     assert losses[2] > losses[0] + 1e-3
@@ -180,7 +180,7 @@ def test_taps_choose_what_is_compared(accelerator, tap):
     heavy = replace(case.PG, tap=tap, reference_tap=tap, lambda_3=Weights(1e4, 1e4))
     given = case.task(pg=heavy, base_lr=1e-6)
     free = case.task(pg=replace(heavy, lambda_3=Weights(0.0, 0.0)), base_lr=1e-6)
-    states = [case.learned(one, guided.pg, accelerator, steps=1)[0] for one in (given, free)]
+    states = [case.learned(one, pg_rg.pg, accelerator, steps=1)[0] for one in (given, free)]
     units = units_of(given.student)
     for index, unit in enumerate(units):
         change = max(float((states[0][n] - states[1][n]).abs().max()) for n in unit.parameters)
@@ -191,11 +191,11 @@ def test_zero_shot_never_sees_a_real_image(accelerator):
     given = case.task()
     other = case.task()
     other.lesson.images.images[: case.NUM_REAL] = 0
-    for method in (guided.pg_l1, guided.pg_kl):
+    for method in (pg_rg.pg_l1, pg_rg.pg_kl):
         states = [case.learned(one, method, accelerator)[0] for one in (given, other)]
         assert case.moved(*states) == 0
     none = case.task(num_real=0)
-    alike = [case.learned(none, m, accelerator)[0] for m in (guided.pg, guided.pg_f, guided.pg_kl)]
+    alike = [case.learned(none, m, accelerator)[0] for m in (pg_rg.pg, pg_rg.pg_f, pg_rg.pg_kl)]
     assert case.moved(alike[0], alike[1]) == case.moved(alike[0], alike[2]) == 0
 
 
@@ -213,7 +213,7 @@ def test_a_frozen_prefix_stays_and_the_rest_learns(
     assert all(
         not torch.equal(before[n], state[n]) for n in before if n not in kept and "bias" in n
     )
-    if projection == "whole" and method is guided.rg_pg:
+    if projection == "whole" and method is pg_rg.rg_pg:
         one, _ = case.learned(given, method, accelerator, steps=1)
         assert case.apart(one, slow_step(given, method, followed, projects)) < 1e-4
 
@@ -222,20 +222,22 @@ def test_everything_frozen_is_no_step_and_no_fault(accelerator):
     given = case.task()
     freeze(given.student, len(units_of(given.student)))
     before = {name: value.clone() for name, value in given.student.state_dict().items()}
-    for method in (guided.pg, guided.rg_pg):
+    for method in (pg_rg.pg, pg_rg.rg_pg):
         assert case.moved(before, case.learned(given, method, accelerator)[0]) == 0
 
 
 def test_units_of_a_frozen_prefix_are_no_groups(accelerator):
     network = case.student()
     rule = Rg(1.0, 1.0, "unit")
-    whole = guided.groups_of(network, rule)
+    whole = pg_rg.unit_groups(network, rule)
     assert [len(group) for group in whole] == [len(unit.parameters) for unit in units_of(network)]
     freeze(network, 2)
-    left = guided.groups_of(network, rule)
-    assert sorted(i for group in left for i in group) == list(range(len(guided.moving(network))))
+    left = pg_rg.unit_groups(network, rule)
+    assert sorted(i for group in left for i in group) == list(
+        range(len(pg_rg.trainable_parameters(network)))
+    )
     assert [len(group) for group in left] == [len(group) for group in whole[2:]]
-    assert guided.groups_of(network, case.RG) is None
+    assert pg_rg.unit_groups(network, case.RG) is None
 
 
 def test_one_image_alone_is_no_batch_to_batch_norm(accelerator):
@@ -243,12 +245,12 @@ def test_one_image_alone_is_no_batch_to_batch_norm(accelerator):
     normed = replace(given, student=case.student(norm="batchnorm"))
     message = r"lesson: 1 real image in a part of a batch, expected at least 2 .* guide.real_share"
     with pytest.raises(TrainingError, match=message):
-        case.learned(normed, guided.rg, accelerator)
-    case.learned(normed, guided.pg, accelerator)
-    case.learned(given, guided.rg, accelerator)
+        case.learned(normed, pg_rg.rg, accelerator)
+    case.learned(normed, pg_rg.pg, accelerator)
+    case.learned(given, pg_rg.rg, accelerator)
 
 
-@pytest.mark.parametrize("method", [guided.pg, guided.rg_pg], ids=["pg", "rg-pg"])
+@pytest.mark.parametrize("method", [pg_rg.pg, pg_rg.rg_pg], ids=["pg", "rg-pg"])
 def test_half_precision_takes_about_the_same_step(accelerator, method):
     given = case.task()
     whole, _ = case.learned(given, method, accelerator, steps=1)
@@ -265,14 +267,14 @@ def test_what_is_remembered_of_the_reference_is_what_it_would_say(accelerator, m
     given = case.task(augmentation="none")
     asked = []
     given.references["tutor"].network.register_forward_hook(lambda *_: asked.append(1))
-    state, _ = case.learned(given, guided.pg, accelerator)
+    state, _ = case.learned(given, pg_rg.pg, accelerator)
     once = len(asked)
     longer = replace(given, lesson=replace(given.lesson, steps_per_epoch=9))
-    case.learned(longer, guided.pg, accelerator)
+    case.learned(longer, pg_rg.pg, accelerator)
     assert len(asked) == 2 * once  # whatever is asked for is asked before the first step
-    assert case.apart(state, case.learned(given, guided.pg_f, accelerator)[0]) > 1e-3
-    slow = slow_step(given, guided.pg, guided.KINDS, False)
-    assert case.apart(case.learned(given, guided.pg, accelerator, steps=1)[0], slow) < 1e-4
+    assert case.apart(state, case.learned(given, pg_rg.pg_f, accelerator)[0]) > 1e-3
+    slow = slow_step(given, pg_rg.pg, pg_rg.DOMAINS, False)
+    assert case.apart(case.learned(given, pg_rg.pg, accelerator, steps=1)[0], slow) < 1e-4
 
 
 def two_steps(accelerator):

@@ -1,4 +1,4 @@
-"""What a step minimises: labels, a teacher's embeddings, or both; consistent views on top."""
+"""The supervised loss: labels, a teacher's embeddings, or both; AugMix's consistency on top."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Targets:
         return Targets(self.labels.repeat(times), self.embeddings.repeat(times, 1))
 
 
-def objective(
+def supervised_loss(
     logits: Tensor, embeddings: Tensor | None, answer: Targets, training: Training
 ) -> Tensor:
     """The mean loss over all crops with equal weight.
@@ -38,7 +38,7 @@ def objective(
     """
     wanted = answer.tiled(len(logits))
     if training.supervision == "embeddings":
-        return distance(embeddings, wanted.embeddings)
+        return embedding_distance(embeddings, wanted.embeddings)
     if training.augmentation == "augmix" and training.augmix.jsd_weight > 0:
         views = logits.chunk(3)
         plain = functional.cross_entropy(views[0], answer.tiled(len(views[0])).labels)
@@ -46,11 +46,11 @@ def objective(
     else:
         loss = functional.cross_entropy(logits, wanted.labels)
     if training.supervision == "both":
-        loss = loss + training.embedding_weight * distance(embeddings, wanted.embeddings)
+        loss = loss + training.embedding_weight * embedding_distance(embeddings, wanted.embeddings)
     return loss
 
 
-def distance(embeddings: Tensor | None, wanted: Tensor | None) -> Tensor:
+def embedding_distance(embeddings: Tensor | None, wanted: Tensor | None) -> Tensor:
     """Mean Euclidean distance, not squared, between (crops, dim) and (crops, dim) (MtG eq. 1)."""
     assert embeddings is not None
     assert wanted is not None

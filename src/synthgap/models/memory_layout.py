@@ -1,4 +1,4 @@
-"""Arrange a network for speed: the same function, other last bits; fast tiny convolutions."""
+"""Lay a network out for speed: channels-last weights, and fast convolutions of tiny maps."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class SmallMapConv2d(nn.Conv2d):
             found: Tensor = _SmallMap.apply(input.to(dtype), self.weight.to(dtype), shape)
             return found if self.bias is None else found + self.bias.to(dtype)[:, None, None]
 
-    def _shape(self, images: Tensor) -> _Shape | None:
+    def _shape(self, images: Tensor) -> _ConvShape | None:
         if images.device.type != "cpu" or torch.compiler.is_compiling():
             return None
         assert not isinstance(self.padding, str)
         height, width = images.shape[2:]
-        shape = _Shape(
+        shape = _ConvShape(
             _Side(height, self.kernel_size[0], self.stride[0], self.padding[0]),
             _Side(width, self.kernel_size[1], self.stride[1], self.padding[1]),
         )
@@ -72,7 +72,7 @@ class _Product:
 
 
 @dataclass(frozen=True)
-class _Shape:
+class _ConvShape:
     """Height and width of a convolution."""
 
     rows: _Side
@@ -95,7 +95,7 @@ class _Shape:
 
 
 @lru_cache(maxsize=256)
-def _products(shape: _Shape, channels: int) -> tuple[_Product, ...]:
+def _products(shape: _ConvShape, channels: int) -> tuple[_Product, ...]:
     return tuple(shape.products(channels))
 
 
@@ -103,7 +103,7 @@ class _SmallMap(torch.autograd.Function):
     """The convolution without bias, and its gradients in the layout of what they belong to."""
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor, shape: _Shape) -> Tensor:  # noqa: ANN401 - torch's
+    def forward(ctx: Any, images: Tensor, weight: Tensor, shape: _ConvShape) -> Tensor:  # noqa: ANN401 - torch's
         pixels, kernel = _rows(images), _rows(weight)
         made = images.new_zeros(len(images), shape.rows.result, shape.columns.result, len(weight))
         for product in _products(shape, images.shape[1]):
@@ -147,7 +147,7 @@ def _like(maps: Tensor, rows: Tensor | None) -> Tensor | None:
     return rows.view(len(maps), height, width, channels).permute(0, 3, 1, 2)
 
 
-def arrange(model: nn.Module) -> None:
+def optimise_layout(model: nn.Module) -> None:
     """Change `model` in place: its state dict keeps names, shapes and values.
 
     Four-dimensional weights lie channels-last, as the fast kernels of CPUs and GPUs want them, and

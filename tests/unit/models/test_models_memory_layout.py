@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from synthgap.models.arrangement import arrange
 from synthgap.models.build import build_student
+from synthgap.models.memory_layout import optimise_layout
 from synthgap.params.sections import Student
 
 
@@ -14,7 +14,7 @@ def test_other_convolutions_stay_as_they_are():
         nn.Conv2d(4, 4, 3, padding="same"),
         nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
     ]
-    arrange(nn.Sequential(*kinds))
+    optimise_layout(nn.Sequential(*kinds))
     assert {type(kind) for kind in kinds} == {nn.Conv2d}
 
 
@@ -26,7 +26,7 @@ def test_a_student_keeps_its_state_and_its_logits(name):
     images = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
         wanted = model(images)
-        arrange(model)
+        optimise_layout(model)
         torch.testing.assert_close(model(images), wanted, rtol=1e-3, atol=1e-4)
     after = model.state_dict()
     assert list(after) == list(before)

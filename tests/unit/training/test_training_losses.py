@@ -2,7 +2,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from synthgap.training.objective import Targets, distance, jensen_shannon, objective
+from synthgap.training.losses import (
+    Targets,
+    embedding_distance,
+    jensen_shannon,
+    supervised_loss,
+)
 
 LABELS = torch.tensor([0, 2, 1, 1])
 
@@ -13,7 +18,7 @@ def logits():
 
 
 def test_every_crop_counts_the_same(logits, training):
-    found = objective(logits, None, Targets(LABELS), training())
+    found = supervised_loss(logits, None, Targets(LABELS), training())
     each = [functional.cross_entropy(logits[i], LABELS[i % 4]) for i in range(12)]
     assert found == pytest.approx(float(torch.stack(each).mean()))
 
@@ -29,7 +34,7 @@ def test_augmix_asks_the_clean_view_for_labels_and_all_for_consistency(logits, t
 
     plain = training(augmentation="augmix")
     settings = dataclasses.replace(plain, augmix=dataclasses.replace(plain.augmix, jsd_weight=12.0))
-    found = objective(logits, None, Targets(LABELS), settings)
+    found = supervised_loss(logits, None, Targets(LABELS), settings)
     clean = functional.cross_entropy(logits[:4], LABELS)
     assert found == pytest.approx(float(clean + 12 * jensen_shannon(logits.chunk(3))))
 
@@ -39,10 +44,10 @@ def test_the_teacher_pulls_by_distance_not_by_its_square(training):
     wanted = torch.tensor([[3.0, 4.0]] * 2)
     answer = Targets(torch.tensor([0, 1]), wanted)
     only = training(supervision="embeddings")
-    found = objective(torch.zeros(4, 3), mine, answer, only)
+    found = supervised_loss(torch.zeros(4, 3), mine, answer, only)
     assert found.item() == pytest.approx(5)
     both = training(supervision="both", embedding_weight=2.0)
-    found = objective(torch.zeros(4, 3), mine, answer, both)
+    found = supervised_loss(torch.zeros(4, 3), mine, answer, both)
     assert found.item() == pytest.approx(float(torch.log(torch.tensor(3.0))) + 10)
-    (pull,) = torch.autograd.grad(distance(mine, answer.tiled(4).embeddings), mine)
+    (pull,) = torch.autograd.grad(embedding_distance(mine, answer.tiled(4).embeddings), mine)
     assert torch.allclose(pull.norm(dim=1), torch.full((4,), 0.25))

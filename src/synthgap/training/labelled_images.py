@@ -1,4 +1,4 @@
-"""Images in memory, ready for a student."""
+"""Images in memory with labels, and the statistics that normalise them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RESIDENT_SHARE = 0.5  # of a GPU's free memory that a set may take
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledImages:
     """Images with labels: uint8 (num_images, 3, size, size) and int64 (num_images,).
 
     The images may be a view of a memory-mapped file: nothing here copies them as a whole.
@@ -23,7 +23,7 @@ class Labelled:
     labels: Tensor
 
     @classmethod
-    def of(cls, pixels: np.ndarray, labels: np.ndarray) -> Labelled:
+    def of(cls, pixels: np.ndarray, labels: np.ndarray) -> LabelledImages:
         """Take uint8 (num_images, size, size, 3) pixels as they lie."""
         images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
         return cls(images, torch.from_numpy(np.asarray(labels, dtype=np.int64)))
@@ -37,24 +37,24 @@ class Labelled:
         """Edge length."""
         return int(self.images.shape[-1])
 
-    def subset(self, indices: np.ndarray) -> Labelled:
+    def subset(self, indices: np.ndarray) -> LabelledImages:
         """Keep the images at `indices`, in that order."""
         kept = torch.from_numpy(np.asarray(indices, dtype=np.int64))
-        return Labelled(self.images[kept], self.labels[kept])
+        return LabelledImages(self.images[kept], self.labels[kept])
 
-    def joined(self, other: Labelled) -> Labelled:
+    def joined(self, other: LabelledImages) -> LabelledImages:
         """These images, then the other's."""
-        return Labelled(
+        return LabelledImages(
             torch.cat([self.images, other.images]), torch.cat([self.labels, other.labels])
         )
 
-    def resident(self, device: torch.device) -> Labelled:
+    def resident(self, device: torch.device) -> LabelledImages:
         """Move both tensors to a device where they fit; else leave them, batches move alone."""
         if device.type == "cuda":
             free = torch.cuda.mem_get_info(device)[0]
             if self.images.numel() > RESIDENT_SHARE * free:
                 return self
-        return Labelled(self.images.to(device), self.labels.to(device))
+        return LabelledImages(self.images.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Normalisation:
         return cls(*IMAGENET)
 
     @classmethod
-    def measured(cls, labelled: Labelled) -> Normalisation:
+    def measured(cls, labelled: LabelledImages) -> Normalisation:
         """Exact statistics over every pixel of a set (MtG Table 1): sums of whole grey levels."""
         counts = torch.zeros(3, 256, dtype=torch.float64)
         for images in torch.split(labelled.images, 1024):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from synthgap.models.arrangement import SmallMapConv2d, arrange
+from synthgap.models.memory_layout import SmallMapConv2d, optimise_layout
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 3), (1, 4), (4, 4)])
@@ -19,7 +19,7 @@ def test_a_convolution_gives_what_it_gave(shape, kernel, stride, padding):
     wanted.square().sum().backward()
     wanted_weight, wanted_bias = plain.weight.grad, plain.bias.grad
     plain.zero_grad()
-    arrange(nn.Sequential(plain))
+    optimise_layout(nn.Sequential(plain))
     assert type(plain) is SmallMapConv2d
     found = plain(others)
     found.square().sum().backward()
@@ -31,7 +31,7 @@ def test_a_convolution_gives_what_it_gave(shape, kernel, stride, padding):
 
 def test_gradients_lie_in_memory_as_their_weights_do():
     convolution = nn.Conv2d(3, 5, 3, padding=1)
-    arrange(convolution)
+    optimise_layout(convolution)
     convolution(torch.randn(4, 3, 1, 1)).sum().backward()
     assert convolution.weight.grad.stride() == convolution.weight.stride()
 
@@ -39,7 +39,7 @@ def test_gradients_lie_in_memory_as_their_weights_do():
 def test_in_bfloat16_gradients_of_strides_over_one_pixel_are_finite_and_near():
     torch.manual_seed(0)
     convolution = nn.Conv2d(16, 16, 3, stride=2, padding=1)
-    arrange(convolution)
+    optimise_layout(convolution)
     images = torch.randn(64, 16, 1, 1)
     convolution(images).square().sum().backward()
     wanted = convolution.weight.grad.clone()
@@ -53,6 +53,6 @@ def test_in_bfloat16_gradients_of_strides_over_one_pixel_are_finite_and_near():
 
 def test_too_small_a_map_is_refused_as_before():
     convolution = nn.Conv2d(3, 5, 3)
-    arrange(convolution)
+    optimise_layout(convolution)
     with pytest.raises(RuntimeError, match="size"):
         convolution(torch.randn(4, 3, 2, 2))
