@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from lessons import learner_of, noise, student, training_of
 from torch import nn
 from torch.nn import functional
+from train_specs import learner_of, noise, student, training_of
 from turns import Times, arguments, in_turns, keep, quotients, spread, told
 
 from synthgap.models.frozen_prefix import freeze
@@ -43,15 +43,15 @@ class SameBatch(BatchLoader):
     batch: Batch | None = None
 
     @classmethod
-    def like(cls, server: BatchLoader) -> SameBatch:
+    def like(cls, loader: BatchLoader) -> SameBatch:
         """Take the first batch that `server` would give."""
-        _, (batch,) = next(iter(server.steps(1, after=0)))
-        same = {field.name: getattr(server, field.name) for field in fields(server)}
+        _, (batch,) = next(iter(loader.steps(1, after=0)))
+        same = {field.name: getattr(loader, field.name) for field in fields(loader)}
         return cls(**same, batch=batch)
 
     def steps(self, epoch: int, *, after: int):  # noqa: ANN201, ARG002 - as BatchLoader's
         """Yield it once a step."""
-        yield from ((step, [self.batch]) for step in range(1, self.lesson.num_steps + 1))
+        yield from ((step, [self.batch]) for step in range(1, self.train_spec.num_steps + 1))
 
 
 def learner_at(depth: int, images: LabelledImages, steps: int) -> EpochRunner:
@@ -68,7 +68,7 @@ def by_hand(depth: int, batch: Batch, steps: int) -> Callable[[], None]:
     units = in_units(model)
     prefix, rest = nn.Sequential(*units[:depth]).eval(), nn.Sequential(*units[depth:]).train()
     optimizer = build_optimizer(rest, TRAINING, torch.device("cpu"))
-    labels = batch.answer.labels.repeat(9)
+    labels = batch.targets.labels.repeat(9)
 
     def run() -> None:
         for _ in range(steps):
@@ -113,8 +113,8 @@ def measure(depths: list[int], *, steps: int, rounds: int) -> Times:
     sides: dict[str, Callable[[], object]] = {}
     for depth in depths:
         whole = learner_at(depth, images, steps)
-        same = SameBatch.like(whole.rule.server)
-        fed = changed(whole, rule=changed(whole.rule, server=same))
+        same = SameBatch.like(whole.train_step.loader)
+        fed = changed(whole, train_step=changed(whole.train_step, loader=same))
         sides[f"bound {depth}"] = by_hand(depth, same.batch, steps)
         sides[f"step {depth}"] = lambda fed=fed: fed.epoch(1, EpochProgress(), None)
         sides[f"whole {depth}"] = lambda whole=whole: whole.epoch(1, EpochProgress(), None)

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from lessons import learner_of, model_alone, noise, student, training_of
+from train_specs import learner_of, model_alone, noise, student, training_of
 from turns import Times, arguments, in_turns, keep, quotients, spread, told
 
 from synthgap.models.units import unit_flops
@@ -78,11 +78,11 @@ def measure(size: Size, images: int, batch_size: int, rounds: int) -> Times:
         )
         for _ in range(2)
     )
-    _, (batch,) = next(iter(alone.rule.server.steps(1, after=0)))
+    _, (batch,) = next(iter(alone.train_step.loader.steps(1, after=0)))
     sides = {
         "whole": lambda: whole.epoch(1, EpochProgress(), None),
         "model": model_alone(alone, batch, steps=size.steps),
-        "input": lambda: list(whole.rule.server.steps(1, after=0)),
+        "input": lambda: list(whole.train_step.loader.steps(1, after=0)),
     }
     return in_turns({name: finished(work) for name, work in sides.items()}, rounds)
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from lessons import noise, student, training_of
 from torch import nn
+from train_specs import noise, student, training_of
 from turns import Times, arguments, in_turns, keep, quotients, spread, told
 
 from synthgap.guidance.method_context import MethodContext, Phases
@@ -61,23 +61,23 @@ class Bench:
         """Half of the images pass for real ones."""
         training = training_of(SIZE_PX, batch_size=self.batch_size)
         training = replace(training, augmentation=augmentation)
-        lesson = TrainSpec("bench", noise(NUM_IMAGES, SIZE_PX, num_classes=10), training, 0, {})
-        lesson = replace(lesson, steps_per_epoch=self.steps)
+        train_spec = TrainSpec("bench", noise(NUM_IMAGES, SIZE_PX, num_classes=10), training, 0, {})
+        train_spec = replace(train_spec, steps_per_epoch=self.steps)
         others = dict.fromkeys(("prefix", "asg", "csg", "dann", "adda", "dada", "ltda"))
         guide = Guide(
             "g", (0,), 1, augmentation, 0.5, 0.25, 1.0, pg=PG, rg=Rg(1.0, 1.0, "whole"), **others
         )
         half = NUM_IMAGES // 2
         references = {"tutor": self.reference}
-        return MethodContext(_fresh(0), lesson, half, half, 10, guide, references, _fresh)
+        return MethodContext(_fresh(0), train_spec, half, half, 10, guide, references, _fresh)
 
     def side(self, method: Phases, *, augmentation: str = "pytorch") -> Callable[[], object]:
         """Steps of a method; what it does once is done here."""
         task = self.task(augmentation)
         (phase,) = method(task)
-        rule = phase.rule(task.student, phase.lesson, self.accelerator)
-        learner = EpochRunner(phase.lesson, rule)
-        return lambda: learner.epoch(1, EpochProgress(), None)
+        train_step = phase.train_step(task.student, phase.train_spec, self.accelerator)
+        runner = EpochRunner(phase.train_spec, train_step)
+        return lambda: runner.epoch(1, EpochProgress(), None)
 
 
 def plain_synthetic(task: MethodContext) -> list[Phase]:
@@ -90,17 +90,17 @@ def plain_both(task: MethodContext) -> list[Phase]:
     return [Phase(task.both())]
 
 
-def sides(bench: Bench) -> dict[str, Callable[[], object]]:
+def sides(run_context: Bench) -> dict[str, Callable[[], object]]:
     """All of them; neighbours are compared."""
     return {
-        "plain": bench.side(plain_synthetic),
-        "pg": bench.side(pg_kl),
-        "plain, cached": bench.side(plain_synthetic, augmentation="none"),
-        "pg, cached": bench.side(pg_kl, augmentation="none"),
-        "plain, both kinds": bench.side(plain_both),
-        "rg": bench.side(rg),
-        "pg-f": bench.side(pg_f),
-        "rg-pg": bench.side(rg_pg),
+        "plain": run_context.side(plain_synthetic),
+        "pg": run_context.side(pg_kl),
+        "plain, cached": run_context.side(plain_synthetic, augmentation="none"),
+        "pg, cached": run_context.side(pg_kl, augmentation="none"),
+        "plain, both kinds": run_context.side(plain_both),
+        "rg": run_context.side(rg),
+        "pg-f": run_context.side(pg_f),
+        "rg-pg": run_context.side(rg_pg),
     }
 
 

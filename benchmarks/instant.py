@@ -72,7 +72,7 @@ def make(
     tools = SamplingTools(Instant(seen), lambda *_: [])
 
     def opened(plan: planning.SetPlan) -> SamplingTools:
-        return replace(tools, judge=open_filters(plan.sieve, artifacts, params.runtime))
+        return replace(tools, judge=open_filters(plan.sample_filter, artifacts, params.runtime))
 
     planning.SetPlan.tools = opened  # type: ignore[method-assign] # in place of a diffusion model
     planning.nature_of = lambda *_: GeneratorCapabilities(True, True, False)  # noqa: FBT003

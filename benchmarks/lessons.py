@@ -78,26 +78,26 @@ def learner_of(
     steps: int,
 ) -> EpochRunner:
     """A learner by plain descent, whose epoch has so many steps."""
-    lesson = TrainSpec("bench", images, training, 0, {}, steps)
-    return EpochRunner(lesson, supervised_step(model, lesson, accelerator))
+    train_spec = TrainSpec("bench", images, training, 0, {}, steps)
+    return EpochRunner(train_spec, supervised_step(model, train_spec, accelerator))
 
 
-def model_alone(learner: EpochRunner, batch: Batch, *, steps: int) -> Callable[[], None]:
+def model_alone(runner: EpochRunner, batch: Batch, *, steps: int) -> Callable[[], None]:
     """The plainest loop that trains the learner's student, on one batch again and again."""
-    rule = learner.rule
-    assert isinstance(rule, SupervisedStep)
-    accelerator = rule.learning.accelerator
-    labels = batch.answer.tiled(sum(len(crops) for crops in batch.crops)).labels
-    for group in rule.learning.optimizer.param_groups:
+    train_step = runner.train_step
+    assert isinstance(train_step, SupervisedStep)
+    accelerator = train_step.learning.accelerator
+    labels = batch.targets.tiled(sum(len(crops) for crops in batch.crops)).labels
+    for group in train_step.learning.optimizer.param_groups:
         group["lr"] = 0.01
 
     def run() -> None:
-        rule.passes.train()
+        train_step.passes.train()
         for _ in range(steps):
             with accelerator.autocast():
-                logits, _ = rule.passes(batch.crops)
+                logits, _ = train_step.passes(batch.crops)
             accelerator.backward(functional.cross_entropy(logits.float(), labels))
-            rule.moving.step()
-            rule.moving.zero_grad()
+            train_step.moving.step()
+            train_step.moving.zero_grad()
 
     return run

@@ -24,7 +24,7 @@ from typing import Any
 import plain
 import torch
 from accelerate import Accelerator
-from lessons import student, training_of
+from train_specs import student, training_of
 from turns import arguments, keep, quotients, told
 
 from synthgap.data.image_set import ImageSet, write_manifest
@@ -84,9 +84,9 @@ def engine(folder: Path, training: Training, seed: int) -> list[float]:
     """Top-1 on the test images after each epoch, by the engine."""
     with tempfile.TemporaryDirectory() as store:
         train, test = (packed(folder / split, Path(store)) for split in ("train", "test"))
-        lesson = TrainSpec("bench", train, training, seed, {"test": test})
+        train_spec = TrainSpec("bench", train, training, seed, {"test": test})
         model = student("resnet18", 10, seed=seed)
-        epochs = list(fit(model, lesson, Accelerator(cpu=True)))
+        epochs = list(fit(model, train_spec, Accelerator(cpu=True)))
     return [epoch.metrics["test/top1"] for epoch in epochs]
 
 

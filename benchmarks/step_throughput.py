@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import torch
 from accelerate import Accelerator
-from lessons import learner_of, model_alone, noise, student, training_of
+from train_specs import learner_of, model_alone, noise, student, training_of
 from turns import Times, arguments, in_turns, keep, quotients, spread, told
 
 from synthgap.training.checkpointing import EpochProgress
@@ -26,12 +26,12 @@ def measure(steps: int, rounds: int) -> Times:
         learner_of(student("resnet18", 10, seed=0), images, TRAINING, accelerator, steps=steps)
         for _ in range(2)
     )
-    _, (batch,) = next(iter(alone.rule.server.steps(1, after=0)))
+    _, (batch,) = next(iter(alone.train_step.loader.steps(1, after=0)))
     return in_turns(
         {
             "whole": lambda: whole.epoch(1, EpochProgress(), None),
             "model": model_alone(alone, batch, steps=steps),
-            "input": lambda: list(whole.rule.server.steps(1, after=0)),
+            "input": lambda: list(whole.train_step.loader.steps(1, after=0)),
         },
         rounds,
     )

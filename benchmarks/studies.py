@@ -108,12 +108,12 @@ def storages(root: Path) -> Iterator[dict[str, str]]:
         print("no PostgreSQL here: /usr/lib/postgresql/*/bin/initdb")
         yield urls
         return
-    server = Server(programs, options="")
+    loader = Server(programs, options="")
     try:
-        server.start()
-        yield {**urls, "postgresql": server.url}
+        loader.start()
+        yield {**urls, "postgresql": loader.url}
     finally:
-        server.stop()
+        loader.stop()
 
 
 def main() -> None:

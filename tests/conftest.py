@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,3 +38,16 @@ def _own_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         yield
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of every later garbage collection, which is then quick."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leaks_surface_in_the_file_that_made_them() -> Iterator[None]:
+    """Collect garbage after each file: an unclosed file is a ResourceWarning here, not later."""
+    yield
+    gc.collect()

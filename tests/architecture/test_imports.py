@@ -12,7 +12,7 @@ HEAVY = (
     "accelerate", "diffusers", "dvc", "great_expectations", "matplotlib", "mlflow", "optuna",
     "pandas", "pyarrow", "scipy", "sklearn", "timm", "torch", "torchvision", "transformers",
 )  # fmt: skip
-BARE = ("training", "models", "data", "params", "artifacts")
+BARE = ("guidance", "training", "models", "data", "params", "jobs")
 GIVEN = ("torch", "torchvision", "timm", "accelerate", "numpy", "PIL", "safetensors", "synthgap")
 
 LIGHT_SCRIPT = """

@@ -104,13 +104,15 @@ def noise(images, *, seed=5):
     return replace(images, images=shown)
 
 
-def task(*, real=None, synthetic=None, seed=1):
+def method_context(*, real=None, synthetic=None, seed=1):
     real = labelled(NUM_REAL, seed=0) if real is None else real
     synthetic = labelled(NUM_SYNTHETIC, seed=1) if synthetic is None else synthetic
-    lesson = TrainSpec("lesson", real.joined(synthetic), TRAINING, seed, {}, steps_per_epoch=STEPS)
+    train_spec = TrainSpec(
+        "lesson", real.joined(synthetic), TRAINING, seed, {}, steps_per_epoch=STEPS
+    )
     references = {"tutor": reference(5, channels=(8, 8, 8, 16)), "twin": reference(6)}
     counts = (len(real), len(synthetic), NUM_CLASSES)
-    return MethodContext(network(seed), lesson, *counts, GUIDE, references, network)
+    return MethodContext(network(seed), train_spec, *counts, GUIDE, references, network)
 
 
 def as_given(name, images):
@@ -120,12 +122,12 @@ def as_given(name, images):
     return replace(images, labels=torch.full_like(images.labels, -1))
 
 
-def learned(name, given, keeper_of=lambda _number: None):
+def learned(name, given, checkpointer_of=lambda _number: None):
     """The task's student after all phases of a method, and its epochs."""
     accelerator = Accelerator(cpu=True)
     student = given.student
     phases = METHODS[name].phases(given)
-    return student, list(fit_phases(student, phases, accelerator, keeper_of))
+    return student, list(fit_phases(student, phases, accelerator, checkpointer_of))
 
 
 def state_of(model):

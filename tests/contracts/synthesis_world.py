@@ -98,9 +98,9 @@ def pinned(folder: Path, kind: str = "pin") -> Provenance:
 def with_judge(artifacts: Artifacts, pixels: np.ndarray, *, real_labels: int = 60) -> None:
     """A judge that finds half of `pixels`, uint8 (n, h, w, 3), to be of either class."""
     network = build_student(STUDENT, len(CLASSES), seed=0).eval()
-    eye = JudgePreprocessing(SIZE_PX, SIZE_PX, (0.5,) * 3, (0.5,) * 3)
+    tapped = JudgePreprocessing(SIZE_PX, SIZE_PX, (0.5,) * 3, (0.5,) * 3)
     with torch.no_grad():
-        features = penultimate_features(network, eye(pixels))[0]
+        features = penultimate_features(network, tapped(pixels))[0]
         spread = features - features.mean(dim=0)
         direction = torch.linalg.svd(spread).Vh[0]
         along = features @ direction
@@ -108,7 +108,7 @@ def with_judge(artifacts: Artifacts, pixels: np.ndarray, *, real_labels: int = 6
         classifier = network.get_submodule(classifier_name(network))
         classifier.weight.copy_(torch.stack([direction, -direction]) * scale)
         classifier.bias.copy_(torch.tensor([-1.0, 1.0]) * along.median() * scale)
-    nature = JudgeCapabilities(STUDENT, eye, CLASSES, real_labels)
+    nature = JudgeCapabilities(STUDENT, tapped, CLASSES, real_labels)
     save_judge(artifacts.stage("judge"), network.state_dict(), nature)
 
 

@@ -45,7 +45,7 @@ def undisturbed():
 def plain(name, **changed):
     """The task of a method, as it may have it."""
     images = changed.pop("real", world.labelled(world.NUM_REAL, seed=0))
-    return world.task(real=world.as_given(name, images), **changed)
+    return world.method_context(real=world.as_given(name, images), **changed)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -60,9 +60,12 @@ def test_it_learns(name, undisturbed):
 @pytest.mark.parametrize("name", METHODS)
 def test_it_takes_as_many_steps_as_all_others(name):
     phases = METHODS[name].phases(plain(name))
-    lessons = [phase.lesson for phase in phases]
-    assert sum(lesson.training.epochs * lesson.num_steps for lesson in lessons) == ALL_STEPS
-    assert {lesson.batch_size for lesson in lessons} == {world.TRAINING.batch_size}
+    train_specs = [phase.train_spec for phase in phases]
+    assert (
+        sum(train_spec.training.epochs * train_spec.num_steps for train_spec in train_specs)
+        == ALL_STEPS
+    )
+    assert {train_spec.batch_size for train_spec in train_specs} == {world.TRAINING.batch_size}
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -90,17 +93,19 @@ def test_stopped_and_resumed_it_ends_with_the_same_weights(
 ):
     """Stopped inside its last phase; what goes on begins as another student."""
 
-    def keeper_of(number):
+    def checkpointer_of(number):
         return Checkpointer(tmp_path / f"{number}.pt", every_epochs=1, every_steps=1)
 
     taken = []
-    for rule in (SupervisedStep, UpdateStep):
-        monkeypatch.setattr(rule, "step", _stopping(rule.step, taken, after=ALL_STEPS - 1))
+    for train_step in (SupervisedStep, UpdateStep):
+        monkeypatch.setattr(
+            train_step, "step", _stopping(train_step.step, taken, after=ALL_STEPS - 1)
+        )
     with pytest.raises(StoppedError):
-        world.learned(name, plain(name), keeper_of)
+        world.learned(name, plain(name), checkpointer_of)
     monkeypatch.undo()
     resumed = replace(plain(name), student=world.network(9))
-    student, epochs = world.learned(name, resumed, keeper_of)
+    student, epochs = world.learned(name, resumed, checkpointer_of)
     assert world.same(world.state_of(undisturbed(name)[0]), world.state_of(student))
     assert [epoch.metrics for epoch in epochs] == [e.metrics for e in undisturbed(name)[1]]
 
@@ -123,7 +128,9 @@ def test_what_it_sees_of_real_images_is_what_it_says(name, undisturbed):
     other_pixels = world.learned(name, plain(name, real=world.noise(images)))[0]
     assert world.same(found, world.state_of(other_pixels)) == (given == "none")
     relabelled = replace(images, labels=1 - images.labels)
-    other_labels = world.learned(name, world.task(real=relabelled))[0]  # though it may have none
+    other_labels = world.learned(name, world.method_context(real=relabelled))[
+        0
+    ]  # though it may have none
     assert world.same(found, world.state_of(other_labels)) == (given in {"none", "images"})
 
 
@@ -138,7 +145,7 @@ def test_without_synthetic_images_it_sees_none(name, undisturbed):
 def test_it_can_do_without_real_images(name):
     """As the zero-shot protocol asks it to."""
     nothing = world.labelled(world.NUM_REAL, seed=0).subset(np.arange(0))
-    student, _ = world.learned(name, world.task(real=nothing))
+    student, _ = world.learned(name, world.method_context(real=nothing))
     images = world.labelled(world.NUM_SYNTHETIC, seed=1)
     assert world.loss_on(student, images) < 0.7 * world.loss_on(world.network(1), images)
 

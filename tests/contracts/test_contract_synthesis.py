@@ -90,13 +90,13 @@ def test_every_image_tells_its_story_and_can_be_made_again(checkout, tmp_path):
         explained_number(artifacts.root, str(packed.root), last),
     ]
     for explained in files:
-        story = explained.story
+        story = explained.metadata
         assert story["set"] == "g2.0"
         assert story["generator"]["licence"] == "CC0"
         assert story["settings"]["compute_batch"] == PARAMS.synthesize.compute_batch
     assert regenerate(files[2], artifacts.root).equal
-    other = {**files[0].story, "seed": files[0].story["seed"] + 1}
-    assert not regenerate(replace(files[0], story=other), artifacts.root).equal
+    other = {**files[0].metadata, "seed": files[0].metadata["seed"] + 1}
+    assert not regenerate(replace(files[0], metadata=other), artifacts.root).equal
 
 
 def test_a_rival_makes_sets_of_its_own_name(tiny, tmp_path):
@@ -109,7 +109,7 @@ def test_a_rival_makes_sets_of_its_own_name(tiny, tmp_path):
     assert images.about["generator"] == "dit"
     assert images.about["steps"] == 3
     explained = explained_file(images.root / images.paths[0])
-    assert explained.story["set"] == "dit-g2.0-s3"
+    assert explained.metadata["set"] == "dit-g2.0-s3"
     assert regenerate(explained, artifacts.root).equal
 
 

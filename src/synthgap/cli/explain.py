@@ -53,24 +53,26 @@ def _as_json(explained: ImageExplanation, made: Regenerated | None) -> str:
     from dataclasses import asdict
 
     regenerated = None if made is None else asdict(made)
-    content = {"image": explained.place, **explained.story, "regenerated": regenerated}
+    content = {"image": explained.place, **explained.metadata, "regenerated": regenerated}
     return json.dumps(content, indent=1, sort_keys=True)
 
 
 def _as_lines(explained: ImageExplanation, made: Regenerated | None) -> str:
-    facts = _flat(explained.story)
+    facts = _flat(explained.metadata)
     width = max(map(len, facts))
     lines = [explained.place, *(f"  {name:{width}}  {value}" for name, value in facts.items())]
     return "\n".join(lines if made is None else [*lines, _verdict(made)])
 
 
-def _flat(story: Any, before: str = "") -> dict[str, str]:  # noqa: ANN401 - JSON
+def _flat(metadata: Any, before: str = "") -> dict[str, str]:  # noqa: ANN401 - JSON
     """`generator.licence: CC0` for each value that is one."""
-    if not isinstance(story, dict):
-        return {before: story if isinstance(story, str) and story else json.dumps(story)}
+    if not isinstance(metadata, dict):
+        return {
+            before: metadata if isinstance(metadata, str) and metadata else json.dumps(metadata)
+        }
     flat: dict[str, str] = {}
-    for name in sorted(story):
-        flat |= _flat(story[name], f"{before}.{name}" if before else name)
+    for name in sorted(metadata):
+        flat |= _flat(metadata[name], f"{before}.{name}" if before else name)
     return flat
 
 

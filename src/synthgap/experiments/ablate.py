@@ -157,13 +157,13 @@ def _supervision(table: _Table) -> list[RunSpec]:
     asked = table.params
     device = device_of(asked.runtime)
     teachers = TeacherEmbeddings(table.artifacts, asked.teacher.prompt, asked.prompts, device)
-    teaching = teachers.teaching(source)
+    distillation = teachers.distillation(source)
     variants = {
         "embeddings": replace(base, supervision="embeddings"),
         "both": replace(base, supervision="both"),
     }
     return [
-        replace(plan, teaching=teaching)
+        replace(plan, distillation=distillation)
         for variant, training in variants.items()
         for plan in table.plans(source, variant, training)
     ]

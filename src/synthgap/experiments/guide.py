@@ -122,7 +122,7 @@ class ProtocolRuns:
                 warmup_epochs=min(training.warmup_epochs, guide.epochs - 1),
                 last_epochs=min(training.last_epochs, guide.epochs),
             ),
-            course=MethodSpec(
+            method_spec=MethodSpec(
                 protocol=self.name,
                 method=name,
                 init=self.protocol.init,
@@ -224,11 +224,11 @@ class ProtocolRuns:
         return build_student(student, len(self.real.images.classes), seed=seed)
 
     def _phases(
-        self, name: str, num_real: int, num_synthetic: int, model: nn.Module, lesson: TrainSpec
+        self, name: str, num_real: int, num_synthetic: int, model: nn.Module, train_spec: TrainSpec
     ) -> Sequence[Phase]:
         task = MethodContext(
             student=model,
-            lesson=lesson,
+            train_spec=train_spec,
             num_real=num_real,
             num_synthetic=num_synthetic,
             num_classes=len(self.real.images.classes),

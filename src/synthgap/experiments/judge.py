@@ -61,24 +61,24 @@ def make_judge(params: JudgeParams, artifacts: Artifacts, log: Log) -> None:
             weights are not those of the network and the dataset's classes.
     """
     torch.set_num_threads(params.runtime.threads)
-    crew = accelerator_of(params.runtime) if is_launched() else None
-    bench = _bench(params, artifacts, log if is_main() else silent)
-    claim = {**bench.identity, "inputs": bench.inputs}
+    accelerator = accelerator_of(params.runtime) if is_launched() else None
+    run_context = _bench(params, artifacts, log if is_main() else silent)
+    claim = {**run_context.identity, "inputs": run_context.inputs}
     output = artifacts.stage("judge")
     with hold_distributed(artifacts.work, claim, output, stage="judge") as work:
         if work.finished:
             return
-        bench, finished = replace(bench, folder=work.folder), work.folder / FINISHED
+        run_context, finished = replace(run_context, folder=work.folder), work.folder / FINISHED
         if params.judge.pin is None:
-            runs = _learned(params, artifacts, bench, finished)
+            runs = _learned(params, artifacts, run_context, finished)
         else:
             runs = []
             _keep_pinned(params, artifacts, finished)
         if is_main():
-            write_json(finished / RUN, _about(bench, runs))
+            write_json(finished / RUN, _about(run_context, runs))
             work.publish(finished)
-        if crew is not None:
-            crew.wait_for_everyone()
+        if accelerator is not None:
+            accelerator.wait_for_everyone()
 
 
 def _bench(params: JudgeParams, artifacts: Artifacts, log: Log) -> RunContext:
@@ -169,7 +169,7 @@ def _weights_file(params: JudgeParams, artifacts: Artifacts) -> Path | None:
 
 
 def _learned(
-    params: JudgeParams, artifacts: Artifacts, bench: RunContext, finished: Path
+    params: JudgeParams, artifacts: Artifacts, run_context: RunContext, finished: Path
 ) -> list[dict[str, Any]]:
     """Train the judge, keep it, and return its run."""
     source = _source(params, artifacts, params.judge.learns_from)
@@ -180,10 +180,10 @@ def _learned(
         )
     seed = params.judge.seed
     plan = RunSpec(name=f"{source.name} s{seed}", seed=seed, source=source)
-    make(plan, bench)
+    make(plan, run_context)
     if is_main():
-        run = results([plan], bench)[0]
-        state, kept = load_weights(bench.run_folder(plan) / STUDENT)
+        run = results([plan], run_context)[0]
+        state, kept = load_weights(run_context.run_folder(plan) / STUDENT)
         known = kept["normalisation"]
         eye = JudgePreprocessing(
             stored_px=params.data.image_size,
@@ -195,7 +195,7 @@ def _learned(
             params.student, eye, source.images.classes, real_labels=plan.num_real
         )
         save_judge(finished, state, nature)
-        save_samples(finished / "samples.png", train_spec_of(plan, bench))
+        save_samples(finished / "samples.png", train_spec_of(plan, run_context))
         return [run]
     return []
 
@@ -229,14 +229,14 @@ def _keep_pinned(params: JudgeParams, artifacts: Artifacts, finished: Path) -> N
     save_judge(finished, state, JudgeCapabilities(student, eye, classes, real_labels=None))
 
 
-def _about(bench: RunContext, runs: list[dict[str, Any]]) -> dict[str, Any]:
+def _about(run_context: RunContext, runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "schema": 1,
         "experiment": "judge",
-        "recipe": bench.record["recipe"],
-        "inputs": dict(bench.inputs),
-        "environment": bench.identity["environment"],
-        "params": bench.identity["params"],
+        "recipe": run_context.record["recipe"],
+        "inputs": dict(run_context.inputs),
+        "environment": run_context.identity["environment"],
+        "params": run_context.identity["params"],
         "units": [],
         "runs": runs,
     }

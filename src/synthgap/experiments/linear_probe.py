@@ -41,13 +41,13 @@ class RealProbe:
         """What determines a probe, besides the student."""
         return {"set": self.source.images.digest, "images": self.kept.tolist()}
 
-    def __call__(self, model: nn.Module, lesson: TrainSpec) -> ProbeResult:
+    def __call__(self, model: nn.Module, train_spec: TrainSpec) -> ProbeResult:
         """Probe a student that has learned `lesson`; it is left in eval mode."""
         trained = TrainedStudent(
-            model.eval(), lesson.scoring_normalisation, lesson.training.global_crops.size
+            model.eval(), train_spec.scoring_normalisation, train_spec.training.global_crops.size
         )
         learned = _examples(trained, self.source.labelled.subset(self.kept))
-        scored = {name: _examples(trained, images) for name, images in lesson.scored.items()}
+        scored = {name: _examples(trained, images) for name, images in train_spec.scored.items()}
         probe = fit_probe(learned, chosen_by=scored.get("val"))
         test = scored["test"]
         return ProbeResult(probe.strength, probe.top1(test), probe.predict(test.features))

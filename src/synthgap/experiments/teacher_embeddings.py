@@ -42,7 +42,7 @@ class TeacherEmbeddings:
     def _model(self) -> ImageTextModel:
         return open_clip_model(self._found[0], self.device)
 
-    def teaching(self, source: Source) -> DistillationSpec:
+    def distillation(self, source: Source) -> DistillationSpec:
         """Embeddings of the source's images and of its class names.
 
         Those of the images come from `.synthgap/embeddings`, where the same teacher has seen the

@@ -33,16 +33,18 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def adda(task: MethodContext) -> Sequence[Phase]:
+def adda(method_context: MethodContext) -> Sequence[Phase]:
     """Source training on synthetic images, then the game over both kinds without labels."""
-    params = task.guide.adda
+    params = method_context.guide.adda
 
-    def room(student: nn.Module, lesson: TrainSpec, _accelerator: Accelerator) -> MethodNetworks:
+    def method_networks(
+        student: nn.Module, train_spec: TrainSpec, _accelerator: Accelerator
+    ) -> MethodNetworks:
         source = deepcopy(student).requires_grad_(requires_grad=False)
         size = feature_size(student)
-        judge = seeded_network(lambda: Discriminator(size, params.hidden), seed=lesson.seed)
+        judge = seeded_network(lambda: Discriminator(size, params.hidden), seed=train_spec.seed)
         before, now = (
-            TappedStudent(one, lesson.training.running_stats) for one in (source, student)
+            TappedStudent(one, train_spec.training.running_stats) for one in (source, student)
         )
         networks = {"student": student, "source": source, "discriminator": judge}
         return MethodNetworks(
@@ -51,9 +53,11 @@ def adda(task: MethodContext) -> Sequence[Phase]:
             {"student": params.rate, "discriminator": params.discriminator_rate},
         )
 
-    share = task.guide.adaptation_share
-    source, game = task.split(task.only_synthetic(), task.both(), share)
-    return [Phase(source), Phase(game, update_step(room, task.num_real))]
+    share = method_context.guide.adaptation_share
+    source, game = method_context.split(
+        method_context.only_synthetic(), method_context.both(), share
+    )
+    return [Phase(source), Phase(game, update_step(method_networks, method_context.num_real))]
 
 
 class DiscriminatorUpdate(SummedGradient):
@@ -68,9 +72,9 @@ class DiscriminatorUpdate(SummedGradient):
     def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """Yield the loss on each kind; the encoders are not asked for gradients."""
         pair = only_global_crops(pair)
-        for half, eye in ((pair.synthetic, self.source), (pair.real, self.target)):
+        for half, tapped in ((pair.synthetic, self.source), (pair.real, self.target)):
             if half is not None:
-                told = self.discriminator(_features(eye, half.crops))
+                told = self.discriminator(_features(tapped, half.crops))
                 yield LossTerm(domain_loss(told, synthetic=half is pair.synthetic), half.share)
 
 
@@ -113,5 +117,5 @@ class EncoderUpdate(SummedGradient):
 
 
 @torch.no_grad()
-def _features(eye: TappedStudent, crops: list[Tensor]) -> Tensor:
-    return eye(crops).features
+def _features(tapped: TappedStudent, crops: list[Tensor]) -> Tensor:
+    return tapped(crops).features

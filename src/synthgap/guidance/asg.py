@@ -36,27 +36,29 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def asg(task: MethodContext) -> Sequence[Phase]:
+def asg(method_context: MethodContext) -> Sequence[Phase]:
     """One training of all images, guided on the synthetic ones.
 
     Raises:
         ParamsError: the reference has no outputs to answer.
     """
-    params = task.guide.asg
-    reference = task.references[params.reference]
+    params = method_context.guide.asg
+    reference = method_context.references[params.reference]
     if not reference.num_outputs:
         raise ParamsError(
             f"params.yaml, guide.asg.reference: {params.reference} ({reference.title}) has no "
             "classifier, expected a network with answers of its own; pin weights that hold one"
         )
 
-    def room(student: nn.Module, lesson: TrainSpec, accelerator: Accelerator) -> MethodNetworks:
-        head = second_head(student, reference, seed=lesson.seed)
-        look = output_function(reference, lesson, accelerator.device)
+    def method_networks(
+        student: nn.Module, train_spec: TrainSpec, accelerator: Accelerator
+    ) -> MethodNetworks:
+        head = second_head(student, reference, seed=train_spec.seed)
+        look = output_function(reference, train_spec, accelerator.device)
         networks = nn.ModuleDict({"student": student, "second": head})
-        return MethodNetworks(networks, [AsgUpdate(networks, lesson, params, look)])
+        return MethodNetworks(networks, [AsgUpdate(networks, train_spec, params, look)])
 
-    return [Phase(task.pooled(), update_step(room, task.num_real))]
+    return [Phase(method_context.pooled(), update_step(method_networks, method_context.num_real))]
 
 
 def second_head(student: nn.Module, reference: ReferenceNetwork, *, seed: int) -> nn.Module:
@@ -81,16 +83,16 @@ class AsgUpdate(SummedGradient):
     """One step down the task's loss and the divergence from the reference's answers."""
 
     def __init__(
-        self, networks: nn.ModuleDict, lesson: TrainSpec, params: Asg, look: ReferenceFunction
+        self, networks: nn.ModuleDict, train_spec: TrainSpec, params: Asg, look: ReferenceFunction
     ) -> None:
-        self.eye = TappedStudent(networks["student"], lesson.training.running_stats)
+        self.tapped = TappedStudent(networks["student"], train_spec.training.running_stats)
         self.head, self.look, self.params = networks["second"], look, params
-        self.batch_size = lesson.batch_size
+        self.batch_size = train_spec.batch_size
         self.parameters = [p for p in networks.parameters() if p.requires_grad]
 
     def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """One loss over all rows of a part of the batch."""
-        pooled = pooled_loss(self.eye, pair, self.batch_size)
+        pooled = pooled_loss(self.tapped, pair, self.batch_size)
         loss = pooled.loss
         if pair.synthetic is not None and pooled.synthetic is not None:
             answers = self.head(pooled.synthetic.features).float()

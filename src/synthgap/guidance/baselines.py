@@ -11,30 +11,32 @@ from synthgap.params.guidance import Rg
 from synthgap.training.loop import Phase
 
 
-def real(task: MethodContext) -> Sequence[Phase]:
+def real(method_context: MethodContext) -> Sequence[Phase]:
     """The real images alone."""
-    return [Phase(task.only_real())]
+    return [Phase(method_context.only_real())]
 
 
-def synthetic(task: MethodContext) -> Sequence[Phase]:
+def synthetic(method_context: MethodContext) -> Sequence[Phase]:
     """The synthetic images alone."""
-    return [Phase(task.only_synthetic())]
+    return [Phase(method_context.only_synthetic())]
 
 
-def pooled(task: MethodContext) -> Sequence[Phase]:
+def pooled(method_context: MethodContext) -> Sequence[Phase]:
     """Synthetic images as an augmentation of the real ones: one pool of both."""
-    return [Phase(task.pooled())]
+    return [Phase(method_context.pooled())]
 
 
-def balanced(task: MethodContext) -> Sequence[Phase]:
+def balanced(method_context: MethodContext) -> Sequence[Phase]:
     """Pooling with `guide.real_share` of every step real: what RG and PG see, learned plainly."""
-    return [Phase(task.both())]
+    return [Phase(method_context.both())]
 
 
-def adaptation(task: MethodContext) -> Sequence[Phase]:
+def adaptation(method_context: MethodContext) -> Sequence[Phase]:
     """Synthetic images first, then the real ones alone (PG/RG: 150 and 50 epochs of 200)."""
-    guide = task.guide
-    first, second = task.split(task.only_synthetic(), task.only_real(), guide.adaptation_share)
+    guide = method_context.guide
+    first, second = method_context.split(
+        method_context.only_synthetic(), method_context.only_real(), guide.adaptation_share
+    )
     gently = replace(second.training, base_lr=guide.adaptation_rate * second.training.base_lr)
     return [Phase(first), Phase(replace(second, training=gently))]
 
@@ -43,6 +45,6 @@ A_GEM_PROJECTION = Rg(lambda_1=0.0, lambda_2=1.0, projection="whole")
 """Its eq. 11: the real images, its episodic memory, are a constraint and nothing to follow."""
 
 
-def a_gem(task: MethodContext) -> Sequence[Phase]:
+def a_gem(method_context: MethodContext) -> Sequence[Phase]:
     """Learn the synthetic images by steps that do not raise the loss of the real ones."""
-    return projection_phases(task, A_GEM_PROJECTION)
+    return projection_phases(method_context, A_GEM_PROJECTION)

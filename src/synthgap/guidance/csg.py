@@ -38,35 +38,37 @@ if TYPE_CHECKING:
 PLACE = "params.yaml, guide.csg.units"
 
 
-def csg(task: MethodContext) -> Sequence[Phase]:
+def csg(method_context: MethodContext) -> Sequence[Phase]:
     """One training of all images, contrasted on the synthetic ones.
 
     Raises:
         ParamsError: the reference is of another architecture than the student, or has no such unit.
     """
-    params = task.guide.csg
-    reference = task.references[params.reference]
-    if not reference.has_architecture_of(task.student):
+    params = method_context.guide.csg
+    reference = method_context.references[params.reference]
+    if not reference.has_architecture_of(method_context.student):
         raise ParamsError(
             f"params.yaml, guide.csg.reference: {params.reference} ({reference.title}) is another "
-            f"network than the student ({type(task.student).__name__}), expected the same one, "
-            "layer by layer; name a reference with model: null"
+            f"network than the student ({type(method_context.student).__name__}), expected "
+            "the same one, layer by layer; name a reference with model: null"
         )
-    UnitMaps(task.student, params.units, place=PLACE)
+    UnitMaps(method_context.student, params.units, place=PLACE)
 
-    def room(student: nn.Module, lesson: TrainSpec, accelerator: Accelerator) -> MethodNetworks:
+    def method_networks(
+        student: nn.Module, train_spec: TrainSpec, accelerator: Accelerator
+    ) -> MethodNetworks:
         maps = UnitMaps(student, params.units, place=PLACE)
-        widths = channels_of_units(maps, lesson.training.global_crops.size, accelerator.device)
+        widths = channels_of_units(maps, train_spec.training.global_crops.size, accelerator.device)
         heads = seeded_network(
-            lambda: projection_heads(widths, params.projection), seed=lesson.seed
+            lambda: projection_heads(widths, params.projection), seed=train_spec.seed
         )
         networks = nn.ModuleDict({"student": student, "heads": heads.to(accelerator.device)})
         contrast = UnitContrast(
-            heads, params, ReferenceMaps(reference, params.units, lesson), accelerator
+            heads, params, ReferenceMaps(reference, params.units, train_spec), accelerator
         )
-        return MethodNetworks(networks, [CsgUpdate(networks, lesson, maps, contrast)])
+        return MethodNetworks(networks, [CsgUpdate(networks, train_spec, maps, contrast)])
 
-    return [Phase(task.pooled(), update_step(room, task.num_real))]
+    return [Phase(method_context.pooled(), update_step(method_networks, method_context.num_real))]
 
 
 def projection_heads(widths: Sequence[int], projection: int) -> nn.ModuleList:
@@ -122,16 +124,16 @@ class ReferenceMaps:
     """The reference's maps of a lesson's crops, without graph and at the student's own size."""
 
     def __init__(
-        self, reference: ReferenceNetwork, units: Sequence[int], lesson: TrainSpec
+        self, reference: ReferenceNetwork, units: Sequence[int], train_spec: TrainSpec
     ) -> None:
-        self.reference, self.lesson = reference, lesson
+        self.reference, self.train_spec = reference, train_spec
         self.maps = UnitMaps(reference.network, units, place=PLACE)
 
     @torch.no_grad()
     def __call__(self, crops: Tensor) -> list[Tensor]:
         """Maps (rows, places, channels) of every unit."""
         with self.maps.watching() as found:
-            self.reference.network(self.reference.normalised(denormalised(crops, self.lesson)))
+            self.reference.network(self.reference.normalised(denormalised(crops, self.train_spec)))
         return found
 
 
@@ -195,16 +197,16 @@ class CsgUpdate(SummedGradient):
     """One step down the task's loss and the contrastive ones."""
 
     def __init__(
-        self, networks: nn.ModuleDict, lesson: TrainSpec, maps: UnitMaps, contrast: UnitContrast
+        self, networks: nn.ModuleDict, train_spec: TrainSpec, maps: UnitMaps, contrast: UnitContrast
     ) -> None:
-        self.eye = TappedStudent(networks["student"], lesson.training.running_stats)
-        self.maps, self.contrast, self.batch_size = maps, contrast, lesson.batch_size
+        self.tapped = TappedStudent(networks["student"], train_spec.training.running_stats)
+        self.maps, self.contrast, self.batch_size = maps, contrast, train_spec.batch_size
         self.parameters = [p for p in networks.parameters() if p.requires_grad]
 
     def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """One loss over all rows of a part of the batch."""
         with self.maps.watching() as maps:
-            pooled = pooled_loss(self.eye, pair, self.batch_size)
+            pooled = pooled_loss(self.tapped, pair, self.batch_size)
         real = 0 if pair.real is None else len(pair.real.crops[0])  # they stand first
         contrast = self.contrast.loss([part[real:] for part in maps], pair.synthetic)
         yield LossTerm(pooled.loss + contrast, logits=pooled.logits, labels=pooled.labels)

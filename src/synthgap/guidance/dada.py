@@ -31,21 +31,27 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def dada(task: MethodContext) -> Sequence[Phase]:
+def dada(method_context: MethodContext) -> Sequence[Phase]:
     """Source training on synthetic images, then the game over both kinds without real labels."""
-    params = task.guide.dada
+    params = method_context.guide.dada
 
-    def room(student: nn.Module, lesson: TrainSpec, _accelerator: Accelerator) -> MethodNetworks:
-        whole = WidenedClassifier(student.get_submodule(classifier_name(student)), seed=lesson.seed)
+    def method_networks(
+        student: nn.Module, train_spec: TrainSpec, _accelerator: Accelerator
+    ) -> MethodNetworks:
+        whole = WidenedClassifier(
+            student.get_submodule(classifier_name(student)), seed=train_spec.seed
+        )
         return MethodNetworks(
             nn.ModuleDict({"student": student, "domain": whole.domain}),
-            [DadaUpdate(student, whole, lesson, params)],
+            [DadaUpdate(student, whole, train_spec, params)],
             {"student": params.rate, "domain": params.rate},
         )
 
-    share = task.guide.adaptation_share
-    source, game = task.split(task.only_synthetic(), task.both(), share)
-    return [Phase(source), Phase(game, update_step(room, task.num_real))]
+    share = method_context.guide.adaptation_share
+    source, game = method_context.split(
+        method_context.only_synthetic(), method_context.both(), share
+    )
+    return [Phase(source), Phase(game, update_step(method_networks, method_context.num_real))]
 
 
 class WidenedClassifier(nn.Module):
@@ -82,9 +88,9 @@ class DadaUpdate(SummedGradient):
     """One step for all: the classifier descends its losses, the encoder the opposite ones."""
 
     def __init__(
-        self, student: nn.Module, whole: WidenedClassifier, lesson: TrainSpec, params: Dada
+        self, student: nn.Module, whole: WidenedClassifier, train_spec: TrainSpec, params: Dada
     ) -> None:
-        self.eye = TappedStudent(student, lesson.training.running_stats)
+        self.tapped = TappedStudent(student, train_spec.training.running_stats)
         self.whole, self.params = whole, params
         both = [*student.parameters(), *whole.domain.parameters()]
         self.parameters = [parameter for parameter in both if parameter.requires_grad]
@@ -97,7 +103,7 @@ class DadaUpdate(SummedGradient):
         """
         strength = ramp(pair.progress, self.params.gamma)
         pair = only_global_crops(pair)
-        real, synthetic = forward_domains(self.eye, pair)
+        real, synthetic = forward_domains(self.tapped, pair)
         losses: list[Tensor] = []
         if pair.real is not None and real is not None:
             losses.append(pair.real.share * self._of_real(real.features, strength))

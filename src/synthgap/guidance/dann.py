@@ -32,20 +32,22 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def dann(task: MethodContext) -> Sequence[Phase]:
+def dann(method_context: MethodContext) -> Sequence[Phase]:
     """Learn both kinds' labels from features in which a discriminator cannot tell the kinds."""
-    params = task.guide.dann
+    params = method_context.guide.dann
 
-    def room(student: nn.Module, lesson: TrainSpec, _accelerator: Accelerator) -> MethodNetworks:
+    def method_networks(
+        student: nn.Module, train_spec: TrainSpec, _accelerator: Accelerator
+    ) -> MethodNetworks:
         size = feature_size(student)
-        judge = seeded_network(lambda: Discriminator(size, params.hidden), seed=lesson.seed)
+        judge = seeded_network(lambda: Discriminator(size, params.hidden), seed=train_spec.seed)
         return MethodNetworks(
             nn.ModuleDict({"student": student, "discriminator": judge}),
-            [DannUpdate(student, judge, lesson, params)],
+            [DannUpdate(student, judge, train_spec, params)],
             {"discriminator": params.discriminator_rate},
         )
 
-    return [Phase(task.both(), update_step(room, task.num_real))]
+    return [Phase(method_context.both(), update_step(method_networks, method_context.num_real))]
 
 
 class DannUpdate(SummedGradient):
@@ -56,9 +58,9 @@ class DannUpdate(SummedGradient):
     """
 
     def __init__(
-        self, student: nn.Module, discriminator: Discriminator, lesson: TrainSpec, params: Dann
+        self, student: nn.Module, discriminator: Discriminator, train_spec: TrainSpec, params: Dann
     ) -> None:
-        self.eye = TappedStudent(student, lesson.training.running_stats)
+        self.tapped = TappedStudent(student, train_spec.training.running_stats)
         self.discriminator, self.params = discriminator, params
         both = [*student.parameters(), *discriminator.parameters()]
         self.parameters = [parameter for parameter in both if parameter.requires_grad]
@@ -67,7 +69,7 @@ class DannUpdate(SummedGradient):
         """Yield one loss: labels over all rows alike, plus domains over both kinds alike."""
         strength = self.params.weight * ramp(pair.progress, self.params.gamma)
         halves = [half for half in (pair.real, pair.synthetic) if half is not None]
-        seen = [part for part in forward_domains(self.eye, pair) if part is not None]
+        seen = [part for part in forward_domains(self.tapped, pair) if part is not None]
         total = sum(len(half.indices) / half.share for half in halves)
         losses = []
         for half, part in zip(halves, seen, strict=True):

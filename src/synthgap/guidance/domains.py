@@ -68,7 +68,7 @@ def _same(mask: Tensor) -> Tensor:
 def _domain_rows(batch: Batch, rows: Tensor, of_all: int) -> DomainRows | None:
     if not len(rows):
         return None
-    labels, total = batch.answer.labels, len(batch.indices)
+    labels, total = batch.targets.labels, len(batch.indices)
     if len(rows) == total:
         return DomainRows(batch.crops, labels, batch.indices, total / of_all)
     chosen = rows.to(labels.device)

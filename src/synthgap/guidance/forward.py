@@ -60,7 +60,7 @@ class TappedStudent:
 
 
 def forward_domains(
-    eye: TappedStudent, pair: DomainBatch
+    tapped: TappedStudent, pair: DomainBatch
 ) -> tuple[StudentOutput | None, StudentOutput | None]:
     """What a student makes of the real and of the synthetic rows, looked at as one batch.
 
@@ -68,9 +68,9 @@ def forward_domains(
     """
     real, synthetic = pair.real, pair.synthetic
     if real is None or synthetic is None:
-        return _forward_rows(eye, real), _forward_rows(eye, synthetic)
+        return _forward_rows(tapped, real), _forward_rows(tapped, synthetic)
     groups = list(zip(real.crops, synthetic.crops, strict=True))
-    seen = eye([torch.cat(group) for group in groups])
+    seen = tapped([torch.cat(group) for group in groups])
     logits = torch.split(seen.logits, [len(crops) for group in groups for crops in group])
     features = torch.split(seen.features, [len(crops) for crops in groups[0]])
     return (
@@ -79,8 +79,8 @@ def forward_domains(
     )
 
 
-def _forward_rows(eye: TappedStudent, half: DomainRows | None) -> StudentOutput | None:
-    return None if half is None else eye(half.crops)
+def _forward_rows(tapped: TappedStudent, half: DomainRows | None) -> StudentOutput | None:
+    return None if half is None else tapped(half.crops)
 
 
 def pool_places(features: Tensor | Sequence[Tensor]) -> Tensor:
@@ -132,9 +132,9 @@ class PooledLoss:
     synthetic: StudentOutput | None
 
 
-def pooled_loss(eye: TappedStudent, pair: DomainBatch, batch_size: int) -> PooledLoss:
+def pooled_loss(tapped: TappedStudent, pair: DomainBatch, batch_size: int) -> PooledLoss:
     """Look at all rows together: cross-entropy with equal weight of every crop."""
-    seen = forward_domains(eye, pair)
+    seen = forward_domains(tapped, pair)
     losses, logits, labels = [], [], []
     for half, found in zip((pair.real, pair.synthetic), seen, strict=True):
         if half is not None and found is not None:

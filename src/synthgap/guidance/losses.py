@@ -13,7 +13,7 @@ from synthgap.params.guidance import Distance, Pg, Rg
 ZERO_LENGTH = 1e-8  # a feature vector shorter than this has no direction
 
 
-def pairwise_loss(learner: Tensor, reference: Tensor, pg: Pg) -> Tensor:
+def pairwise_loss(runner: Tensor, reference: Tensor, pg: Pg) -> Tensor:
     """L_pg of the learner's features (n, dim) beside the reference's (n, other dim) of the same n.
 
     The gradient goes to the learner alone. Not yet weighted by lambda_3. Fewer than two images
@@ -29,11 +29,11 @@ def pairwise_loss(learner: Tensor, reference: Tensor, pg: Pg) -> Tensor:
 
     Half precision is widened first: two nearby images differ in bits that it does not have.
     """
-    with torch.autocast(learner.device.type, enabled=False):
-        if len(learner) < 2:
-            return 0 * _wide(learner).sum()
-        wanted = pairwise_similarities(reference.detach(), pg.distance).to(learner.device)
-        found = pairwise_similarities(learner, pg.distance)
+    with torch.autocast(runner.device.type, enabled=False):
+        if len(runner) < 2:
+            return 0 * _wide(runner).sum()
+        wanted = pairwise_similarities(reference.detach(), pg.distance).to(runner.device)
+        found = pairwise_similarities(runner, pg.distance)
         if pg.similarity == "l1":
             return (wanted - found).abs().mean()
         p, q = ((rows / pg.temperature).log_softmax(dim=1) for rows in (wanted, found))

@@ -35,19 +35,27 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def ltda(task: MethodContext) -> Sequence[Phase]:
+def ltda(method_context: MethodContext) -> Sequence[Phase]:
     """Source training on synthetic images, then on the same ones by weights."""
-    params = task.guide.ltda
-    images = task.lesson.images.labels[task.num_real :]
-    of_classes = class_weights(images, task.num_classes, beta=params.beta)
+    params = method_context.guide.ltda
+    images = method_context.train_spec.images.labels[method_context.num_real :]
+    of_classes = class_weights(images, method_context.num_classes, beta=params.beta)
 
-    def room(student: nn.Module, lesson: TrainSpec, accelerator: Accelerator) -> MethodNetworks:
-        turn = LtdaUpdate(student, lesson, params, of_classes.to(accelerator.device), accelerator)
-        return MethodNetworks(nn.ModuleDict({"student": student}), [turn], {"student": params.rate})
+    def method_networks(
+        student: nn.Module, train_spec: TrainSpec, accelerator: Accelerator
+    ) -> MethodNetworks:
+        update = LtdaUpdate(
+            student, train_spec, params, of_classes.to(accelerator.device), accelerator
+        )
+        return MethodNetworks(
+            nn.ModuleDict({"student": student}), [update], {"student": params.rate}
+        )
 
-    share = task.guide.adaptation_share
-    source, weighted = task.split(task.only_synthetic(), task.both(), share)
-    return [Phase(source), Phase(weighted, update_step(room, task.num_real))]
+    share = method_context.guide.adaptation_share
+    source, weighted = method_context.split(
+        method_context.only_synthetic(), method_context.both(), share
+    )
+    return [Phase(source), Phase(weighted, update_step(method_networks, method_context.num_real))]
 
 
 def class_weights(labels: Tensor, num_classes: int, *, beta: float) -> Tensor:
@@ -67,12 +75,12 @@ class LtdaUpdate(SummedGradient):
     def __init__(
         self,
         student: nn.Module,
-        lesson: TrainSpec,
+        train_spec: TrainSpec,
         params: Ltda,
         of_classes: Tensor,
         accelerator: Accelerator,
     ) -> None:
-        self.eye = TappedStudent(student, lesson.training.running_stats)
+        self.tapped = TappedStudent(student, train_spec.training.running_stats)
         self.student, self.params = student, params
         self.of_classes, self.accelerator = of_classes, accelerator
         self.moving = {
@@ -88,7 +96,7 @@ class LtdaUpdate(SummedGradient):
         if pair.synthetic is None:
             return
         with sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative
-            seen = self.eye(pair.synthetic.crops)
+            seen = self.tapped(pair.synthetic.crops)
         labels = pair.synthetic.labels
         every = functional.cross_entropy(
             seen.logits, labels_of_crops(labels, seen), reduction="none"

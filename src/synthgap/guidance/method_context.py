@@ -25,7 +25,7 @@ class MethodContext:
     """
 
     student: nn.Module
-    lesson: TrainSpec
+    train_spec: TrainSpec
     num_real: int
     num_synthetic: int
     num_classes: int
@@ -60,20 +60,20 @@ class MethodContext:
 
         Each has its own schedule, at least one epoch, and no warm-up longer than it is.
         """
-        total = self.lesson.training.epochs
+        total = self.train_spec.training.epochs
         later = min(max(1, round(share * total)), total - 1)
         return _lasting(first, total - later), _lasting(second, later)
 
     def _over(self, order: BatchSampler) -> TrainSpec:
-        return replace(self.lesson, order=order)
+        return replace(self.train_spec, order=order)
 
 
-def _lasting(lesson: TrainSpec, epochs: int) -> TrainSpec:
-    training = lesson.training
+def _lasting(train_spec: TrainSpec, epochs: int) -> TrainSpec:
+    training = train_spec.training
     warmup = min(training.warmup_epochs, epochs - 1)
     last = min(training.last_epochs, epochs)
     return replace(
-        lesson,
+        train_spec,
         training=replace(training, epochs=epochs, warmup_epochs=warmup, last_epochs=last),
     )
 

@@ -49,93 +49,125 @@ if TYPE_CHECKING:
 DOMAINS = REAL, SYNTHETIC = "real", "synthetic"  # of images; also the names of their gradients
 
 
-def pg(task: MethodContext) -> Sequence[Phase]:
+def pg(method_context: MethodContext) -> Sequence[Phase]:
     """PG on synthetic and on real images of pooled batches."""
-    return [_phase(task, task.both(), followed=(REAL, SYNTHETIC))]
+    return [_phase(method_context, method_context.both(), followed=(REAL, SYNTHETIC))]
 
 
-def pg_r(task: MethodContext) -> Sequence[Phase]:
+def pg_r(method_context: MethodContext) -> Sequence[Phase]:
     """PG on the real images of pooled batches."""
-    return [_phase(task, task.both(), followed=(REAL,))]
+    return [_phase(method_context, method_context.both(), followed=(REAL,))]
 
 
-def pg_f(task: MethodContext) -> Sequence[Phase]:
+def pg_f(method_context: MethodContext) -> Sequence[Phase]:
     """PG on the synthetic images of pooled batches."""
-    return [_phase(task, task.both(), followed=(SYNTHETIC,))]
+    return [_phase(method_context, method_context.both(), followed=(SYNTHETIC,))]
 
 
-def pg_l1(task: MethodContext) -> Sequence[Phase]:
+def pg_l1(method_context: MethodContext) -> Sequence[Phase]:
     """PG of synthetic images alone, by the L1 distance between relations."""
-    return [_phase(_with_similarity(task, "l1"), task.only_synthetic(), followed=(SYNTHETIC,))]
+    return [
+        _phase(
+            _with_similarity(method_context, "l1"),
+            method_context.only_synthetic(),
+            followed=(SYNTHETIC,),
+        )
+    ]
 
 
-def pg_kl(task: MethodContext) -> Sequence[Phase]:
+def pg_kl(method_context: MethodContext) -> Sequence[Phase]:
     """PG of synthetic images alone, by the divergence between relations."""
-    return [_phase(_with_similarity(task, "kl"), task.only_synthetic(), followed=(SYNTHETIC,))]
+    return [
+        _phase(
+            _with_similarity(method_context, "kl"),
+            method_context.only_synthetic(),
+            followed=(SYNTHETIC,),
+        )
+    ]
 
 
-def rg(task: MethodContext) -> Sequence[Phase]:
+def rg(method_context: MethodContext) -> Sequence[Phase]:
     """RG alone."""
-    return [_phase(task, task.both(), rg=task.guide.rg)]
+    return [_phase(method_context, method_context.both(), rg=method_context.guide.rg)]
 
 
-def rg_pg_r(task: MethodContext) -> Sequence[Phase]:
+def rg_pg_r(method_context: MethodContext) -> Sequence[Phase]:
     """RG, with PG in the loss of the real images."""
-    return [_phase(task, task.both(), followed=(REAL,), rg=task.guide.rg)]
+    return [
+        _phase(method_context, method_context.both(), followed=(REAL,), rg=method_context.guide.rg)
+    ]
 
 
-def rg_pg_f(task: MethodContext) -> Sequence[Phase]:
+def rg_pg_f(method_context: MethodContext) -> Sequence[Phase]:
     """RG, with PG in the loss of the synthetic images."""
-    return [_phase(task, task.both(), followed=(SYNTHETIC,), rg=task.guide.rg)]
+    return [
+        _phase(
+            method_context, method_context.both(), followed=(SYNTHETIC,), rg=method_context.guide.rg
+        )
+    ]
 
 
-def rg_pg(task: MethodContext) -> Sequence[Phase]:
+def rg_pg(method_context: MethodContext) -> Sequence[Phase]:
     """RG, with PG in both losses."""
-    return [_phase(task, task.both(), followed=(REAL, SYNTHETIC), rg=task.guide.rg)]
+    return [
+        _phase(
+            method_context,
+            method_context.both(),
+            followed=(REAL, SYNTHETIC),
+            rg=method_context.guide.rg,
+        )
+    ]
 
 
-def projection_phases(task: MethodContext, rule: Rg) -> Sequence[Phase]:
+def projection_phases(method_context: MethodContext, train_step: Rg) -> Sequence[Phase]:
     """The projection by a rule of its own, without PG."""
-    return [_phase(task, task.both(), rg=rule)]
+    return [_phase(method_context, method_context.both(), rg=train_step)]
 
 
-def _with_similarity(task: MethodContext, similarity: Similarity) -> MethodContext:
-    guide = task.guide
-    return replace(task, guide=replace(guide, pg=replace(guide.pg, similarity=similarity)))
+def _with_similarity(method_context: MethodContext, similarity: Similarity) -> MethodContext:
+    guide = method_context.guide
+    return replace(
+        method_context, guide=replace(guide, pg=replace(guide.pg, similarity=similarity))
+    )
 
 
 def _phase(
-    task: MethodContext, lesson: TrainSpec, followed: Sequence[str] = (), rg: Rg | None = None
+    method_context: MethodContext,
+    train_spec: TrainSpec,
+    followed: Sequence[str] = (),
+    rg: Rg | None = None,
 ) -> Phase:
     """One training with PG on the kinds `followed`, and with RG where it is given."""
 
-    def make(student: nn.Module, lesson: TrainSpec, accelerator: Accelerator) -> MethodNetworks:
-        pg = task.guide.pg
-        eye = TappedStudent(student, lesson.training.running_stats, pg.tap if followed else None)
+    def make(student: nn.Module, train_spec: TrainSpec, accelerator: Accelerator) -> MethodNetworks:
+        pg = method_context.guide.pg
+        tapped = TappedStudent(
+            student, train_spec.training.running_stats, pg.tap if followed else None
+        )
         following: dict[str, PretrainedGuidance] = {}
         if followed:
-            reference = task.references[pg.reference]
-            look = feature_function(reference, lesson, accelerator.device, pg.reference_tap)
-            nothing = _empty_features(eye, look, lesson, accelerator.device)
-            share = 1 / lesson.training.accumulate
+            reference = method_context.references[pg.reference]
+            look = feature_function(reference, train_spec, accelerator.device, pg.reference_tap)
+            nothing = _empty_features(tapped, look, train_spec, accelerator.device)
+            share = 1 / train_spec.training.accumulate
             following = dict.fromkeys(
                 followed, PretrainedGuidance(pg, look, accelerator, share, nothing)
             )
-        turn: Update = (
-            JointUpdate(trainable_parameters(student), eye, following, lesson.batch_size)
+        update: Update = (
+            JointUpdate(trainable_parameters(student), tapped, following, train_spec.batch_size)
             if rg is None
             else SeparateUpdate(
                 trainable_parameters(student),
-                eye,
+                tapped,
                 following,
                 rg,
                 unit_groups(student, rg),
-                lesson.name,
+                train_spec.name,
             )
         )
-        return MethodNetworks(nn.ModuleDict({"student": student}), [turn])
+        return MethodNetworks(nn.ModuleDict({"student": student}), [update])
 
-    return Phase(lesson, update_step(make, task.num_real))
+    return Phase(train_spec, update_step(make, method_context.num_real))
 
 
 def trainable_parameters(student: nn.Module) -> list[nn.Parameter]:
@@ -172,11 +204,11 @@ class PretrainedGuidance:
         Each process has its rows' part of the gradient, and tells its part of the value. One that
         has no such row still takes part: the others wait for it.
         """
-        learner, reference = self.nothing
+        runner, reference = self.nothing
         if seen is not None and half is not None:
-            learner, reference = seen.features, self.look(half)
-        learner, reference = (gather_rows(rows, self.accelerator) for rows in (learner, reference))
-        loss = pairwise_loss(learner, reference, self.pg)
+            runner, reference = seen.features, self.look(half)
+        runner, reference = (gather_rows(rows, self.accelerator) for rows in (runner, reference))
+        loss = pairwise_loss(runner, reference, self.pg)
         others: float = 1 - 1 / self.accelerator.num_processes
         return self.pg.weight * self.share * (loss - others * loss.detach())
 
@@ -186,13 +218,13 @@ class JointUpdate(SummedGradient):
     """All rows in one pass and one gradient: the mean over the batch, and PG."""
 
     parameters: Sequence[nn.Parameter]
-    eye: TappedStudent
+    tapped: TappedStudent
     following: Mapping[str, PretrainedGuidance]
     batch_size: int
 
     def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """One loss."""
-        pooled = pooled_loss(self.eye, pair, self.batch_size)
+        pooled = pooled_loss(self.tapped, pair, self.batch_size)
         loss = pooled.loss
         seen = {REAL: (pooled.real, pair.real), SYNTHETIC: (pooled.synthetic, pair.synthetic)}
         for kind, following in self.following.items():
@@ -205,7 +237,7 @@ class SeparateUpdate:
     """Real and synthetic rows in a pass and a gradient each; RG makes one of both."""
 
     parameters: Sequence[nn.Parameter]
-    eye: TappedStudent
+    tapped: TappedStudent
     following: Mapping[str, PretrainedGuidance]
     rg: Rg
     groups: Sequence[Sequence[int]] | None
@@ -219,8 +251,8 @@ class SeparateUpdate:
         """
         for kind, half in zip(DOMAINS, (pair.real, pair.synthetic), strict=True):
             self._refuse_one_alone(kind, half)
-            seen = None if half is None else self.eye(half.crops)
-            losses = [_zero_loss(self.parameters or self.eye.passes.parameters())]
+            seen = None if half is None else self.tapped(half.crops)
+            losses = [_zero_loss(self.parameters or self.tapped.passes.parameters())]
             if kind in self.following:
                 losses.append(self.following[kind].loss(seen, half))
             if half is None or seen is None:
@@ -235,7 +267,7 @@ class SeparateUpdate:
         return project_gradients(gradients[REAL], gradients[SYNTHETIC], self.rg, self.groups)
 
     def _refuse_one_alone(self, kind: str, half: DomainRows | None) -> None:
-        modules = self.eye.passes.modules()
+        modules = self.tapped.passes.modules()
         if half is None or len(half.labels) > 1 or not any(_learns_statistics(m) for m in modules):
             return
         raise TrainingError(
@@ -255,15 +287,15 @@ def _zero_loss(parameters: Iterable[nn.Parameter]) -> Tensor:
 
 
 def _empty_features(
-    eye: TappedStudent, look: ReferenceFunction, lesson: TrainSpec, device: torch.device
+    tapped: TappedStudent, look: ReferenceFunction, train_spec: TrainSpec, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Features of no image, as wide as those of one; the student's mode stays as it was."""
-    size, student = lesson.training.global_crops.size, eye.passes.student
+    size, student = train_spec.training.global_crops.size, tapped.passes.student
     was_training = student.training
     student.eval()
     first = torch.zeros(1, dtype=torch.int64)
     blank = DomainRows([torch.zeros(1, 3, size, size, device=device)], first, first, share=1.0)
     with torch.no_grad():
-        features = eye(blank.crops).features, look(blank)
+        features = tapped(blank.crops).features, look(blank)
     student.train(was_training)
     return features[0][:0], features[1][:0]

@@ -30,26 +30,31 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def prefix(task: MethodContext) -> Sequence[Phase]:
+def prefix(method_context: MethodContext) -> Sequence[Phase]:
     """Synthetic images first, then units from `depth` on anew, on the real ones, at full rate.
 
     Raises:
         ParamsError: no unit would be left to learn.
     """
-    params, units = task.guide.prefix, len(units_of(task.student))
+    params, units = method_context.guide.prefix, len(units_of(method_context.student))
     if params.depth >= units:
         raise ParamsError(
             f"params.yaml, guide.prefix.depth: {params.depth}, but the student has {units} units; "
             f"expected 1 to {units - 1}, so that one learns from real images"
         )
     share = params.adaptation_share
-    first, second = task.split(task.only_synthetic(), task.only_real(), share)
-    return [Phase(first), Phase(second, partial(prefix_step, depth=params.depth, fresh=task.fresh))]
+    first, second = method_context.split(
+        method_context.only_synthetic(), method_context.only_real(), share
+    )
+    return [
+        Phase(first),
+        Phase(second, partial(prefix_step, depth=params.depth, fresh=method_context.fresh)),
+    ]
 
 
 def prefix_step(
     model: nn.Module,
-    lesson: TrainSpec,
+    train_spec: TrainSpec,
     accelerator: Accelerator,
     *,
     depth: int,
@@ -60,11 +65,11 @@ def prefix_step(
     They are made here, when the phase begins, and not when it is planned; a state that was kept
     later replaces them.
     """
-    _reinitialise(model, fresh(derived_seed(lesson.seed, "prefix")), depth)
+    _reinitialise(model, fresh(derived_seed(train_spec.seed, "prefix")), depth)
     free = type(model)
-    freeze(model, depth, frozen_bn_stats=lesson.training.frozen_bn_stats)
+    freeze(model, depth, frozen_bn_stats=train_spec.training.frozen_bn_stats)
     held = _PrefixFreezer(model, free, type(model), tuple(_frozen(model)))
-    return PrefixStep(supervised_step(model, lesson, accelerator), held)
+    return PrefixStep(supervised_step(model, train_spec, accelerator), held)
 
 
 @dataclass(frozen=True)
@@ -80,9 +85,9 @@ class PrefixStep:
         return self.plain.learning
 
     @property
-    def server(self) -> BatchLoader:
+    def loader(self) -> BatchLoader:
         """Where its batches come from."""
-        return self.plain.server
+        return self.plain.loader
 
     def train(self) -> None:
         """Freeze the prefix, statistics too, and put the rest into the mode of training."""

@@ -41,10 +41,10 @@ def contrastive(temperature: float) -> TrainStepFactory:
     Batches are told apart over all processes, but each part of an accumulated one by itself.
     """
 
-    def make(model: nn.Module, lesson: TrainSpec, accelerator: Accelerator) -> MethodNetworks:
-        assert lesson.training.global_crops.count == 2
-        turn = ContrastiveStep(model, list(model.parameters()), temperature, accelerator)
-        return MethodNetworks(nn.ModuleDict({"student": model}), [turn])
+    def make(model: nn.Module, train_spec: TrainSpec, accelerator: Accelerator) -> MethodNetworks:
+        assert train_spec.training.global_crops.count == 2
+        update = ContrastiveStep(model, list(model.parameters()), temperature, accelerator)
+        return MethodNetworks(nn.ModuleDict({"student": model}), [update])
 
     return update_step(make, 0)
 
@@ -94,7 +94,7 @@ def rotated(images: Tensor) -> tuple[Tensor, Tensor]:
 def rotation() -> TrainStepFactory:
     """The rule of a lesson in four classes, one a quarter turn; labels are not looked at."""
 
-    def make(model: nn.Module, lesson: TrainSpec, accelerator: Accelerator) -> MethodNetworks:  # noqa: ARG001 - as all
+    def make(model: nn.Module, train_spec: TrainSpec, accelerator: Accelerator) -> MethodNetworks:  # noqa: ARG001 - as all
         return MethodNetworks(
             nn.ModuleDict({"student": model}), [RotationStep(model, list(model.parameters()))]
         )

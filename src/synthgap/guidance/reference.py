@@ -98,7 +98,10 @@ class ReferenceNetwork:
 
 
 def feature_function(
-    reference: ReferenceNetwork, lesson: TrainSpec, device: torch.device, units: int | None = None
+    reference: ReferenceNetwork,
+    train_spec: TrainSpec,
+    device: torch.device,
+    units: int | None = None,
 ) -> ReferenceFunction:
     """Features (rows of crops[0], dim) that a reference has of a `DomainRows` of the lesson.
 
@@ -107,35 +110,37 @@ def feature_function(
     Raises:
         ParamsError: the reference has no such unit.
     """
-    eye = TappedStudent(reference.network, "all_crops", units)
+    tapped = TappedStudent(reference.network, "all_crops", units)
 
     def look(images: Tensor) -> Tensor:
         with torch.no_grad():
-            return eye([reference.seen(images)]).features
+            return tapped([reference.seen(images)]).features
 
-    return cached_features(look, lesson, device)
+    return cached_features(look, train_spec, device)
 
 
 def output_function(
-    reference: ReferenceNetwork, lesson: TrainSpec, device: torch.device
+    reference: ReferenceNetwork, train_spec: TrainSpec, device: torch.device
 ) -> ReferenceFunction:
     """The reference's own outputs (rows of crops[0], num_outputs), as `looker` gives features."""
-    return cached_features(reference.outputs, lesson, device)
+    return cached_features(reference.outputs, train_spec, device)
 
 
 def cached_features(
-    look: Callable[[Tensor], Tensor], lesson: TrainSpec, device: torch.device
+    look: Callable[[Tensor], Tensor], train_spec: TrainSpec, device: torch.device
 ) -> ReferenceFunction:
     """`look` at images in [0, 1], asked once an image where the lesson leaves nothing to chance."""
-    if augmentation_of(lesson.training, lesson.pictures).deterministic:
-        table = _outputs_of_all(look, lesson.images, lesson.training.global_crops.size, device)
+    if augmentation_of(train_spec.training, train_spec.pictures).deterministic:
+        table = _outputs_of_all(
+            look, train_spec.images, train_spec.training.global_crops.size, device
+        )
         return lambda half: table[half.indices.to(table.device)]
-    return lambda half: look(denormalised(half.crops[0], lesson))
+    return lambda half: look(denormalised(half.crops[0], train_spec))
 
 
-def denormalised(crops: Tensor, lesson: TrainSpec) -> Tensor:
+def denormalised(crops: Tensor, train_spec: TrainSpec) -> Tensor:
     """A lesson's normalised crops as images in [0, 1] again, (rows, 3, height, width)."""
-    known = lesson.normalisation
+    known = train_spec.normalisation
     mean, std = (
         torch.tensor(values, device=crops.device).view(1, 3, 1, 1)
         for values in (known.mean, known.std)

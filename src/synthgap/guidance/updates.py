@@ -72,7 +72,7 @@ class MethodNetworks:
     """
 
     networks: nn.ModuleDict
-    turns: Sequence[Update]
+    updates: Sequence[Update]
     rates: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -81,28 +81,28 @@ def update_step(
 ) -> TrainStepFactory:
     """A rule of the turns of a room; images [0, num_real) of the lesson are real."""
 
-    def rule(model: nn.Module, lesson: TrainSpec, accelerator: Accelerator) -> UpdateStep:
+    def train_step(model: nn.Module, train_spec: TrainSpec, accelerator: Accelerator) -> UpdateStep:
         optimise_layout(model)
         model.to(accelerator.device)
-        room = make(model, lesson, accelerator)
-        room.networks.to(accelerator.device)
-        optimizer = _optimizer(room, lesson, accelerator)
+        method_networks = make(model, train_spec, accelerator)
+        method_networks.networks.to(accelerator.device)
+        optimizer = _optimizer(method_networks, train_spec, accelerator)
         moving = accelerator.prepare_optimizer(optimizer)
-        learning = TrainState(room.networks, optimizer, accelerator)
-        server = BatchLoader.of(model, lesson, accelerator, remembers=False)
-        return UpdateStep(lesson, learning, moving, server, room, num_real)
+        learning = TrainState(method_networks.networks, optimizer, accelerator)
+        loader = BatchLoader.of(model, train_spec, accelerator, remembers=False)
+        return UpdateStep(train_spec, learning, moving, loader, method_networks, num_real)
 
-    return rule
+    return train_step
 
 
 def _optimizer(
-    room: MethodNetworks, lesson: TrainSpec, accelerator: Accelerator
+    method_networks: MethodNetworks, train_spec: TrainSpec, accelerator: Accelerator
 ) -> torch.optim.Optimizer:
     """One optimiser over all that learns; groups of a network carry its factor."""
-    optimizer = build_optimizer(room.networks, lesson.training, accelerator.device)
+    optimizer = build_optimizer(method_networks.networks, train_spec.training, accelerator.device)
     factors = {
-        id(parameter): room.rates.get(name, 1.0)
-        for name, network in room.networks.items()
+        id(parameter): method_networks.rates.get(name, 1.0)
+        for name, network in method_networks.networks.items()
         for parameter in network.parameters()
     }
     for group in list(optimizer.param_groups):
@@ -122,16 +122,16 @@ def _optimizer(
 class UpdateStep:
     """A `Rule` that takes its turns one after the other in every step."""
 
-    lesson: TrainSpec
+    train_spec: TrainSpec
     learning: TrainState
     moving: torch.optim.Optimizer  # the optimiser, wrapped by accelerate
-    server: BatchLoader
-    room: MethodNetworks
+    loader: BatchLoader
+    method_networks: MethodNetworks
     num_real: int
 
     def train(self) -> None:
         """Put every network into the mode of training that has something to learn."""
-        for network in self.room.networks.values():
+        for network in self.method_networks.networks.values():
             learns = any(parameter.requires_grad for parameter in network.parameters())
             network.train(learns)
 
@@ -143,12 +143,12 @@ class UpdateStep:
         """
         tally = torch.zeros(4, dtype=torch.float64)
         pairs = domain_batches(parts, self.num_real, now.progress, self.learning.accelerator)
-        for turn in self.room.turns:
-            told, gradients = self._gradients(turn, pairs)
-            check_finite(float(told[0]), self.lesson.name, now)
+        for update in self.method_networks.updates:
+            told, gradients = self._gradients(update, pairs)
+            check_finite(float(told[0]), self.train_spec.name, now)
             tally += told
-            if turn.parameters:
-                self._move(turn, gradients)
+            if update.parameters:
+                self._move(update, gradients)
         return tally
 
     def ended(self) -> None:
@@ -157,31 +157,31 @@ class UpdateStep:
             return
         from accelerate.utils import broadcast
 
-        for buffer in self.room.networks.buffers():
+        for buffer in self.method_networks.networks.buffers():
             buffer.copy_(broadcast(buffer.detach().clone()))
 
     def _gradients(
-        self, turn: Update, pairs: Sequence[DomainBatch]
+        self, update: Update, pairs: Sequence[DomainBatch]
     ) -> tuple[Tensor, dict[str, Gradient]]:
         """What the turn's losses say, float64 (4,), and their gradients, of all processes."""
         accelerator = self.learning.accelerator
         told = torch.zeros(4, dtype=torch.float64, device=accelerator.device)
         found: dict[str, Gradient] = {}
-        for term in self._terms(turn, pairs):
+        for term in self._terms(update, pairs):
             loss = term.loss.float() * term.share
             _add_metrics(told, term, loss, accelerator.num_processes)
-            if turn.parameters:
+            if update.parameters:
                 scaled = loss if accelerator.scaler is None else accelerator.scaler.scale(loss)
-                _add(found, term.gradient, _gradient(scaled, turn.parameters))
+                _add(found, term.gradient, _gradient(scaled, update.parameters))
         if accelerator.num_processes > 1:
             told[0] = accelerator.reduce(told[0])
             found = {name: _reduce_gradient(parts, accelerator) for name, parts in found.items()}
         return told.cpu(), found
 
-    def _terms(self, turn: Update, pairs: Sequence[DomainBatch]) -> Iterator[LossTerm]:
+    def _terms(self, update: Update, pairs: Sequence[DomainBatch]) -> Iterator[LossTerm]:
         """Every loss, computed in the training's precision; gradients are taken outside of it."""
         for pair in pairs:
-            terms = turn.terms(pair)
+            terms = update.terms(pair)
             while True:
                 with self.learning.accelerator.autocast():
                     term = next(terms, None)
@@ -189,12 +189,12 @@ class UpdateStep:
                     break
                 yield term
 
-    def _move(self, turn: Update, gradients: Mapping[str, Gradient]) -> None:
+    def _move(self, update: Update, gradients: Mapping[str, Gradient]) -> None:
         """Let the optimiser follow what the turn makes of its gradients; the rest stays."""
         self.moving.zero_grad()
         with torch.no_grad():
-            followed = turn.combined(gradients)
-        for parameter, gradient in zip(turn.parameters, followed, strict=True):
+            followed = update.combined(gradients)
+        for parameter, gradient in zip(update.parameters, followed, strict=True):
             parameter.grad = _in_layout_of(gradient, parameter)
         self.moving.step()
         self.moving.zero_grad()

@@ -15,7 +15,9 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from synthgap.errors import ParamsError
+from synthgap.params.contradictions import contradictions
 from synthgap.params.sections import Params
+from synthgap.params.spaces import study_problems
 from synthgap.params.wording import allowed, any_of, did_you_mean, unknown
 
 if TYPE_CHECKING:
@@ -60,8 +62,11 @@ def parse_section(text: str, shape: type, *, place: str) -> object:
     Raises:
         ParamsError: see `read_params`.
     """
-    reader = _Reader()
-    section = reader.section(_root(text, place), shape, "")
+    reader, root = _Reader(), _root(text, place)
+    section = reader.section(root, shape, "")
+    if isinstance(section, Params):  # what sections say against each other
+        for problem in (*contradictions(section), *study_problems(section)):
+            reader.contradiction(root, problem, "")
     if reader.problems:
         count = len(reader.problems)
         heading = f"{place}: {count} problem{'s' if count > 1 else ''}, nothing was run"
@@ -153,7 +158,7 @@ class _Reader:
             return _WRONG
         section = shape(**values)
         for problem in section.problems() if hasattr(section, "problems") else ():
-            self._contradiction(node, problem, path)
+            self.contradiction(node, problem, path)
         return section
 
     def value(self, node: Node, kind: object, path: str) -> object:
@@ -165,9 +170,8 @@ class _Reader:
         shape = next(
             (part for part in kinds if isinstance(part, type) and is_dataclass(part)), None
         )
-        listed = (
-            isinstance(node, SequenceNode) and len(kinds) > 1
-        )  # an interval or a list of values
+        # an interval or a list of values
+        listed = isinstance(node, SequenceNode) and len(kinds) > 1
         if shape is not None and not listed and not _is_null(node, kinds):
             return self.section(node, shape, path)
         if isinstance(node, SequenceNode):
@@ -223,7 +227,8 @@ class _Reader:
                 given[name] = part
         return given
 
-    def _contradiction(self, section: Node, problem: str, path: str) -> None:
+    def contradiction(self, section: Node, problem: str, path: str) -> None:
+        """Note what a section says against itself, or another."""
         named = re.match(r"[\w.]+(?=[:\[])", problem)
         place = self.nodes.get(_join(path, named[0])) if named else None
         if place is None:
@@ -274,11 +279,7 @@ def _hint(node: Node, kinds: Sequence[Any]) -> str:
 
 
 def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text.strip()) is not None
 
 
 def _shown(node: Node) -> str:

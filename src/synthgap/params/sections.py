@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from synthgap.params.contradictions import contradictions
 from synthgap.params.derived import Oracle, StylePin, Stylise, Teacher
 from synthgap.params.generators import (
     Autoencoder,
@@ -24,7 +23,6 @@ from synthgap.params.generators import (
 from synthgap.params.guidance import Guide, GuideProtocol
 from synthgap.params.images import Data, Splits, SplitSize, Validate
 from synthgap.params.references import Reference
-from synthgap.params.spaces import study_problems
 from synthgap.params.students import (
     Ablate,
     Clone,
@@ -213,8 +211,3 @@ class Params:
     register: Register
     summarise: Summarise
     grid: Grid
-
-    def problems(self) -> Iterator[str]:
-        """Name every contradiction between sections."""
-        yield from contradictions(self)
-        yield from study_problems(self)

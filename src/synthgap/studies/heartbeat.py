@@ -119,7 +119,7 @@ class HeartbeatJournal(JournalStorage, BaseHeartbeat):
     """
 
     def __init__(self, path: Path, beats: Heartbeat) -> None:
-        self.pace = beats
+        self.trial_rungs = beats
         self.folder = path.with_name(f"{path.name}.beats")
         self.folder.mkdir(exist_ok=True)
         super().__init__(JournalFileBackend(str(path), MendingLock(str(path))))
@@ -131,7 +131,7 @@ class HeartbeatJournal(JournalStorage, BaseHeartbeat):
 
     def get_heartbeat_interval(self) -> int:
         """Seconds between beats."""
-        return self.pace.interval_s
+        return self.trial_rungs.interval_s
 
     def silences(self, trial_ids: Sequence[int]) -> dict[int, float]:
         """Seconds since each trial's last beat, by the disk's clock; none of one without beats."""
@@ -164,7 +164,7 @@ class HeartbeatJournal(JournalStorage, BaseHeartbeat):
             seen = _time_of(beat)
             if seen is None:
                 self.record_heartbeat(trial._trial_id)
-            elif now - seen > self.pace.grace_s:
+            elif now - seen > self.trial_rungs.grace_s:
                 stale.append(trial._trial_id)
         return stale
 

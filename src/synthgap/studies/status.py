@@ -111,7 +111,11 @@ def _workers(study: optuna.Study, trials: list[FrozenTrial]) -> list[dict[str, A
 def _grace_s(storage: object) -> float:
     if isinstance(storage, HeartbeatDatabase):
         return float(storage.grace_period or 0)
-    return float(storage.pace.grace_s) if isinstance(storage, HeartbeatJournal) else float("inf")
+    return (
+        float(storage.trial_rungs.grace_s)
+        if isinstance(storage, HeartbeatJournal)
+        else float("inf")
+    )
 
 
 def _silences(storage: object, running: list[FrozenTrial]) -> Mapping[int, float]:

@@ -29,7 +29,7 @@ class Batch:
     """
 
     crops: list[Tensor]
-    answer: Targets
+    targets: Targets
     indices: Tensor
 
 
@@ -37,7 +37,7 @@ class Batch:
 class BatchLoader:
     """The images of a lesson on the student's device, cut anew at every step."""
 
-    lesson: TrainSpec
+    train_spec: TrainSpec
     images: LabelledImages
     embeddings: Tensor | None
     augmentation: Augmentation
@@ -49,7 +49,7 @@ class BatchLoader:
     def of(
         cls,
         model: nn.Module,
-        lesson: TrainSpec,
+        train_spec: TrainSpec,
         accelerator: Accelerator,
         *,
         remembers: bool = True,
@@ -59,22 +59,22 @@ class BatchLoader:
         A policy without chance lets a frozen prefix be computed once for all epochs; a rule that
         needs the images themselves says that it `remembers` nothing.
         """
-        images = lesson.images.resident(accelerator.device)
-        augmentation = augmentation_of(lesson.training, lesson.pictures)
+        images = train_spec.images.resident(accelerator.device)
+        augmentation = augmentation_of(train_spec.training, train_spec.pictures)
         remembered = None
         compiled = accelerator.state.dynamo_plugin.backend != "NO"  # replays are not compiled
-        alike = augmentation.deterministic and lesson.embeddings is None
+        alike = augmentation.deterministic and train_spec.embeddings is None
         if remembers and alike and not compiled:
             remembered = PreparedImages.of(
                 model,
                 images,
-                normalise=lesson.normalisation,
-                size_px=lesson.training.global_crops.size,
+                normalise=train_spec.normalisation,
+                size_px=train_spec.training.global_crops.size,
             )
         return cls(
-            lesson,
+            train_spec,
             images,
-            None if lesson.embeddings is None else lesson.embeddings.to(accelerator.device),
+            None if train_spec.embeddings is None else train_spec.embeddings.to(accelerator.device),
             augmentation,
             accelerator.device,
             (accelerator.process_index, accelerator.num_processes),
@@ -83,7 +83,7 @@ class BatchLoader:
 
     def steps(self, epoch: int, *, after: int) -> Iterator[tuple[int, list[Batch]]]:
         """Yield (step from 1, its parts) of an epoch, beyond the first `after` steps."""
-        for step, indices in enumerate(self.lesson.batches(epoch), start=1):
+        for step, indices in enumerate(self.train_spec.batches(epoch), start=1):
             if step > after:
                 yield step, list(self._parts(indices, epoch, step))
 
@@ -95,21 +95,21 @@ class BatchLoader:
         rank, world = self.share
         rows = torch.arange(len(indices)).chunk(world)[rank]
         size = self.images.size_px
-        chance = torch_stream(self.lesson.seed, "augment", epoch, step)
+        chance = torch_stream(self.train_spec.seed, "augment", epoch, step)
         draws = self.augmentation.draw(len(indices), size, size, chance)
-        for part in rows.chunk(self.lesson.training.accumulate):
+        for part in rows.chunk(self.train_spec.training.accumulate):
             chosen = indices[part].to(self.images.labels.device)
-            answer = Targets(
+            targets = Targets(
                 self.images.labels[chosen].to(self.device),
                 None if self.embeddings is None else self.embeddings[chosen.to(self.device)],
             )
             if self.remembered is not None:
-                yield Batch([self.remembered.activations(chosen)], answer, indices[part])
+                yield Batch([self.remembered.activations(chosen)], targets, indices[part])
                 continue
             images = self.images.images[chosen].to(self.device, non_blocking=True)
             crops = self.augmentation.apply(images, draws.rows(part))
-            normalised = [self.lesson.normalisation(crop) for crop in crops]
-            yield Batch(normalised, answer, indices[part])
+            normalised = [self.train_spec.normalisation(crop) for crop in crops]
+            yield Batch(normalised, targets, indices[part])
 
     def forward(self, passes: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Logits and embeddings of all crops; from the cut on where the prefix is remembered."""

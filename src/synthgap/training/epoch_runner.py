@@ -90,7 +90,7 @@ class TrainStep(Protocol):
         """All that moves, and all that is kept of it when a training is killed."""
 
     @property
-    def server(self) -> BatchLoader:
+    def loader(self) -> BatchLoader:
         """Where its batches come from."""
 
     def train(self) -> None:
@@ -117,46 +117,48 @@ TrainStepFactory = Callable[[nn.Module, TrainSpec, "Accelerator"], TrainStep]
 class EpochRunner:
     """A student that learns a lesson by a rule, in one process or as one of several."""
 
-    lesson: TrainSpec
-    rule: TrainStep
+    train_spec: TrainSpec
+    train_step: TrainStep
 
     def epoch(
-        self, number: int, progress: EpochProgress, keeper: Checkpointer | None
+        self, number: int, progress: EpochProgress, checkpointer: Checkpointer | None
     ) -> dict[str, float]:
         """Learn epoch `number`, from where `progress` says, and return its metrics."""
-        lesson, learning = self.lesson, self.rule.learning
+        train_spec, learning = self.train_spec, self.train_step.learning
         accelerator = learning.accelerator
         tally = torch.zeros(4, dtype=torch.float64)
         if progress.tally is not None and accelerator.is_main_process:
             tally += progress.tally
-        self.rule.train()
-        rate = lesson.schedule.learning_rate((number - 1) * lesson.num_steps)
+        self.train_step.train()
+        rate = train_spec.schedule.learning_rate((number - 1) * train_spec.num_steps)
         with _forked_rng(accelerator.device), self._room():
-            for step, parts in self.rule.server.steps(number, after=progress.steps):
-                index = (number - 1) * lesson.num_steps + step - 1
-                rate = lesson.schedule.learning_rate(index)
+            for step, parts in self.train_step.loader.steps(number, after=progress.steps):
+                index = (number - 1) * train_spec.num_steps + step - 1
+                rate = train_spec.schedule.learning_rate(index)
                 for group in learning.optimizer.param_groups:
                     group["lr"] = rate * group.get("factor", 1.0)
                 _seed_dropout(
-                    derived_seed(lesson.seed, "dropout", index, accelerator.process_index),
+                    derived_seed(train_spec.seed, "dropout", index, accelerator.process_index),
                     accelerator.device,
                 )
-                share = index / (lesson.num_steps * lesson.training.epochs)
-                tally += self.rule.step(parts, StepInfo(number, step, rate, share))
-                if keeper and keeper.due(step) and step < lesson.num_steps:
-                    keeper.save(learning, EpochProgress(progress.epochs, step, self._sum(tally)))
-        self.rule.ended()
+                share = index / (train_spec.num_steps * train_spec.training.epochs)
+                tally += self.train_step.step(parts, StepInfo(number, step, rate, share))
+                if checkpointer and checkpointer.due(step) and step < train_spec.num_steps:
+                    checkpointer.save(
+                        learning, EpochProgress(progress.epochs, step, self._sum(tally))
+                    )
+        self.train_step.ended()
         total, right, right5, seen = self._sum(tally).tolist()
         return {
             "learning_rate": rate,
-            "train/loss": total / (lesson.num_steps * accelerator.num_processes),
+            "train/loss": total / (train_spec.num_steps * accelerator.num_processes),
             "train/top1": 100 * right / seen,
             "train/top5": 100 * right5 / seen,
         }
 
     def _sum(self, tally: Tensor) -> Tensor:
         """Over all processes."""
-        accelerator = self.rule.learning.accelerator
+        accelerator = self.train_step.learning.accelerator
         summed: Tensor = accelerator.reduce(tally.to(accelerator.device, copy=True))
         return summed.cpu()
 
@@ -169,10 +171,10 @@ class EpochRunner:
                 word in str(error).lower() for word in OUT_OF_MEMORY_MESSAGES
             ):
                 raise
-            training, device = self.lesson.training, self.rule.learning.accelerator.device
+            training, device = self.train_spec.training, self.train_step.learning.accelerator.device
             raise TrainingError(
-                f"{self.lesson.name}: out of memory on {device} with "
-                f"batches of {self.lesson.batch_size} in {training.accumulate} part(s), "
+                f"{self.train_spec.name}: out of memory on {device} with "
+                f"batches of {self.train_spec.batch_size} in {training.accumulate} part(s), "
                 f"{training.global_crops.count} x {training.global_crops.size} px + "
                 f"{training.local_crops.count} x {training.local_crops.size} px; raise "
                 "training.accumulate, or lower training.batch_size, local_crops.count or the "

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 def fit(
     model: nn.Module,
-    lesson: TrainSpec,
+    train_spec: TrainSpec,
     accelerator: Accelerator,
-    keeper: Checkpointer | None = None,
+    checkpointer: Checkpointer | None = None,
     *,
-    rule: TrainStepFactory = supervised_step,
+    train_step: TrainStepFactory = supervised_step,
 ) -> Iterator[EpochResult]:
     """Train `model` in place and yield every epoch, replaying those a killed run had finished.
 
@@ -36,20 +36,20 @@ def fit(
         TrainingError: the loss is not finite, and the optimiser has not moved on it; or the
             memory does not suffice.
     """
-    learner = EpochRunner(lesson, rule(model, lesson, accelerator))
-    learning = learner.rule.learning
-    progress = keeper.restore(learning) if keeper else EpochProgress()
+    runner = EpochRunner(train_spec, train_step(model, train_spec, accelerator))
+    learning = runner.train_step.learning
+    progress = checkpointer.restore(learning) if checkpointer else EpochProgress()
     yield from progress.epochs
-    scored = prepare_images(model, lesson, accelerator.device)
-    for number in range(len(progress.epochs) + 1, lesson.training.epochs + 1):
-        metrics = learner.epoch(number, progress, keeper)
-        scores = {name: score(given, lesson, accelerator) for name, given in scored.items()}
+    scored = prepare_images(model, train_spec, accelerator.device)
+    for number in range(len(progress.epochs) + 1, train_spec.training.epochs + 1):
+        metrics = runner.epoch(number, progress, checkpointer)
+        scores = {name: score(given, train_spec, accelerator) for name, given in scored.items()}
         for name, found in scores.items():
             metrics |= found.metrics(name)
         epoch = EpochResult(number, metrics, scores)
         progress = EpochProgress([*progress.epochs, epoch])
-        if keeper:
-            keeper.after_epoch(learning, progress)
+        if checkpointer:
+            checkpointer.after_epoch(learning, progress)
         yield epoch
 
 
@@ -57,15 +57,15 @@ def fit(
 class Phase:
     """One training: what is learned, and by which rule."""
 
-    lesson: TrainSpec
-    rule: TrainStepFactory = supervised_step
+    train_spec: TrainSpec
+    train_step: TrainStepFactory = supervised_step
 
 
 def fit_phases(
     model: nn.Module,
     phases: Sequence[Phase],
     accelerator: Accelerator,
-    keeper_of: Callable[[int], Checkpointer | None],
+    checkpointer_of: Callable[[int], Checkpointer | None],
 ) -> Iterator[EpochResult]:
     """Train `model` in place through all phases; epochs are numbered through.
 
@@ -76,7 +76,9 @@ def fit_phases(
     """
     done = 0
     for number, phase in enumerate(phases):
-        keeper = keeper_of(number)
-        for epoch in fit(model, phase.lesson, accelerator, keeper, rule=phase.rule):
+        checkpointer = checkpointer_of(number)
+        for epoch in fit(
+            model, phase.train_spec, accelerator, checkpointer, train_step=phase.train_step
+        ):
             yield replace(epoch, number=done + epoch.number)
-        done += phase.lesson.training.epochs
+        done += phase.train_spec.training.epochs

@@ -28,7 +28,7 @@ class Targets:
 
 
 def supervised_loss(
-    logits: Tensor, embeddings: Tensor | None, answer: Targets, training: Training
+    logits: Tensor, embeddings: Tensor | None, targets: Targets, training: Training
 ) -> Tensor:
     """The mean loss over all crops with equal weight.
 
@@ -36,12 +36,12 @@ def supervised_loss(
     distance to the teacher's embedding (MtG eq. 1); with AugMix's `jsd_weight` cross-entropy of
     the first of three views plus the divergence between them (Hendrycks et al. 2020, eq. 2 and 3).
     """
-    wanted = answer.tiled(len(logits))
+    wanted = targets.tiled(len(logits))
     if training.supervision == "embeddings":
         return embedding_distance(embeddings, wanted.embeddings)
     if training.augmentation == "augmix" and training.augmix.jsd_weight > 0:
         views = logits.chunk(3)
-        plain = functional.cross_entropy(views[0], answer.tiled(len(views[0])).labels)
+        plain = functional.cross_entropy(views[0], targets.tiled(len(views[0])).labels)
         loss = plain + training.augmix.jsd_weight * jensen_shannon(views)
     else:
         loss = functional.cross_entropy(logits, wanted.labels)

@@ -91,28 +91,28 @@ class PreparedImages:
         """Logits (rows, num_classes) in the model's present mode, or those of another `model`."""
         if self.remembered is not None and self.replay is not None and model is None:
             return self.replay.forward(self.remembered[rows])
-        answer = (model or self.model)(self.feed(rows))
-        found: Tensor = answer[0] if isinstance(answer, tuple) else answer
+        targets = (model or self.model)(self.feed(rows))
+        found: Tensor = targets[0] if isinstance(targets, tuple) else targets
         return found
 
 
 def prepare_images(
-    model: nn.Module, lesson: TrainSpec, device: torch.device
+    model: nn.Module, train_spec: TrainSpec, device: torch.device
 ) -> dict[str, PreparedImages]:
     """Every set that the lesson scores on, by its split's name."""
     return {
         name: PreparedImages.of(
             model,
             labelled.resident(device),
-            normalise=lesson.scoring_normalisation,
-            size_px=lesson.training.global_crops.size,
+            normalise=train_spec.scoring_normalisation,
+            size_px=train_spec.training.global_crops.size,
         )
-        for name, labelled in lesson.scored.items()
+        for name, labelled in train_spec.scored.items()
     }
 
 
 @torch.no_grad()
-def score(given: PreparedImages, lesson: TrainSpec, accelerator: Accelerator) -> Scores:
+def score(given: PreparedImages, train_spec: TrainSpec, accelerator: Accelerator) -> Scores:
     """Score in eval mode; the model's own mode is put back.
 
     With `scoring_stats: batch`, batch norm of a copy is in train mode and goes on absorbing what
@@ -123,23 +123,23 @@ def score(given: PreparedImages, lesson: TrainSpec, accelerator: Accelerator) ->
     was_training = model.training
     model.eval()
     with accelerator.autocast():
-        if lesson.training.scoring_stats == "batch":
-            parts = _batch_by_batch(given, lesson)
+        if train_spec.training.scoring_stats == "batch":
+            parts = _batch_by_batch(given, train_spec)
         else:
             parts = _logits_of_all_processes(given, accelerator)
     model.train(was_training)
     return scores_from_logits(torch.cat(parts).float(), given.labels)
 
 
-def _batch_by_batch(given: PreparedImages, lesson: TrainSpec) -> list[Tensor]:
+def _batch_by_batch(given: PreparedImages, train_spec: TrainSpec) -> list[Tensor]:
     """Logits by batches of mixed classes: a set may lie sorted by class, which no batch may be."""
     absorbing = copy.deepcopy(given.model)
     for module in absorbing.modules():
         if isinstance(module, _BatchNorm):
             module.train()
-    order = torch_stream(lesson.seed, "scoring order")
+    order = torch_stream(train_spec.seed, "scoring order")
     shuffled = torch.randperm(len(given.labels), generator=order)
-    batches = torch.split(shuffled, lesson.training.batch_size)
+    batches = torch.split(shuffled, train_spec.training.batch_size)
     logits = [given.logits(rows, absorbing) for rows in batches]
     return [torch.cat(logits)[shuffled.argsort()]]
 

@@ -63,19 +63,19 @@ def _frozen_running_stats(student: nn.Module | None) -> Iterator[None]:
 
 
 def supervised_step(
-    model: nn.Module, lesson: TrainSpec, accelerator: Accelerator
+    model: nn.Module, train_spec: TrainSpec, accelerator: Accelerator
 ) -> SupervisedStep:
     """Prepare model and optimiser for the accelerator's device, processes and precision."""
     optimise_layout(model)
-    passes: nn.Module = MultiCropForward(model, lesson.training.running_stats)
-    optimizer = moving = build_optimizer(model, lesson.training, accelerator.device)
+    passes: nn.Module = MultiCropForward(model, train_spec.training.running_stats)
+    optimizer = moving = build_optimizer(model, train_spec.training, accelerator.device)
     if any(parameter.requires_grad for parameter in model.parameters()):
         passes, moving = accelerator.prepare(passes, optimizer)
     else:
         passes.to(accelerator.device)
     learning = TrainState(model, optimizer, accelerator)
     return SupervisedStep(
-        lesson, learning, passes, moving, BatchLoader.of(model, lesson, accelerator)
+        train_spec, learning, passes, moving, BatchLoader.of(model, train_spec, accelerator)
     )
 
 
@@ -83,11 +83,11 @@ def supervised_step(
 class SupervisedStep:
     """A `Rule` that follows the gradient of one loss."""
 
-    lesson: TrainSpec
+    train_spec: TrainSpec
     learning: TrainState
     passes: nn.Module  # the student over all crops, wrapped by accelerate
     moving: torch.optim.Optimizer  # the optimiser, wrapped by accelerate
-    server: BatchLoader
+    loader: BatchLoader
 
     @property
     def learns(self) -> bool:
@@ -121,14 +121,14 @@ class SupervisedStep:
         """Forward and backward of a `share` of a step; the loss is judged before anything moves."""
         accelerator = self.learning.accelerator
         with accelerator.autocast():
-            logits, embeddings = self.server.forward(self.passes, batch)
+            logits, embeddings = self.loader.forward(self.passes, batch)
         logits = logits.float()
-        loss = supervised_loss(logits, embeddings, batch.answer, self.lesson.training)
-        right = topk_hits(logits.detach(), batch.answer.tiled(len(logits)).labels)
+        loss = supervised_loss(logits, embeddings, batch.targets, self.train_spec.training)
+        right = topk_hits(logits.detach(), batch.targets.tiled(len(logits)).labels)
         mean = accelerator.reduce(loss.detach(), reduction="mean")
         reading = AsyncMetrics.of(torch.stack([mean, *right]))
         if self.learns:
             accelerator.backward(loss * share)  # queued first: a GPU has work while we wait
         value, right1, right5 = reading.values()
-        check_finite(value, self.lesson.name, now)
+        check_finite(value, self.train_spec.name, now)
         return torch.tensor([value * share, right1, right5, len(logits)], dtype=torch.float64)

@@ -27,10 +27,10 @@ LABELS = [0] * 4 + [1] * 4
 
 
 def test_agreement_is_the_share_that_the_judge_takes_for_its_class():
-    looks = _looks(LABELS, [0, 0, 0, 1, 2, 2, 0, 1])
-    assert judgement(looks)["agreement"] == 0.5
-    assert judgement(looks)["confidence"] == pytest.approx(0.5 * 0.8 + 0.5 * 0.1)
-    classes = class_numbers(looks, looks)
+    embeddings = _looks(LABELS, [0, 0, 0, 1, 2, 2, 0, 1])
+    assert judgement(embeddings)["agreement"] == 0.5
+    assert judgement(embeddings)["confidence"] == pytest.approx(0.5 * 0.8 + 0.5 * 0.1)
+    classes = class_numbers(embeddings, embeddings)
     assert classes["cat"]["agreement"] == 0.75
     assert classes["dog"]["agreement"] == 0.25
     assert classes["dog"]["taken_for"] == [["emu", 0.5], ["cat", 0.25]]
@@ -39,8 +39,8 @@ def test_agreement_is_the_share_that_the_judge_takes_for_its_class():
 
 
 def test_a_class_without_images_has_no_numbers_and_comes_last():
-    looks = _looks(LABELS, LABELS)
-    empty = class_numbers(looks, looks)["emu"]
+    embeddings = _looks(LABELS, LABELS)
+    empty = class_numbers(embeddings, embeddings)["emu"]
     assert empty["num_images"] == 0
     kept = {name for name, value in empty.items() if value is None}
     assert kept == {"agreement", "confidence", "separability", "diversity", "vendi", "vendi_real"}

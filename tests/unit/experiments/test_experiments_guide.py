@@ -49,12 +49,12 @@ def table(world, name):
 
 
 def test_compared_methods_have_every_seed_and_the_others_the_first(world):
-    runs = [(plan.course.method, plan.seed) for plan in table(world, "low").plans()]
+    runs = [(plan.method_spec.method, plan.seed) for plan in table(world, "low").plans()]
     assert runs == [("pooled", 0), ("pooled", 1), ("rg", 0), ("rg", 1), ("adda", 0), ("real", 0)]
 
 
 def test_methods_of_a_seed_see_the_same_few_real_images_and_seeds_see_others(world):
-    plans = {(p.course.method, p.seed): p for p in table(world, "low").plans()}
+    plans = {(p.method_spec.method, p.seed): p for p in table(world, "low").plans()}
     few = plans["real", 0].indices
     assert np.array_equal(few, plans["pooled", 0].indices[:6])
     assert np.array_equal(few, plans["adda", 0].indices[:6])
@@ -64,17 +64,17 @@ def test_methods_of_a_seed_see_the_same_few_real_images_and_seeds_see_others(wor
 
 
 def test_a_method_without_real_labels_is_handed_none(world):
-    plans = {p.course.method: p for p in table(world, "low").plans()}
+    plans = {p.method_spec.method: p for p in table(world, "low").plans()}
     shown = plans["adda"].source.labelled.labels[torch.from_numpy(plans["adda"].indices)]
     assert (shown[:6] == -1).all()
     assert (shown[6:] >= 0).all()
     assert plans["adda"].coordinates()["real_labels"]["student"] == 0
     assert plans["pooled"].coordinates()["real_labels"]["student"] == 6
-    assert plans["adda"].course.num_real == 6
+    assert plans["adda"].method_spec.num_real == 6
 
 
 def test_zero_shot_sees_no_real_image_but_for_the_bound(world):
-    plans = {p.course.method: p for p in table(world, "zero").plans()}
+    plans = {p.method_spec.method: p for p in table(world, "zero").plans()}
     assert plans["synthetic"].source.name == plans["pg-kl"].source.name == "g2.0"
     assert plans["bound"].num_real == 8 * len(CLASSES)
 
@@ -86,9 +86,9 @@ def test_every_method_of_a_protocol_has_as_many_steps(world):
 
 def test_a_ratio_is_of_synthetic_images_to_real_ones(world):
     (plan, _) = table(world, "started").plans()
-    assert (plan.course.num_real, plan.course.num_synthetic) == (6, 6)
-    assert plan.course.student.init == "file"
-    assert "references" in next(iter(plan.course.inputs))
+    assert (plan.method_spec.num_real, plan.method_spec.num_synthetic) == (6, 6)
+    assert plan.method_spec.student.init == "file"
+    assert "references" in next(iter(plan.method_spec.inputs))
 
 
 def test_a_method_that_needs_real_images_is_refused_without(world):
@@ -114,7 +114,7 @@ def test_more_images_than_there_are_are_refused_by_name(world):
 def test_a_cell_is_made_and_says_what_each_run_used(world, name):
     guide(world.sections(GuideParams), world.artifacts, silent, protocol=name)
     about = read_json(world.artifacts.cell("guide", name) / "run.json")
-    wanted = [plan.course.method for plan in table(world, name).plans()]
+    wanted = [plan.method_spec.method for plan in table(world, name).plans()]
     assert [run["method"] for run in about["runs"]] == wanted
     for run in about["runs"]:
         given = METHODS[run["method"]].real

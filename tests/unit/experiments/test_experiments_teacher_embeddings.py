@@ -53,7 +53,7 @@ def teachers(world):
 
 def test_every_image_and_every_class_has_an_embedding(teachers, world):
     source = open_source(world.artifacts, "g2.0", 16)
-    taught = teachers.teaching(source)
+    taught = teachers.distillation(source)
     assert taught.embeddings.shape == (len(source.images), 8)
     assert taught.anchors.shape == (len(CLASSES), 8)
     assert taught.embeddings.dtype == np.float32
@@ -61,23 +61,23 @@ def test_every_image_and_every_class_has_an_embedding(teachers, world):
 
 def test_a_set_is_looked_at_once_a_teacher(teachers, world):
     source = open_source(world.artifacts, "train", 16)
-    taught = teachers.teaching(source)
+    taught = teachers.distillation(source)
     kept = world.artifacts.root / ".synthgap" / "embeddings"
     before = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
-    again = TeacherEmbeddings(world.artifacts, PROMPT, NO_PROMPTS, torch.device("cpu")).teaching(
-        source
-    )
+    again = TeacherEmbeddings(
+        world.artifacts, PROMPT, NO_PROMPTS, torch.device("cpu")
+    ).distillation(source)
     assert {path: path.stat().st_mtime_ns for path in kept.iterdir()} == before
     assert np.array_equal(again.embeddings, taught.embeddings)
     for path in kept.iterdir():
         path.unlink()
-    assert np.array_equal(teachers.teaching(source).embeddings, taught.embeddings)
+    assert np.array_equal(teachers.distillation(source).embeddings, taught.embeddings)
 
 
 def test_another_prompt_is_another_teaching(teachers, world):
     source = open_source(world.artifacts, "train", 16)
-    other = replace(teachers, prompt="{class}").teaching(source)
-    assert other.digest != teachers.teaching(source).digest
+    other = replace(teachers, prompt="{class}").distillation(source)
+    assert other.digest != teachers.distillation(source).digest
 
 
 def test_table_5_learns_from_the_teacher_alone_and_beside_the_labels(world):
@@ -85,7 +85,7 @@ def test_table_5_learns_from_the_teacher_alone_and_beside_the_labels(world):
     alone, both = plans_of(changed.sections(AblateParams), world.artifacts, "supervision")
     assert [alone.variant, both.variant] == ["embeddings", "both"]
     assert (alone.training.supervision, both.training.supervision) == ("embeddings", "both")
-    assert alone.teaching.digest == both.teaching.digest
+    assert alone.distillation.digest == both.distillation.digest
 
 
 def test_a_missing_teacher_is_named(shelf):

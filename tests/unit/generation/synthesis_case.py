@@ -128,7 +128,7 @@ def use(dice: Dice, judge: Picky | None = None, available: tuple[int, ...] | Non
 
     def tools(plan):
         return SamplingTools(
-            dice, judge or open_filters(plan.sieve, plan.artifacts, plan.params.runtime)
+            dice, judge or open_filters(plan.sample_filter, plan.artifacts, plan.params.runtime)
         )
 
     labelled = dice.knows_classes

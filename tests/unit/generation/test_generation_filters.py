@@ -40,8 +40,8 @@ REQUESTS = [
 
 def write_judge(artifacts, classes=CLASSES, seed=0):
     network = build_student(STUDENT, len(classes), seed=seed)
-    nature = JudgeCapabilities(STUDENT, EYE, tuple(classes), real_labels=9)
-    save_judge(artifacts.stage("judge"), network.state_dict(), nature)
+    capabilities = JudgeCapabilities(STUDENT, EYE, tuple(classes), real_labels=9)
+    save_judge(artifacts.stage("judge"), network.state_dict(), capabilities)
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,8 @@ def asked(min_confidence=None, min_clip_score=None, *, labelled=True, own=None, 
 
 def test_nothing_asked_opens_nothing_and_takes_labels_as_they_are(tmp_path, shelf):
     nowhere = replace(shelf, root=tmp_path)
-    sieve = open_filters(asked(), nowhere, RUNTIME)
-    assert sieve(Sampled(PIXELS), REQUESTS) == [FilterOutcome(label) for label in LABELS]
+    sample_filter = open_filters(asked(), nowhere, RUNTIME)
+    assert sample_filter(Sampled(PIXELS), REQUESTS) == [FilterOutcome(label) for label in LABELS]
     assert filters_identity(asked(), nowhere)["judge"] is None
 
 
@@ -96,8 +96,8 @@ def test_without_labels_the_judge_says_what_a_sample_is_if_it_is_sure(shelf):
     chances = JudgeNetwork.open(shelf.stage("judge"), batch=3).probabilities(PIXELS)
     least = middle(chances.max(axis=1))
     requests = [replace(request, label=None) for request in REQUESTS]
-    sieve = open_filters(asked(labelled=False, own=least), shelf, RUNTIME)
-    found = sieve(Sampled(PIXELS), requests)
+    sample_filter = open_filters(asked(labelled=False, own=least), shelf, RUNTIME)
+    found = sample_filter(Sampled(PIXELS), requests)
     for one, chance in zip(found, chances, strict=True):
         kept = chance.max() >= least
         assert one.label == (chance.argmax() if kept else None)
@@ -120,10 +120,12 @@ def test_the_clip_score_is_the_cosine_of_image_and_prompt(shelf):
 
 
 def test_what_is_said_of_an_image_depends_on_it_alone(shelf):
-    sieve = open_filters(asked(0.5, 0.0), shelf, RUNTIME)
-    together = sieve(Sampled(PIXELS), REQUESTS)
-    backwards = sieve(Sampled(PIXELS[::-1].copy()), REQUESTS[::-1])[::-1]
-    alone = [sieve(Sampled(PIXELS[n : n + 1]), REQUESTS[n : n + 1])[0] for n in range(COUNT)]
+    sample_filter = open_filters(asked(0.5, 0.0), shelf, RUNTIME)
+    together = sample_filter(Sampled(PIXELS), REQUESTS)
+    backwards = sample_filter(Sampled(PIXELS[::-1].copy()), REQUESTS[::-1])[::-1]
+    alone = [
+        sample_filter(Sampled(PIXELS[n : n + 1]), REQUESTS[n : n + 1])[0] for n in range(COUNT)
+    ]
     assert together == backwards == alone
 
 

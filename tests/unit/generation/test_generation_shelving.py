@@ -115,10 +115,10 @@ def test_a_damaged_shorter_set_is_not_taken_over(tmp_path):
 def test_several_workers_at_once_make_it_once(tmp_path):
     artifacts = world(tmp_path)
     use(Dice(tmp_path / "told", 0.01))
-    crowd = [started(partial(sample_into_cache, planned(artifacts))) for _ in range(3)]
-    for one in crowd:
+    worker = [started(partial(sample_into_cache, planned(artifacts))) for _ in range(3)]
+    for one in worker:
         one.join()
-    assert [one.exitcode for one in crowd] == [0, 0, 0]
+    assert [one.exitcode for one in worker] == [0, 0, 0]
     assert sorted(numbers_told(tmp_path / "told")) == list(range(60))
     assert cached_set(planned(artifacts)).is_dir()
 

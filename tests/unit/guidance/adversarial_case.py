@@ -17,28 +17,32 @@ PARAMS = {
 }
 
 
-def task(*, real_share=0.5, labels=True, **changed):
+def method_context(*, real_share=0.5, labels=True, **changed):
     """Parameters of methods by their names, else of the training."""
     own = {name: changed.pop(name) for name in list(changed) if name in PARAMS}
-    given = guided_case.task(real_share=real_share, **{"epochs": 2, **changed})
+    given = guided_case.method_context(real_share=real_share, **{"epochs": 2, **changed})
     given = replace(given, guide=replace(given.guide, **{**PARAMS, **own}))
     return given if labels else hidden(given)
 
 
 def hidden(given):
     """The same without labels of real images."""
-    images = given.lesson.images
+    images = given.train_spec.images
     labels = images.labels.clone()
     labels[: given.num_real] = -1
-    return replace(given, lesson=replace(given.lesson, images=replace(images, labels=labels)))
+    return replace(
+        given, train_spec=replace(given.train_spec, images=replace(images, labels=labels))
+    )
 
 
 def relabelled(given):
     """The same with other labels of real images."""
-    images = given.lesson.images
+    images = given.train_spec.images
     labels = images.labels.clone()
     labels[: given.num_real] = 1 - labels[: given.num_real]
-    return replace(given, lesson=replace(given.lesson, images=replace(images, labels=labels)))
+    return replace(
+        given, train_spec=replace(given.train_spec, images=replace(images, labels=labels))
+    )
 
 
 def rows(count, size, seed=0):

@@ -85,15 +85,15 @@ def reference():
     )
 
 
-def task(*, pg=PG, rg=RG, real_share=0.25, num_real=NUM_REAL, **changed):
+def method_context(*, pg=PG, rg=RG, real_share=0.25, num_real=NUM_REAL, **changed):
     both = images(NUM_SYNTHETIC, 1)
     if num_real:
         both = images(num_real, 0).joined(both)
-    lesson = TrainSpec("lesson", both, training(**changed), 1, {}, steps_per_epoch=2)
+    train_spec = TrainSpec("lesson", both, training(**changed), 1, {}, steps_per_epoch=2)
     rest = dict.fromkeys(("asg", "csg", "prefix", "dann", "adda", "dada", "ltda"))
     guide = Guide("g", (1,), 2, "dino", real_share, 0.25, 0.5, pg=pg, rg=rg, **rest)
     guides = {"tutor": reference()}
-    return MethodContext(student(), lesson, num_real, NUM_SYNTHETIC, 2, guide, guides, student)
+    return MethodContext(student(), train_spec, num_real, NUM_SYNTHETIC, 2, guide, guides, student)
 
 
 def learned(given, method, accelerator, *, steps=None):
@@ -101,8 +101,10 @@ def learned(given, method, accelerator, *, steps=None):
     own = replace(given, student=copy.deepcopy(given.student))
     epochs = []
     for phase in method(own):
-        lesson = phase.lesson if steps is None else replace(phase.lesson, steps_per_epoch=steps)
-        epochs += fit(own.student, lesson, accelerator, rule=phase.rule)
+        train_spec = (
+            phase.train_spec if steps is None else replace(phase.train_spec, steps_per_epoch=steps)
+        )
+        epochs += fit(own.student, train_spec, accelerator, train_step=phase.train_step)
     return {name: value.clone() for name, value in own.student.state_dict().items()}, epochs
 
 

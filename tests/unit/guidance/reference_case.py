@@ -27,9 +27,9 @@ def twin(seed=7):
     return ReferenceNetwork(network, SIGHT, "digest", {"title": "the student's own"}, 4)
 
 
-def task(*, asg=ASG, csg=CSG, **changed):
+def method_context(*, asg=ASG, csg=CSG, **changed):
     """Local crops as well; every image once an epoch, pooled."""
-    given = guided_case.task(**changed)
+    given = guided_case.method_context(**changed)
     return replace(
         given,
         guide=replace(given.guide, asg=asg, csg=csg),

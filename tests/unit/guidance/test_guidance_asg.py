@@ -48,7 +48,7 @@ def test_the_same_answer_costs_nothing_and_the_reference_has_no_gradient():
 
 
 def test_without_weight_it_is_the_pooled_training():
-    given = case.task(asg=replace(case.ASG, weight=0.0))
+    given = case.method_context(asg=replace(case.ASG, weight=0.0))
     first, second = (learned(given, method, one())[0] for method in (asg, pooled))
     assert apart(second, first) < 1e-4
 
@@ -58,8 +58,8 @@ def test_with_weight_the_student_comes_nearer_to_the_reference_s_answers():
     for num_real in (guided_case.NUM_REAL, 0):
         losses = {}
         for weight in (0.0, 20.0):
-            rule = replace(case.ASG, weight=weight, reference="twin")
-            given = case.task(asg=rule, num_real=num_real, epochs=4, base_lr=0.05)
+            train_step = replace(case.ASG, weight=weight, reference="twin")
+            given = case.method_context(asg=train_step, num_real=num_real, epochs=4, base_lr=0.05)
             own = replace(given, student=copy.deepcopy(given.student))
             state = learned(own, asg, one())[0]
             losses[weight] = divergence(given, state)
@@ -70,17 +70,17 @@ def divergence(given, state):
     """Of the student's features behind the twin's own head from the twin's answers."""
     twin, model = given.references["twin"], copy.deepcopy(given.student)
     model.load_state_dict(state)
-    images = given.lesson.images.images[given.num_real :].float() / 255
+    images = given.train_spec.images.images[given.num_real :].float() / 255
     model.eval()
     head = second_head(model, twin, seed=0)
     with torch.no_grad():
-        maps = model.forward_features(given.lesson.normalisation(images))
+        maps = model.forward_features(given.train_spec.normalisation(images))
         answers = head(model.forward_head(maps, pre_logits=True))
     return answer_loss(answers, twin.outputs(images), 1.0).item()
 
 
 def test_a_twin_lends_its_own_head_and_another_network_none():
-    given = case.task()
+    given = case.method_context()
     own = second_head(student(), given.references["twin"], seed=1)
     assert not any(parameter.requires_grad for parameter in own.parameters())
     fresh = second_head(student(), given.references["tutor"], seed=1)
@@ -89,7 +89,7 @@ def test_a_twin_lends_its_own_head_and_another_network_none():
 
 
 def test_a_reference_without_answers_is_refused_in_one_line():
-    given = case.task()
+    given = case.method_context()
     silent = replace(given.references["tutor"], num_outputs=0)
     with pytest.raises(ParamsError, match=r"guide\.asg\.reference: tutor \(tutor\) has no") as told:
         asg(replace(given, references={"tutor": silent}))
@@ -97,16 +97,16 @@ def test_a_reference_without_answers_is_refused_in_one_line():
 
 
 def test_two_processes_and_two_parts_take_the_steps_of_one(tmp_path):
-    given = case.task()
+    given = case.method_context()
     both = in_two_processes(tmp_path / "found", lambda crew: learned(given, asg, crew)[0])
     alone = learned(given, asg, one())[0]
     assert apart(alone, both) < 1e-3
-    parts = learned(case.task(accumulate=2), asg, one())[0]
+    parts = learned(case.method_context(accumulate=2), asg, one())[0]
     assert apart(alone, parts) < 1e-3
 
 
 def test_half_precision_takes_nearly_the_same_steps():
-    given = case.task()
+    given = case.method_context()
     single = learned(given, asg, one())[0]
     AcceleratorState._reset_state(reset_partial_state=True)
     half = learned(given, asg, Accelerator(cpu=True, mixed_precision="bf16"))[0]

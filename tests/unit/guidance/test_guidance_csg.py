@@ -61,7 +61,7 @@ def test_attention_is_a_share_of_each_place_and_even_where_all_are_alike():
 
 
 def test_without_weight_it_is_the_pooled_training():
-    given = case.task(csg=replace(case.CSG, weight=0.0))
+    given = case.method_context(csg=replace(case.CSG, weight=0.0))
     first, second = (learned(given, method, one())[0] for method in (csg, pooled))
     assert apart(second, first) < 1e-4
 
@@ -69,7 +69,7 @@ def test_without_weight_it_is_the_pooled_training():
 @pytest.mark.parametrize("pooling", ["attention", "average"])
 @pytest.mark.parametrize("num_real", [6, 0])
 def test_it_learns_with_the_contrast_in_its_loss(pooling, num_real):
-    given = case.task(
+    given = case.method_context(
         csg=replace(case.CSG, pooling=pooling), num_real=num_real, epochs=5, base_lr=0.05
     )
     state, epochs = learned(given, csg, one())
@@ -80,7 +80,7 @@ def test_it_learns_with_the_contrast_in_its_loss(pooling, num_real):
 
 
 def test_the_reference_stays_as_it_was():
-    given = case.task()
+    given = case.method_context()
     before = copy.deepcopy(given.references["twin"].network.state_dict())
     learned(given, csg, one())
     after = given.references["twin"].network.state_dict()
@@ -88,7 +88,7 @@ def test_the_reference_stays_as_it_was():
 
 
 def test_another_architecture_is_refused_in_one_line():
-    given = case.task(csg=replace(case.CSG, reference="tutor"))
+    given = case.method_context(csg=replace(case.CSG, reference="tutor"))
     with pytest.raises(ParamsError, match=r"csg\.reference: tutor \(tutor\) is another") as told:
         csg(given)
     assert "\n" not in str(told.value)
@@ -96,18 +96,18 @@ def test_another_architecture_is_refused_in_one_line():
 
 def test_a_unit_that_is_not_there_is_refused_before_anything_learns():
     with pytest.raises(ParamsError, match=r"guide\.csg\.units: \[6\], expected 1 to 5"):
-        csg(case.task(csg=replace(case.CSG, units=(3, 6))))
+        csg(case.method_context(csg=replace(case.CSG, units=(3, 6))))
 
 
 def test_two_processes_take_the_steps_of_one(tmp_path):
-    given = case.task()
+    given = case.method_context()
     both = in_two_processes(tmp_path / "found", lambda crew: learned(given, csg, crew)[0])
     alone = learned(given, csg, one())[0]
     assert apart(alone, both) < 1e-3
 
 
 def test_half_precision_takes_nearly_the_same_steps():
-    given = case.task()
+    given = case.method_context()
     single = learned(given, csg, one())[0]
     AcceleratorState._reset_state(reset_partial_state=True)
     half = learned(given, csg, Accelerator(cpu=True, mixed_precision="bf16"))[0]

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from adversarial_case import PARAMS, gradient, rows, task
+from adversarial_case import PARAMS, gradient, method_context, rows
 from guided_case import learned, one, student
 
 from synthgap.guidance.dada import (
@@ -123,35 +123,35 @@ def test_the_whole_classifier_is_one_of_one_more_output(head):
 def test_classifier_and_encoder_follow_opposite_losses():
     """One backward pass gives both gradients, each as if it had been taken alone."""
     network, draw = student(), torch.Generator().manual_seed(3)
-    lesson = task().lesson
+    train_spec = method_context().train_spec
     whole = WidenedClassifier(network.get_submodule("fc"), seed=1)
-    turn = DadaUpdate(network, whole, lesson, PARAMS["dada"])
+    update = DadaUpdate(network, whole, train_spec, PARAMS["dada"])
     halves = [
         DomainRows([torch.randn(4, 3, 16, 16, generator=draw)], labels, torch.arange(4), 1.0)
         for labels in (torch.full((4,), -1), torch.arange(4) % 2)
     ]
     pair = DomainBatch(*halves, progress=0.2)
-    (term,) = turn.terms(pair)
-    found = torch.autograd.grad(term.loss, turn.parameters)
+    (term,) = update.terms(pair)
+    found = torch.autograd.grad(term.loss, update.parameters)
 
-    eye, strength = TappedStudent(network, "all_crops"), ramp(0.2, 10.0)
-    real, synthetic = (whole(eye(half.crops).features) for half in halves)
+    tapped, strength = TappedStudent(network, "all_crops"), ramp(0.2, 10.0)
+    real, synthetic = (whole(tapped(half.crops).features) for half in halves)
     labels = halves[1].labels
     least = strength * (source_loss(synthetic, labels) + target_loss(real)) + entropy(real)
     most = strength * (source_loss(synthetic, labels) - source_like_loss(real)) - entropy(real)
     heads = [*network.get_submodule("fc").parameters(), *whole.domain.parameters()]
     ids = {id(parameter) for parameter in heads}
-    of_least = torch.autograd.grad(least, turn.parameters, retain_graph=True)
-    of_most = torch.autograd.grad(most, turn.parameters, allow_unused=True)
+    of_least = torch.autograd.grad(least, update.parameters, retain_graph=True)
+    of_most = torch.autograd.grad(most, update.parameters, allow_unused=True)
     for parameter, one_found, down, up in zip(
-        turn.parameters, found, of_least, of_most, strict=True
+        update.parameters, found, of_least, of_most, strict=True
     ):
         wanted = down if id(parameter) in ids else -up
         torch.testing.assert_close(one_found, wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_the_student_keeps_its_own_outputs():
-    given = task(labels=False)
+    given = method_context(labels=False)
     state, epochs = learned(given, dada, one())
     assert state.keys() == given.student.state_dict().keys()
     assert state["fc.weight"].shape == (2, feature_size(given.student))

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from adversarial_case import PARAMS, relabelled, task
+from adversarial_case import PARAMS, method_context, relabelled
 from guided_case import apart, in_two_processes, learned, one, student
 
 from synthgap.guidance.dann import DannUpdate, dann
@@ -30,9 +30,9 @@ def test_one_pass_gives_the_saddle_point_s_gradients(progress):
     """theta_f: dL_y - strength dL_d; theta_y: dL_y; theta_d: dL_d (Ganin et al. 2016)."""
     network, given = student(), pair(progress)
     judge = seeded_network(lambda: Discriminator(8, (8,)), seed=1)
-    turn = DannUpdate(network, judge, task().lesson, PARAMS["dann"])
-    (term,) = turn.terms(given)
-    found = torch.autograd.grad(term.loss, turn.parameters)
+    update = DannUpdate(network, judge, method_context().train_spec, PARAMS["dann"])
+    (term,) = update.terms(given)
+    found = torch.autograd.grad(term.loss, update.parameters)
 
     seen = [
         TappedStudent(network, "all_crops")(half.crops) for half in (given.real, given.synthetic)
@@ -48,11 +48,11 @@ def test_one_pass_gives_the_saddle_point_s_gradients(progress):
     assert term.loss.item() == pytest.approx((of_labels + of_domains).item(), rel=1e-5)
     strength = PARAMS["dann"].weight * ramp(progress, PARAMS["dann"].gamma)
     parts = [
-        torch.autograd.grad(loss, turn.parameters, retain_graph=True, allow_unused=True)
+        torch.autograd.grad(loss, update.parameters, retain_graph=True, allow_unused=True)
         for loss in (of_labels, of_domains)
     ]
     own = {id(parameter) for parameter in judge.parameters()}
-    for index, parameter in enumerate(turn.parameters):
+    for index, parameter in enumerate(update.parameters):
         label, domain = (
             torch.zeros_like(parameter) if p[index] is None else p[index] for p in parts
         )
@@ -64,8 +64,8 @@ def test_all_rows_count_alike_for_labels():
     given = pair(0.0, sizes=(2, 6))
     network = student()
     judge = seeded_network(lambda: Discriminator(8, ()), seed=1)
-    turn = DannUpdate(network, judge, task().lesson, PARAMS["dann"])
-    (term,) = turn.terms(given)
+    update = DannUpdate(network, judge, method_context().train_spec, PARAMS["dann"])
+    (term,) = update.terms(given)
     seen = [
         TappedStudent(network, "all_crops")(half.crops) for half in (given.real, given.synthetic)
     ]
@@ -84,23 +84,25 @@ def test_all_rows_count_alike_for_labels():
 
 
 def test_without_weight_the_discriminator_changes_no_student():
-    plain = task(dann=replace(PARAMS["dann"], weight=0.0))
-    wider = task(dann=replace(PARAMS["dann"], weight=0.0, hidden=(3,)))
-    strong = task(dann=replace(PARAMS["dann"], weight=5.0))
+    plain = method_context(dann=replace(PARAMS["dann"], weight=0.0))
+    wider = method_context(dann=replace(PARAMS["dann"], weight=0.0, hidden=(3,)))
+    strong = method_context(dann=replace(PARAMS["dann"], weight=5.0))
     first, same, other = (learned(given, dann, one())[0] for given in (plain, wider, strong))
     assert all(torch.equal(first[name], same[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
 def test_it_learns_real_labels():
-    given = task()
+    given = method_context()
     first, other = (learned(each, dann, one())[0] for each in (given, relabelled(given)))
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
 def test_one_and_two_processes_and_parts_take_the_same_steps(tmp_path):
-    whole = learned(task(), dann, one())[0]
-    halved = learned(task(accumulate=2), dann, one())[0]
+    whole = learned(method_context(), dann, one())[0]
+    halved = learned(method_context(accumulate=2), dann, one())[0]
     assert apart(whole, halved) < 1e-3
-    shared = in_two_processes(tmp_path / "state.pt", lambda acc: learned(task(), dann, acc)[0])
+    shared = in_two_processes(
+        tmp_path / "state.pt", lambda acc: learned(method_context(), dann, acc)[0]
+    )
     assert apart(whole, shared) < 1e-3

@@ -101,10 +101,10 @@ def halves(sizes=(16, 8), counts=(1, 2)):
 
 
 def test_seen_together_is_seen_apart_where_rows_do_not_see_each_other():
-    pair, eye = halves(), TappedStudent(student(), "all_crops")
-    real, synthetic = forward_domains(eye, pair)
+    pair, tapped = halves(), TappedStudent(student(), "all_crops")
+    real, synthetic = forward_domains(tapped, pair)
     for found, half in ((real, pair.real), (synthetic, pair.synthetic)):
-        alone = eye(half.crops)
+        alone = tapped(half.crops)
         torch.testing.assert_close(found.logits, alone.logits)
         torch.testing.assert_close(found.features, alone.features)
 
@@ -119,17 +119,17 @@ def test_seen_together_batch_norm_sees_both():
 
 @pytest.mark.parametrize("kind", ["real", "synthetic"])
 def test_one_kind_alone_is_seen_alone(kind):
-    whole, eye = halves(), TappedStudent(student(), "all_crops")
+    whole, tapped = halves(), TappedStudent(student(), "all_crops")
     only = {"real": None, "synthetic": None, kind: getattr(whole, kind)}
     seen = dict(
         zip(
             ("real", "synthetic"),
-            forward_domains(eye, DomainBatch(**only, progress=0)),
+            forward_domains(tapped, DomainBatch(**only, progress=0)),
             strict=True,
         )
     )
     assert [name for name, part in seen.items() if part is not None] == [kind]
-    assert torch.equal(seen[kind].logits, eye(getattr(whole, kind).crops).logits)
+    assert torch.equal(seen[kind].logits, tapped(getattr(whole, kind).crops).logits)
 
 
 def test_global_crops_leave_the_rows():

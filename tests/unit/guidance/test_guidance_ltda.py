@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from adversarial_case import PARAMS, relabelled, task
+from adversarial_case import PARAMS, method_context, relabelled
 from guided_case import apart, in_two_processes, learned, one, student
 from torch.func import functional_call
 from torch.nn import functional
@@ -30,8 +30,8 @@ def pair():
     return DomainBatch(*halves, 0.5)
 
 
-def turn(network, params=PARAMS["ltda"], of_classes=EQUAL):
-    return LtdaUpdate(network, task().lesson, params, of_classes.double(), one())
+def update(network, params=PARAMS["ltda"], of_classes=EQUAL):
+    return LtdaUpdate(network, method_context().train_spec, params, of_classes.double(), one())
 
 
 def real_loss_after(network, pair, weights):
@@ -52,7 +52,7 @@ def real_loss_after(network, pair, weights):
 def test_own_weights_are_the_derivative_by_small_differences(pair):
     """The real loss after a step, with every row's weight a little more and a little less."""
     network = student().double()
-    (term,) = turn(network).terms(pair)
+    (term,) = update(network).terms(pair)
     losses = functional.cross_entropy(
         network(pair.synthetic.crops[0]), pair.synthetic.labels, reduction="none"
     ).detach()
@@ -71,7 +71,7 @@ def test_own_weights_are_the_derivative_by_small_differences(pair):
 def test_the_followed_gradient_is_of_losses_alone(pair):
     """Weights are numbers: no gradient passes through how they were found."""
     network = student().double()
-    weighted = turn(network)
+    weighted = update(network)
     (term,) = weighted.terms(pair)
     found = torch.autograd.grad(term.loss, weighted.parameters)
     losses = functional.cross_entropy(
@@ -92,7 +92,7 @@ def test_a_helpful_image_weighs_more_than_a_mislabelled_copy_of_it(pair):
     labels = torch.tensor([int(pair.real.labels[0]), 1 - int(pair.real.labels[0])])
     twins = DomainRows([torch.cat([picture, picture])], labels, torch.arange(2), 1.0)
     real = replace(pair.real, crops=[picture], labels=pair.real.labels[:1])
-    (term,) = turn(network).terms(DomainBatch(real, twins, 0.5))
+    (term,) = update(network).terms(DomainBatch(real, twins, 0.5))
     weights = torch.autograd.grad(term.loss, term.logits)[0]
     slope = network(twins.crops[0]).softmax(dim=1) - functional.one_hot(labels, 2)
     right, wrong = (2 * weights / slope)[:, 0].tolist()
@@ -101,7 +101,7 @@ def test_a_helpful_image_weighs_more_than_a_mislabelled_copy_of_it(pair):
 
 def test_no_image_counts_less_than_nothing(pair):
     network = student().double()
-    (term,) = turn(network, replace(PARAMS["ltda"], weight_rate=1e6)).terms(pair)
+    (term,) = update(network, replace(PARAMS["ltda"], weight_rate=1e6)).terms(pair)
     by_logit = torch.autograd.grad(term.loss, term.logits)[0]
     slope = term.logits.softmax(dim=1) - functional.one_hot(term.labels, 2)
     weights = (by_logit / slope)[:, 0]
@@ -112,14 +112,14 @@ def test_no_image_counts_less_than_nothing(pair):
 def test_without_weight_rate_or_real_rows_it_is_plain_training(pair):
     network = student().double()
     losses = functional.cross_entropy(network(pair.synthetic.crops[0]), pair.synthetic.labels)
-    still = turn(network, replace(PARAMS["ltda"], weight_rate=0.0))
-    for term in (*still.terms(pair), *turn(network).terms(replace(pair, real=None))):
+    still = update(network, replace(PARAMS["ltda"], weight_rate=0.0))
+    for term in (*still.terms(pair), *update(network).terms(replace(pair, real=None))):
         torch.testing.assert_close(term.loss, losses)
 
 
 def test_running_statistics_see_synthetic_images_once(pair):
     networks = [student(norm="batchnorm2d").double().train() for _ in range(2)]
-    list(turn(networks[0]).terms(pair))
+    list(update(networks[0]).terms(pair))
     networks[1](pair.synthetic.crops[0])
     first, second = (network.state_dict() for network in networks)
     for name in first:
@@ -129,7 +129,7 @@ def test_running_statistics_see_synthetic_images_once(pair):
 def test_attention_has_a_second_derivative(pair):
     options = {"embed_dim": 16, "depth": 1, "num_heads": 2, "patch_size": 8, "img_size": 16}
     spec = Student("vit_tiny_patch16_224", options, "imagenet", "random", None, "linear", 1.0)
-    (term,) = turn(build_student(spec, 2, seed=1).double()).terms(pair)
+    (term,) = update(build_student(spec, 2, seed=1).double()).terms(pair)
     assert torch.isfinite(term.loss)
 
 
@@ -145,7 +145,7 @@ def test_class_weights_are_those_of_effective_numbers():
 
 
 def test_real_labels_choose_weights():
-    given = task()
+    given = method_context()
     first, other = (learned(each, ltda, one())[0] for each in (given, relabelled(given)))
     assert any(not torch.equal(first[name], other[name]) for name in first)
     still = [
@@ -161,8 +161,8 @@ def by_weights(given):
 
 
 def test_one_and_two_processes_take_the_same_steps(tmp_path):
-    whole = learned(task(), by_weights, one())[0]
+    whole = learned(method_context(), by_weights, one())[0]
     shared = in_two_processes(
-        tmp_path / "state.pt", lambda acc: learned(task(), by_weights, acc)[0]
+        tmp_path / "state.pt", lambda acc: learned(method_context(), by_weights, acc)[0]
     )
     assert apart(whole, shared) < 1e-3

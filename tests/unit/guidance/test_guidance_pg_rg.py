@@ -52,11 +52,11 @@ def slow_losses(model, given, parts, followed):
             features = [model.forward_features(crop) for crop in crops]
             features = [model.forward_head(found, pre_logits=True) for found in features]
             logits = torch.cat([model.fc(found) for found in features])
-            labels = batch.answer.labels[mine].repeat(len(logits) // len(mine))
+            labels = batch.targets.labels[mine].repeat(len(logits) // len(mine))
             loss = functional.cross_entropy(logits, labels) * len(mine)
             pg = torch.zeros(())
             if kind in followed:
-                normal = given.lesson.normalisation
+                normal = given.train_spec.normalisation
                 mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (normal.mean, normal.std))
                 wanted = given.references["tutor"].features(crops[0] * std + mean)
                 pg = pairwise_loss(features[0], wanted, given.guide.pg) * given.guide.pg.weight
@@ -94,10 +94,10 @@ def slow_step(given, method, followed, projects):
     """State after one step of SGD, whose momentum has nothing to remember yet."""
     model = copy.deepcopy(given.student).train()
     (phase,) = method(given)
-    server = BatchLoader.of(model, phase.lesson, case.one(), remembers=False)
-    _, parts = next(iter(server.steps(1, after=0)))
+    loader = BatchLoader.of(model, phase.train_spec, case.one(), remembers=False)
+    _, parts = next(iter(loader.steps(1, after=0)))
     gradient = slow_gradient(model, given, parts, followed, projects)
-    settings = given.lesson.training
+    settings = given.train_spec.training
     with torch.no_grad():
         for parameter in (p for p in model.parameters() if p.requires_grad):
             own, gradient = gradient[: parameter.numel()], gradient[parameter.numel() :]
@@ -110,13 +110,13 @@ def slow_step(given, method, followed, projects):
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_a_step_is_the_printed_one(accelerator, method, followed, projects, accumulate):
     similarity = "l1" if method is pg_rg.pg_l1 else "kl"
-    given = case.task(accumulate=accumulate, pg=replace(case.PG, similarity=similarity))
+    given = case.method_context(accumulate=accumulate, pg=replace(case.PG, similarity=similarity))
     state, _ = case.learned(given, method, accelerator, steps=1)
     assert case.apart(state, slow_step(given, method, followed, projects)) < 1e-4
 
 
 def test_methods_are_not_each_other(accelerator):
-    given = case.task()
+    given = case.method_context()
     methods = {name: method for name, (method, _, _) in METHODS.items()} | {"a-gem": a_gem}
     states = {
         name: case.learned(given, method, accelerator, steps=1)[0]
@@ -129,8 +129,8 @@ def test_methods_are_not_each_other(accelerator):
 
 
 def test_a_gem_is_rg_with_nothing_of_the_real_gradient(accelerator):
-    given = case.task()
-    as_rg = case.task(rg=Rg(0.0, 1.0, "whole"))
+    given = case.method_context()
+    as_rg = case.method_context(rg=Rg(0.0, 1.0, "whole"))
     states = [
         case.learned(one, m, accelerator)[0] for one, m in [(given, a_gem), (as_rg, pg_rg.rg)]
     ]
@@ -140,7 +140,7 @@ def test_a_gem_is_rg_with_nothing_of_the_real_gradient(accelerator):
 
 @pytest.mark.parametrize(("method", "plain"), [(pg_rg.pg, None), (pg_rg.rg_pg, pg_rg.rg)])
 def test_with_no_weight_pg_adds_nothing(accelerator, method, plain):
-    given = case.task(pg=replace(case.PG, lambda_3=Weights(0.0, 0.0)))
+    given = case.method_context(pg=replace(case.PG, lambda_3=Weights(0.0, 0.0)))
     state, _ = case.learned(given, method, accelerator)
     if plain is not None:
         other, _ = case.learned(given, plain, accelerator)
@@ -156,9 +156,9 @@ def test_with_no_weight_pg_adds_nothing(accelerator, method, plain):
 def test_who_follows_itself_is_left_alone(accelerator, distance, similarity):
     """The reference is the student's own start: the first step has nothing to follow."""
     pg = replace(case.PG, distance=distance, similarity=similarity)
-    given, free = (case.task(pg=replace(pg, lambda_3=Weights(w, w))) for w in (1.0, 0.0))
+    given, free = (case.method_context(pg=replace(pg, lambda_3=Weights(w, w))) for w in (1.0, 0.0))
     twin = copy.deepcopy(given.student).eval().requires_grad_(False)
-    normal = given.lesson.normalisation
+    normal = given.train_spec.normalisation
     seen = replace(given.references["tutor"].sight, mean=normal.mean, std=normal.std)
     tutor = replace(given.references["tutor"], network=twin, sight=seen)
     itself, anybody = ({"tutor": tutor}, given.references)
@@ -178,8 +178,8 @@ def test_who_follows_itself_is_left_alone(accelerator, distance, similarity):
 def test_taps_choose_what_is_compared(accelerator, tap):
     """A tap after some units says nothing of the units that follow."""
     heavy = replace(case.PG, tap=tap, reference_tap=tap, lambda_3=Weights(1e4, 1e4))
-    given = case.task(pg=heavy, base_lr=1e-6)
-    free = case.task(pg=replace(heavy, lambda_3=Weights(0.0, 0.0)), base_lr=1e-6)
+    given = case.method_context(pg=heavy, base_lr=1e-6)
+    free = case.method_context(pg=replace(heavy, lambda_3=Weights(0.0, 0.0)), base_lr=1e-6)
     states = [case.learned(one, pg_rg.pg, accelerator, steps=1)[0] for one in (given, free)]
     units = units_of(given.student)
     for index, unit in enumerate(units):
@@ -188,13 +188,13 @@ def test_taps_choose_what_is_compared(accelerator, tap):
 
 
 def test_zero_shot_never_sees_a_real_image(accelerator):
-    given = case.task()
-    other = case.task()
-    other.lesson.images.images[: case.NUM_REAL] = 0
+    given = case.method_context()
+    other = case.method_context()
+    other.train_spec.images.images[: case.NUM_REAL] = 0
     for method in (pg_rg.pg_l1, pg_rg.pg_kl):
         states = [case.learned(one, method, accelerator)[0] for one in (given, other)]
         assert case.moved(*states) == 0
-    none = case.task(num_real=0)
+    none = case.method_context(num_real=0)
     alike = [case.learned(none, m, accelerator)[0] for m in (pg_rg.pg, pg_rg.pg_f, pg_rg.pg_kl)]
     assert case.moved(alike[0], alike[1]) == case.moved(alike[0], alike[2]) == 0
 
@@ -204,7 +204,7 @@ def test_zero_shot_never_sees_a_real_image(accelerator):
 def test_a_frozen_prefix_stays_and_the_rest_learns(
     accelerator, method, followed, projects, projection
 ):
-    given = case.task(rg=replace(case.RG, projection=projection))
+    given = case.method_context(rg=replace(case.RG, projection=projection))
     freeze(given.student, 3)
     before = {name: value.clone() for name, value in given.student.state_dict().items()}
     state, _ = case.learned(given, method, accelerator)
@@ -219,7 +219,7 @@ def test_a_frozen_prefix_stays_and_the_rest_learns(
 
 
 def test_everything_frozen_is_no_step_and_no_fault(accelerator):
-    given = case.task()
+    given = case.method_context()
     freeze(given.student, len(units_of(given.student)))
     before = {name: value.clone() for name, value in given.student.state_dict().items()}
     for method in (pg_rg.pg, pg_rg.rg_pg):
@@ -228,11 +228,11 @@ def test_everything_frozen_is_no_step_and_no_fault(accelerator):
 
 def test_units_of_a_frozen_prefix_are_no_groups(accelerator):
     network = case.student()
-    rule = Rg(1.0, 1.0, "unit")
-    whole = pg_rg.unit_groups(network, rule)
+    train_step = Rg(1.0, 1.0, "unit")
+    whole = pg_rg.unit_groups(network, train_step)
     assert [len(group) for group in whole] == [len(unit.parameters) for unit in units_of(network)]
     freeze(network, 2)
-    left = pg_rg.unit_groups(network, rule)
+    left = pg_rg.unit_groups(network, train_step)
     assert sorted(i for group in left for i in group) == list(
         range(len(pg_rg.trainable_parameters(network)))
     )
@@ -241,7 +241,7 @@ def test_units_of_a_frozen_prefix_are_no_groups(accelerator):
 
 
 def test_one_image_alone_is_no_batch_to_batch_norm(accelerator):
-    given = case.task(real_share=1 / 12)
+    given = case.method_context(real_share=1 / 12)
     normed = replace(given, student=case.student(norm="batchnorm"))
     message = r"lesson: 1 real image in a part of a batch, expected at least 2 .* guide.real_share"
     with pytest.raises(TrainingError, match=message):
@@ -252,7 +252,7 @@ def test_one_image_alone_is_no_batch_to_batch_norm(accelerator):
 
 @pytest.mark.parametrize("method", [pg_rg.pg, pg_rg.rg_pg], ids=["pg", "rg-pg"])
 def test_half_precision_takes_about_the_same_step(accelerator, method):
-    given = case.task()
+    given = case.method_context()
     whole, _ = case.learned(given, method, accelerator, steps=1)
     AcceleratorState._reset_state(reset_partial_state=True)
     half = Accelerator(cpu=True, mixed_precision="bf16")
@@ -264,12 +264,12 @@ def test_half_precision_takes_about_the_same_step(accelerator, method):
 
 
 def test_what_is_remembered_of_the_reference_is_what_it_would_say(accelerator, monkeypatch):
-    given = case.task(augmentation="none")
+    given = case.method_context(augmentation="none")
     asked = []
     given.references["tutor"].network.register_forward_hook(lambda *_: asked.append(1))
     state, _ = case.learned(given, pg_rg.pg, accelerator)
     once = len(asked)
-    longer = replace(given, lesson=replace(given.lesson, steps_per_epoch=9))
+    longer = replace(given, train_spec=replace(given.train_spec, steps_per_epoch=9))
     case.learned(longer, pg_rg.pg, accelerator)
     assert len(asked) == 2 * once  # whatever is asked for is asked before the first step
     assert case.apart(state, case.learned(given, pg_rg.pg_f, accelerator)[0]) > 1e-3
@@ -280,10 +280,10 @@ def test_what_is_remembered_of_the_reference_is_what_it_would_say(accelerator, m
 def two_steps(accelerator):
     """What methods learn, by case; of one real image in a batch, a process has none."""
     cases = {
-        "halves": (case.task(), [*METHODS, "a-gem"]),
-        "one real": (case.task(real_share=1 / 12), ["pg", "rg-pg", "a-gem"]),
-        "parts": (case.task(accumulate=2), ["rg", "a-gem"]),
-        "units": (case.task(rg=replace(case.RG, projection="unit")), ["rg"]),
+        "halves": (case.method_context(), [*METHODS, "a-gem"]),
+        "one real": (case.method_context(real_share=1 / 12), ["pg", "rg-pg", "a-gem"]),
+        "parts": (case.method_context(accumulate=2), ["rg", "a-gem"]),
+        "units": (case.method_context(rg=replace(case.RG, projection="unit")), ["rg"]),
     }
     found = {}
     for title, (given, names) in cases.items():

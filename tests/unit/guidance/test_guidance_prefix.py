@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 from accelerate import Accelerator
-from guided_case import student, task, training
+from guided_case import method_context, student, training
 
 from synthgap.errors import ParamsError
 from synthgap.guidance.prefix import prefix
@@ -18,14 +18,14 @@ DEPTH, EPOCHS = 3, 4
 
 def given(*, depth=DEPTH, frozen_bn_stats="eval", seed=1):
     """Batch norm, whose statistics must stay too."""
-    plain = task(num_real=8)
+    plain = method_context(num_real=8)
     settings = training(
         epochs=EPOCHS, warmup_epochs=0, last_epochs=1, frozen_bn_stats=frozen_bn_stats
     )
     return replace(
         plain,
         student=normed(seed),
-        lesson=replace(plain.lesson, training=settings),
+        train_spec=replace(plain.train_spec, training=settings),
         guide=replace(plain.guide, prefix=Prefix(depth, 0.5)),
         fresh=normed,
     )
@@ -35,10 +35,10 @@ def normed(seed):
     return student(seed, norm="batchnorm")
 
 
-def states(asked, keeper_of=lambda _number: None):
+def states(asked, checkpointer_of=lambda _number: None):
     """The student's state after every epoch."""
     phases = prefix(asked)
-    every = fit_phases(asked.student, phases, Accelerator(cpu=True), keeper_of)
+    every = fit_phases(asked.student, phases, Accelerator(cpu=True), checkpointer_of)
     return [
         {name: value.clone() for name, value in asked.student.state_dict().items()} for _ in every
     ]
@@ -73,10 +73,10 @@ def test_the_tail_begins_anew_and_not_where_it_began_before():
     """Half of the epochs are the real images'; the rule is made when they come."""
     asked = given()
     (first, second) = prefix(asked)
-    assert (first.lesson.training.epochs, second.lesson.training.epochs) == (2, 2)
-    assert first.lesson.training.base_lr == second.lesson.training.base_lr
+    assert (first.train_spec.training.epochs, second.train_spec.training.epochs) == (2, 2)
+    assert first.train_spec.training.base_lr == second.train_spec.training.base_lr
     taught = {name: value.clone() for name, value in asked.student.state_dict().items()}
-    second.rule(asked.student, second.lesson, Accelerator(cpu=True))
+    second.train_step(asked.student, second.train_spec, Accelerator(cpu=True))
     now, fresh = asked.student.state_dict(), normed(derived_seed(1, "prefix")).state_dict()
     kept = set(prefix_names(normed(1), DEPTH))
     for name, value in now.items():
@@ -88,15 +88,15 @@ def test_the_tail_begins_anew_and_not_where_it_began_before():
 
 @pytest.mark.parametrize("killed_after", range(1, EPOCHS))
 def test_killed_after_any_epoch_it_ends_with_the_same_weights(whole, tmp_path, killed_after):
-    def keeper_of(number):
+    def checkpointer_of(number):
         return Checkpointer(tmp_path / f"{number}.pt", every_epochs=1)
 
     asked = given()
-    every = fit_phases(asked.student, prefix(asked), Accelerator(cpu=True), keeper_of)
+    every = fit_phases(asked.student, prefix(asked), Accelerator(cpu=True), checkpointer_of)
     for _ in range(killed_after):
         next(every)
     every.close()
-    assert not changed(whole[-1], states(given(), keeper_of)[-1])
+    assert not changed(whole[-1], states(given(), checkpointer_of)[-1])
 
 
 @pytest.mark.parametrize("depth", [6, 7])

@@ -20,8 +20,8 @@ def test_every_image_comes_in_all_four_turns():
     images = torch.randn(3, 3, 5, 5)
     crops, labels = rotated(images)
     assert labels.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
-    for crop, turns, image in zip(crops, labels.tolist(), images.repeat(4, 1, 1, 1), strict=True):
-        assert torch.equal(torch.rot90(crop, -turns, dims=(1, 2)), image)
+    for crop, updates, image in zip(crops, labels.tolist(), images.repeat(4, 1, 1, 1), strict=True):
+        assert torch.equal(torch.rot90(crop, -updates, dims=(1, 2)), image)
 
 
 def halves(count):
@@ -41,7 +41,7 @@ def taught(labels, epochs=4):
         "turns", LabelledImages(halves(24), labels), training, 1, {}, steps_per_epoch=4
     )
     model = build_student(NETWORK, NUM_TURNS, seed=1)
-    epochs = list(fit(model, given, case.one(), rule=rotation()))
+    epochs = list(fit(model, given, case.one(), train_step=rotation()))
     return model.state_dict(), epochs[-1].metrics
 
 

@@ -68,7 +68,7 @@ def network(norm="groupnorm1"):
     return model
 
 
-def lesson(scale=(0.5, 1.0), **changed):
+def train_spec(scale=(0.5, 1.0), **changed):
     crops = replace(case.training().global_crops, count=2, scale=scale)
     draw = torch.Generator().manual_seed(0)
     small = torch.randint(0, 256, (24, 3, 2, 2), generator=draw, dtype=torch.uint8)
@@ -81,18 +81,18 @@ def lesson(scale=(0.5, 1.0), **changed):
 
 def taught(given, accelerator, norm="groupnorm1"):
     model = network(norm)
-    epochs = list(fit(model, given, accelerator, rule=contrastive(0.2)))
+    epochs = list(fit(model, given, accelerator, train_step=contrastive(0.2)))
     return model.state_dict(), [epoch.metrics for epoch in epochs]
 
 
 def test_a_network_learns_to_tell_images_apart():
-    metrics = taught(lesson((0.9, 1.0), epochs=8, base_lr=0.2), case.one(), "batchnorm2d")[1]
+    metrics = taught(train_spec((0.9, 1.0), epochs=8, base_lr=0.2), case.one(), "batchnorm2d")[1]
     assert metrics[-1]["train/loss"] < 0.8 * metrics[0]["train/loss"]
     assert metrics[-1]["train/top1"] > 60
 
 
 def test_images_are_told_apart_over_all_processes(tmp_path):
-    given = lesson()
+    given = train_spec()
     both = case.in_two_processes(tmp_path / "found", lambda crew: taught(given, crew))
     alone = taught(given, case.one())
     assert moved(alone[0], both[0]) < 1e-3 * moved(network().state_dict(), alone[0])

@@ -81,33 +81,37 @@ def test_changed_weights_are_refused(kept, tmp_path):
         ReferenceNetwork.open(tmp_path / "nowhere")
 
 
-def half_of(lesson, rows):
+def half_of(train_spec, rows):
     """Rows of a lesson as they are served where nothing is left to chance."""
-    images = lesson.images.images[rows].float() / 255
-    return DomainRows([lesson.normalisation(images)], lesson.images.labels[rows], rows, 1.0)
+    images = train_spec.images.images[rows].float() / 255
+    return DomainRows([train_spec.normalisation(images)], train_spec.images.labels[rows], rows, 1.0)
 
 
 def test_a_lesson_s_crops_are_looked_at_as_plain_images(kept):
-    lesson, rows = guided_case.task().lesson, torch.tensor([3, 0, 7])
-    half, images = half_of(lesson, rows), lesson.images.images[rows].float() / 255
-    torch.testing.assert_close(denormalised(half.crops[0], lesson), images, rtol=1e-5, atol=1e-6)
-    found = feature_function(kept[2], lesson, CPU, 3)(half)
+    train_spec, rows = guided_case.method_context().train_spec, torch.tensor([3, 0, 7])
+    half, images = half_of(train_spec, rows), train_spec.images.images[rows].float() / 255
+    torch.testing.assert_close(
+        denormalised(half.crops[0], train_spec), images, rtol=1e-5, atol=1e-6
+    )
+    found = feature_function(kept[2], train_spec, CPU, 3)(half)
     torch.testing.assert_close(found, kept[2].features(images, 3), rtol=1e-3, atol=1e-4)
-    found = output_function(kept[2], lesson, CPU)(half)
+    found = output_function(kept[2], train_spec, CPU)(half)
     torch.testing.assert_close(found, kept[2].outputs(images), rtol=1e-3, atol=1e-4)
 
 
 def test_where_nothing_is_left_to_chance_every_image_is_looked_at_once(kept):
-    given = guided_case.task()
-    lesson = replace(given.lesson, training=replace(given.lesson.training, augmentation="none"))
+    given = guided_case.method_context()
+    train_spec = replace(
+        given.train_spec, training=replace(given.train_spec.training, augmentation="none")
+    )
     passes = []
     handle = kept[2].network.register_forward_hook(lambda *call: passes.append(len(call[2])))
-    look = feature_function(kept[2], lesson, CPU)
-    found = [look(half_of(lesson, rows)) for rows in (torch.tensor([5, 1]), torch.tensor([1]))]
+    look = feature_function(kept[2], train_spec, CPU)
+    found = [look(half_of(train_spec, rows)) for rows in (torch.tensor([5, 1]), torch.tensor([1]))]
     handle.remove()
-    assert sum(passes) == len(lesson.images)
+    assert sum(passes) == len(train_spec.images)
     assert torch.equal(found[0][1], found[1][0])
-    images = lesson.images.images[torch.tensor([5, 1])].float() / 255
+    images = train_spec.images.images[torch.tensor([5, 1])].float() / 255
     torch.testing.assert_close(found[0], kept[2].features(images), rtol=1e-4, atol=1e-5)
 
 

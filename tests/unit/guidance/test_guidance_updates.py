@@ -49,7 +49,7 @@ class Towards(SummedGradient):
 def room_of(*made, rates=None):
     """Networks a and b, and a turn for each of `made` beside a student that does not learn."""
 
-    def make(student, lesson, accelerator):
+    def make(student, train_spec, accelerator):
         student.requires_grad_(False)
         dials = {"a": Dial(0.0), "b": Dial(4.0)}
         room_of.last = dials
@@ -61,41 +61,43 @@ def room_of(*made, rates=None):
 
 def values(given, make, accelerator):
     """Of both dials after one step of SGD at half of the way."""
-    lesson = replace(given.lesson, steps_per_epoch=1)
-    epochs = list(fit(given.student, lesson, accelerator, rule=update_step(make, given.num_real)))
+    train_spec = replace(given.train_spec, steps_per_epoch=1)
+    epochs = list(
+        fit(given.student, train_spec, accelerator, train_step=update_step(make, given.num_real))
+    )
     dials = room_of.last
     return dials["a"].value.item(), dials["b"].value.item(), epochs[0].metrics
 
 
 def test_turns_are_taken_in_order_each_by_what_the_last_one_left(accelerator):
     make = room_of(("a", "b", 1.0), ("b", "a", 1.0))
-    a, b, metrics = values(case.task(weight_decay=0.0), make, accelerator)
+    a, b, metrics = values(case.method_context(weight_decay=0.0), make, accelerator)
     assert (a, b) == (2.0, 3.0)  # a goes half of the way to 4, then b half of the way to 2
     assert metrics["train/loss"] == 4**2 / 2 + 2**2 / 2
     assert metrics["train/top1"] == 50
     other = room_of(("b", "a", 1.0), ("a", "b", 1.0))
-    assert values(case.task(weight_decay=0.0), other, accelerator)[:2] == (1.0, 2.0)
+    assert values(case.method_context(weight_decay=0.0), other, accelerator)[:2] == (1.0, 2.0)
 
 
 def test_a_network_may_learn_at_a_rate_of_its_own(accelerator):
     make = room_of(("a", "b", 1.0), ("b", "a", 1.0), rates={"a": 0.5})
-    assert values(case.task(weight_decay=0.0), make, accelerator)[:2] == (1.0, 2.5)
+    assert values(case.method_context(weight_decay=0.0), make, accelerator)[:2] == (1.0, 2.5)
 
 
 def test_what_is_no_number_stops_the_turn_before_it_moves(accelerator):
     make = room_of(("a", "b", 1.0), ("b", "a", float("nan")))
     message = r"lesson: loss nan in epoch 1, step 1, learning rate 0.5; .* lower training.base_lr"
     with pytest.raises(TrainingError, match=message):
-        values(case.task(weight_decay=0.0), make, accelerator)
+        values(case.method_context(weight_decay=0.0), make, accelerator)
     assert room_of.last["b"].value.item() == 4.0
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("real_share", [1 / 12, 0.25, 0.5])
 def test_halves_are_the_batch(accelerator, accumulate, real_share):
-    given = case.task(accumulate=accumulate, real_share=real_share)
-    server = BatchLoader.of(given.student, given.both(), accelerator, remembers=False)
-    _, parts = next(iter(server.steps(1, after=0)))
+    given = case.method_context(accumulate=accumulate, real_share=real_share)
+    loader = BatchLoader.of(given.student, given.both(), accelerator, remembers=False)
+    _, parts = next(iter(loader.steps(1, after=0)))
     pairs = domain_batches(parts, given.num_real, 0.5, accelerator)
     for kind in pg_rg.DOMAINS:
         halves = [getattr(pair, kind) for pair in pairs]
@@ -108,7 +110,7 @@ def test_halves_are_the_batch(accelerator, accumulate, real_share):
                 assert not mine
                 continue
             assert half.indices.tolist() == batch.indices[mine].tolist()
-            assert torch.equal(half.labels, batch.answer.labels[mine])
+            assert torch.equal(half.labels, batch.targets.labels[mine])
             for crops, whole in zip(half.crops, batch.crops, strict=True):
                 wanted = [whole[i + start] for start in range(0, len(whole), rows) for i in mine]
                 assert torch.equal(crops, torch.stack(wanted))
@@ -121,7 +123,7 @@ def in_each(accelerator):
     own.requires_grad_()
     every = gather_rows(own, accelerator)
     (every.T @ every).sum().backward()
-    given = replace(case.task(real_share=0.5), student=case.student(norm="batchnorm"))
+    given = replace(case.method_context(real_share=0.5), student=case.student(norm="batchnorm"))
     state, _ = case.learned(given, pg_rg.rg, accelerator)
     means = torch.cat([value for name, value in state.items() if "running_mean" in name])
     weights = torch.cat([value.flatten() for name, value in state.items() if "weight" in name])

@@ -130,7 +130,7 @@ def _put_painter(artifacts: Artifacts, patch: pytest.MonkeyPatch) -> None:
     replace(known, name="generator", licence="CC0").write(artifacts.generator)
 
     def tools(plan):
-        sieve = open_filters(plan.sieve, plan.artifacts, plan.params.runtime)
+        sieve = open_filters(plan.sample_filter, plan.artifacts, plan.params.runtime)
         return SamplingTools(Painter(plan.artifacts.root / "told"), sieve)
 
     patch.setattr(planning.SetPlan, "tools", tools)

@@ -164,9 +164,9 @@ def test_it_is_scored_on_what_it_is_given(world):
 def test_real_images_that_the_gate_has_refused_are_not_tried(tmp_path, monkeypatch, checkout):
     own = small.trial_world(tmp_path, checkout, monkeypatch)
     write_verdict(own.artifacts, "train", digest="of others", passed=False)
-    assert len(opened(own).bench.real.images) == 3 * SETS["train"]
+    assert len(opened(own).run_context.real.images) == 3 * SETS["train"]
     own.artifacts.verdict("train").unlink()  # stage `tune` may come before the gate
-    assert len(opened(own).bench.real.images) == 3 * SETS["train"]
+    assert len(opened(own).run_context.real.images) == 3 * SETS["train"]
     write_verdict(own.artifacts, "train", passed=False)
     with pytest.raises(GateError, match="the gate has refused"):
         opened(own)

@@ -48,13 +48,15 @@ def rungs(plan):
     """Readings at which trials are compared, by bracket of Hyperband."""
     found = pruner(plan)
     found._try_initialization(optuna.create_study())
-    pace = Rungs.of(plan)
+    trial_rungs = Rungs.of(plan)
     return [
         [
             rung
             for k in (0, 1, 2)
-            if (rung := one._min_resource * pace.factor ** (k + one._min_early_stopping_rate))
-            < pace.total
+            if (
+                rung := one._min_resource * trial_rungs.factor ** (k + one._min_early_stopping_rate)
+            )
+            < trial_rungs.total
         ]
         for one in found._pruners
     ]
@@ -73,10 +75,10 @@ def test_trials_are_compared_late_in_the_first_and_in_the_full_share(shares, see
     asked = {"shares": shares, "seeds": seeds}
     assert rungs(plan_of(pruner="hyperband", **asked)) == expected
     halving = pruner(plan_of(pruner="successive_halving", **asked))
-    pace = Rungs.of(plan_of(pruner="successive_halving", **asked))
+    trial_rungs = Rungs.of(plan_of(pruner="successive_halving", **asked))
     first, second = halving._min_resource, halving._min_resource * halving._reduction_factor
-    assert [rung for rung in (first, second) if rung < pace.total] == expected[0]
-    assert pace.total == 6 * len(shares) * len(seeds)
+    assert [rung for rung in (first, second) if rung < trial_rungs.total] == expected[0]
+    assert trial_rungs.total == 6 * len(shares) * len(seeds)
     median = pruner(plan_of(pruner="median", **asked))
     assert median._n_warmup_steps == first
     assert median._interval_steps == (first if len(shares) > 1 else 1)

@@ -48,8 +48,8 @@ def test_the_grid_learns_from_the_whole_set_alone(tmp_path):
 def test_readings_are_numbered_by_share_seed_and_epoch(tmp_path):
     plan = plan_of(seeds=(0, 1), trials=14, pruner="median")
     trials = search(plan, Rule(), tmp_path / "kept", TELL)
-    pace = Rungs.of(plan)
-    assert pace.total == 4 * EPOCHS
+    trial_rungs = Rungs.of(plan)
+    assert trial_rungs.total == 4 * EPOCHS
     steps = [list(trial.intermediate_values) for trial in trials]
     assert steps[0] == list(range(2 * EPOCHS + 1, 4 * EPOCHS + 1))
     assert steps[9] == list(range(1, 4 * EPOCHS + 1))

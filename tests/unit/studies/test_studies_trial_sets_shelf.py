@@ -26,11 +26,11 @@ def place(world, name="g2.0"):
 
 
 def test_a_set_is_sampled_once_and_kept_open(world):
-    shelf = TrialSets(world.artifacts)
-    source = shelf.source(world.params, 1.0)
+    trial_sets = TrialSets(world.artifacts)
+    source = trial_sets.source(world.params, 1.0)
     assert np.bincount(source.images.labels).tolist() == [small.EACH] * 3
     assert source.name == "g2.0"
-    assert shelf.source(world.params, 1.0) is source
+    assert trial_sets.source(world.params, 1.0) is source
     again = TrialSets(world.artifacts).source(world.params, 1.0)  # another worker
     assert again.images.digest == source.images.digest
     assert small.num_sampled(world) == WHOLE
@@ -95,14 +95,14 @@ def test_a_set_in_shards_is_cut_too(world):
 
 
 def test_other_settings_are_other_sets(world):
-    shelf = TrialSets(world.artifacts)
-    one = shelf.source(world.params, 1.0)
+    trial_sets = TrialSets(world.artifacts)
+    one = trial_sets.source(world.params, 1.0)
     for changed in (
         world.changed("guide", image_set="g3.0"),
         world.changed("synthesize", negative_prompt="no"),
         replace(world, params=replace(world.params, seed=1)),
     ):
-        assert shelf.source(changed.params, 1.0) is not one
+        assert trial_sets.source(changed.params, 1.0) is not one
     assert small.num_sampled(world) == 4 * WHOLE
 
 
@@ -120,11 +120,11 @@ def test_a_damaged_set_is_made_again(world, capfd):
 
 def test_only_so_much_is_kept_in_memory(world, monkeypatch):
     monkeypatch.setattr(module, "MEMORY", WHOLE * 16 * 16 * 3)
-    shelf = TrialSets(world.artifacts)
-    one = shelf.source(world.params, 1.0)
-    other = shelf.source(world.changed("guide", image_set="g3.0").params, 1.0)
-    assert shelf.source(world.changed("guide", image_set="g3.0").params, 1.0) is other
-    assert shelf.source(world.params, 1.0) is not one
+    trial_sets = TrialSets(world.artifacts)
+    one = trial_sets.source(world.params, 1.0)
+    other = trial_sets.source(world.changed("guide", image_set="g3.0").params, 1.0)
+    assert trial_sets.source(world.changed("guide", image_set="g3.0").params, 1.0) is other
+    assert trial_sets.source(world.params, 1.0) is not one
 
 
 def test_beside_other_threads_nothing_is_forked(world, monkeypatch):

@@ -81,7 +81,7 @@ def student():
 
 
 @pytest.fixture
-def lesson(labelled, training):
+def train_spec(labelled, training):
     def make(seed=1, **changed):
         return TrainSpec("lesson", labelled, training(**changed), seed, {"val": labelled})
 

@@ -38,18 +38,18 @@ def _one_thread():
 
 
 @pytest.fixture
-def undisturbed(student, lesson, accelerator):
+def undisturbed(student, train_spec, accelerator):
     model = student()
-    epochs = list(fit(model, lesson(), accelerator))
+    epochs = list(fit(model, train_spec(), accelerator))
     return weights(model), [epoch.metrics for epoch in epochs]
 
 
 @pytest.mark.parametrize("step", [1, 2, STEPS, STEPS + 1, 2 * STEPS + 3])
 @pytest.mark.parametrize("every_steps", [None, 1, 3])
 def test_stopped_before_any_step_it_goes_on_as_if_nothing_had_been(
-    tmp_path, student, lesson, accelerator, undisturbed, monkeypatch, step, every_steps
+    tmp_path, student, train_spec, accelerator, undisturbed, monkeypatch, step, every_steps
 ):
-    keeper = Checkpointer(tmp_path / "state.pt", every_epochs=1, every_steps=every_steps)
+    checkpointer = Checkpointer(tmp_path / "state.pt", every_epochs=1, every_steps=every_steps)
     plain, taken = SupervisedStep.step, []
 
     def stopping(self, *arguments):
@@ -60,10 +60,10 @@ def test_stopped_before_any_step_it_goes_on_as_if_nothing_had_been(
 
     monkeypatch.setattr(SupervisedStep, "step", stopping)
     with pytest.raises(StoppedError):
-        list(fit(student(), lesson(), accelerator, keeper))
+        list(fit(student(), train_spec(), accelerator, checkpointer))
     monkeypatch.undo()
-    resumed = student(seed=9 if keeper.path.exists() else 1)
-    epochs = list(fit(resumed, lesson(), accelerator, keeper))
+    resumed = student(seed=9 if checkpointer.path.exists() else 1)
+    epochs = list(fit(resumed, train_spec(), accelerator, checkpointer))
     assert same(undisturbed[0], weights(resumed))
     assert [epoch.metrics for epoch in epochs] == undisturbed[1]
     assert [epoch.number for epoch in epochs] == [1, 2, 3]
@@ -71,15 +71,15 @@ def test_stopped_before_any_step_it_goes_on_as_if_nothing_had_been(
 
 @pytest.mark.parametrize("saves", [1, 3, 6])
 def test_kill_minus_9_costs_no_bit(
-    tmp_path, student, lesson, accelerator, undisturbed, saves, monkeypatch
+    tmp_path, student, train_spec, accelerator, undisturbed, saves, monkeypatch
 ):
     path = tmp_path / "state.pt"
-    keeper = Checkpointer(path, every_epochs=1, every_steps=1)
+    checkpointer = Checkpointer(path, every_epochs=1, every_steps=1)
 
     def child():
         plain = SupervisedStep.step
         SupervisedStep.step = lambda *given: (time.sleep(0.05), plain(*given))[1]
-        list(fit(student(), lesson(), accelerator, keeper))
+        list(fit(student(), train_spec(), accelerator, checkpointer))
 
     process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
@@ -93,12 +93,12 @@ def test_kill_minus_9_costs_no_bit(
     process.join()
     assert process.exitcode == -signal.SIGKILL
     resumed = student(seed=9)
-    epochs = list(fit(resumed, lesson(), accelerator, keeper))
+    epochs = list(fit(resumed, train_spec(), accelerator, checkpointer))
     assert same(undisturbed[0], weights(resumed))
     assert [epoch.metrics for epoch in epochs] == undisturbed[1]
 
 
-def test_dropout_draws_the_same_after_a_stop(tmp_path, student, lesson, accelerator):
+def test_dropout_draws_the_same_after_a_stop(tmp_path, student, train_spec, accelerator):
     class Dropping(torch.nn.Module):
         def __init__(self, inside):
             super().__init__()
@@ -108,16 +108,16 @@ def test_dropout_draws_the_same_after_a_stop(tmp_path, student, lesson, accelera
             return self.inside(self.dropout(images))
 
     whole = Dropping(student())
-    list(fit(whole, lesson(), accelerator))
-    keeper = Checkpointer(tmp_path / "state.pt", every_epochs=1)
-    next(iter(fit(Dropping(student()), lesson(), accelerator, keeper)))
+    list(fit(whole, train_spec(), accelerator))
+    checkpointer = Checkpointer(tmp_path / "state.pt", every_epochs=1)
+    next(iter(fit(Dropping(student()), train_spec(), accelerator, checkpointer)))
     torch.manual_seed(77)
     resumed = Dropping(student())
-    list(fit(resumed, lesson(), accelerator, keeper))
+    list(fit(resumed, train_spec(), accelerator, checkpointer))
     assert same(weights(whole), weights(resumed))
 
 
-def test_out_of_memory_says_what_to_lower(student, lesson, accelerator):
+def test_out_of_memory_says_what_to_lower(student, train_spec, accelerator):
     class Hungry(torch.nn.Module):
         def __init__(self):
             super().__init__()
@@ -131,10 +131,10 @@ def test_out_of_memory_says_what_to_lower(student, lesson, accelerator):
         r"raise training.accumulate, or lower training.batch_size"
     )
     with pytest.raises(TrainingError, match=message):
-        list(fit(Hungry(), lesson(), accelerator))
+        list(fit(Hungry(), train_spec(), accelerator))
 
 
-def test_other_errors_stay_what_they_are(lesson, accelerator):
+def test_other_errors_stay_what_they_are(train_spec, accelerator):
     class Broken(torch.nn.Module):
         def __init__(self):
             super().__init__()
@@ -144,4 +144,4 @@ def test_other_errors_stay_what_they_are(lesson, accelerator):
             raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes differ"):
-        list(fit(Broken(), lesson(), accelerator))
+        list(fit(Broken(), train_spec(), accelerator))

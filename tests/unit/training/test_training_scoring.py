@@ -39,25 +39,25 @@ def prepare(model, labelled, size_px=8):
     return PreparedImages.of(model, labelled, normalise=normalise, size_px=size_px)
 
 
-def test_the_last_batch_counts_by_its_size(lesson, accelerator):
+def test_the_last_batch_counts_by_its_size(train_spec, accelerator):
     count = SCORING_BATCH + 8
     labelled = LabelledImages.of(np.zeros((count, 8, 8, 3), np.uint8), np.zeros(count, np.int64))
     model = Whole().train()
-    made = score(prepare(model, labelled), lesson(), accelerator)
+    made = score(prepare(model, labelled), train_spec(), accelerator)
     assert made.top1 == pytest.approx(100 * SCORING_BATCH / count)
     assert model.training
 
 
 def test_a_frozen_prefix_is_computed_once_and_scores_the_same(
-    student, lesson, labelled, accelerator
+    student, train_spec, labelled, accelerator
 ):
     model = student()
-    plain = score(prepare(model, labelled, 16), lesson(), accelerator)
+    plain = score(prepare(model, labelled, 16), train_spec(), accelerator)
     freeze(model, 3)
     given = prepare(model, labelled, 16)
     calls = []
     model.get_submodule("layer1.0.conv1").register_forward_hook(lambda *_: calls.append(1))
-    found = score(given, lesson(), accelerator)
+    found = score(given, train_spec(), accelerator)
     assert not calls
     assert given.remembered.shape[0] == len(labelled)
     assert found.loss == pytest.approx(plain.loss, rel=1e-5)
@@ -65,28 +65,28 @@ def test_a_frozen_prefix_is_computed_once_and_scores_the_same(
 
 
 def test_batch_statistics_score_a_copy_and_leave_the_student_alone(
-    student, lesson, labelled, accelerator
+    student, train_spec, labelled, accelerator
 ):
     model = student()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     given = prepare(model, labelled, 16)
-    batch = score(given, lesson(scoring_stats="batch"), accelerator)
-    running = score(given, lesson(), accelerator)
+    batch = score(given, train_spec(scoring_stats="batch"), accelerator)
+    running = score(given, train_spec(), accelerator)
     assert batch.loss != running.loss
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
-def test_batches_mix_classes_however_a_set_is_sorted(student, lesson, labelled, accelerator):
+def test_batches_mix_classes_however_a_set_is_sorted(student, train_spec, labelled, accelerator):
     order = labelled.labels.argsort()
     ordered = LabelledImages(labelled.images[order], labelled.labels[order])
     model = student()
-    settings = lesson(scoring_stats="batch")
+    settings = train_spec(scoring_stats="batch")
     rows = torch.arange(len(labelled))
     given = prepare(model, ordered, 16)
     found = score(given, settings, accelerator)
     alone = model.train()(given.feed(rows[:10])).softmax(dim=1)
     assert not np.allclose(found.confidences[:10], alone.max(dim=1).values.detach(), atol=1e-3)
-    whole = score(given, lesson(scoring_stats="batch", batch_size=40), accelerator)
+    whole = score(given, train_spec(scoring_stats="batch", batch_size=40), accelerator)
     together = student().train()(given.feed(rows)).softmax(dim=1).max(dim=1).values
     assert np.allclose(whole.confidences, together.detach(), atol=1e-5)
 
@@ -99,10 +99,10 @@ def test_normalising_with_measured_statistics_centres_the_set():
     assert torch.allclose(made.std(dim=(0, 2, 3), correction=0), torch.ones(3), atol=1e-5)
 
 
-def test_statistics_are_those_of_the_set_that_is_fed(lesson, labelled):
+def test_statistics_are_those_of_the_set_that_is_fed(train_spec, labelled):
     other = Normalisation((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
-    fed = dataclasses.replace(lesson(normalise="fed_set"), real=other)
+    fed = dataclasses.replace(train_spec(normalise="fed_set"), real=other)
     assert fed.normalisation == Normalisation.measured(labelled)
     assert fed.scoring_normalisation == other
-    own = dataclasses.replace(lesson(normalise="train_set"), real=other)
+    own = dataclasses.replace(train_spec(normalise="train_set"), real=other)
     assert own.scoring_normalisation == own.normalisation == fed.normalisation

@@ -26,15 +26,15 @@ LONGEST = 110  # characters of a prompt
 
 
 def draw_neighbours(
-    path: Path, standard: RealReference, gallery: ImageSample, made: SetEmbeddings
+    path: Path, reference: RealReference, sample: ImageSample, made: SetEmbeddings
 ) -> None:
     """Write pairs of a synthetic image and the nearest real one, a class a row.
 
     Of each class the first images by manifest order, not chosen, then those nearest to a real one.
     With more than ten classes, ten evenly spaced ones.
     """
-    distances, closest = standard.nearest_real(made)
-    classes = gallery.images.classes
+    distances, closest = reference.nearest_real(made)
+    classes = sample.images.classes
     shown = np.linspace(0, len(classes) - 1, min(CLASSES, len(classes))).round().astype(int)
     font = ImageFont.load_default(size=13)
     names_px = MARGIN_PX + 12 + round(max(font.getlength(classes[label]) for label in shown))
@@ -55,15 +55,15 @@ def draw_neighbours(
         for left, group in ((names_px, own[:FIRST]), (chosen_px, near)):
             for place, index in enumerate(group):
                 corner = (left + place * pair_px, top)
-                real, real_row = standard.real_image(int(closest[index]))
-                sheet.paste(_cell(gallery.images.image(int(gallery.rows[index]))), corner)
+                real, real_row = reference.real_image(int(closest[index]))
+                sheet.paste(_cell(sample.images.image(int(sample.rows[index]))), corner)
                 sheet.paste(_cell(real.images.image(real_row)), (corner[0] + CELL_PX + GAP_PX, top))
     _save(path, sheet)
 
 
 def draw_worst(
     path: Path,
-    gallery: ImageSample,
+    sample: ImageSample,
     made: SetEmbeddings,
     classes: Mapping[str, Numbers],
     worst: Sequence[Mapping[str, Any]],
@@ -86,7 +86,7 @@ def draw_worst(
         order = own[np.argsort(made.judged[own, label], kind="stable")[:WORST_SHOWN]]
         for place, index in enumerate(order):
             corner = (MARGIN_PX + place * (CELL_PX + 8), top + 2 * LINE_PX)
-            sheet.paste(_cell(gallery.images.image(int(gallery.rows[index]))), corner)
+            sheet.paste(_cell(sample.images.image(int(sample.rows[index]))), corner)
             name = _cut(made.classes[said[index]], small, CELL_PX + 6)
             colour = SOFT if said[index] == label else WRONG
             below = (corner[0] + CELL_PX // 2, corner[1] + CELL_PX + 2)

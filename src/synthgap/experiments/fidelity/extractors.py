@@ -71,27 +71,27 @@ class Extractors:
             about={**about, "clip": {"digest": clip_digest}},
         )
 
-    def look(self, gallery: ImageSample, artifacts: Artifacts) -> SetEmbeddings:
+    def look(self, sample: ImageSample, artifacts: Artifacts) -> SetEmbeddings:
         """Features and judgement of every image that is looked at.
 
         Raises:
             DataError: the judge knows other classes, or an image is missing or damaged.
         """
-        if gallery.images.classes != self.judge.classes:
+        if sample.images.classes != self.judge.classes:
             raise DataError(
-                f"{gallery.images.root}: its {len(gallery.images.classes)} classes are not the "
+                f"{sample.images.root}: its {len(sample.images.classes)} classes are not the "
                 f"{len(self.judge.classes)} of the judge; rerun `dvc repro judge synthesize`"
             )
-        both = embeddings_of(gallery, self.judging, artifacts)
+        both = embeddings_of(sample, self.judging, artifacts)
         count = len(self.judge.classes)
         features = (
-            embeddings_of(gallery, self.features, artifacts) if self.features else both[:, count:]
+            embeddings_of(sample, self.features, artifacts) if self.features else both[:, count:]
         )
-        return SetEmbeddings(gallery.images.classes, gallery.labels, features, both[:, :count])
+        return SetEmbeddings(sample.images.classes, sample.labels, features, both[:, :count])
 
-    def read(self, gallery: ImageSample, artifacts: Artifacts) -> np.ndarray:
+    def read(self, sample: ImageSample, artifacts: Artifacts) -> np.ndarray:
         """CLIP's embeddings of the images, float32 (n, dim)."""
-        return embeddings_of(gallery, self.reading, artifacts)
+        return embeddings_of(sample, self.reading, artifacts)
 
     def spoken(self, prompts: list[str]) -> np.ndarray:
         """CLIP's embeddings of the prompts, float32 (n, dim); each distinct one is read once."""

@@ -96,19 +96,19 @@ class FeatureExtractor:
     ask: Callable[[np.ndarray], np.ndarray]  # uint8 (n, size, size, 3) -> float32 (n, dim)
 
 
-def embeddings_of(gallery: ImageSample, seer: FeatureExtractor, artifacts: Artifacts) -> np.ndarray:
+def embeddings_of(sample: ImageSample, seer: FeatureExtractor, artifacts: Artifacts) -> np.ndarray:
     """What the network says of every image, float32 (n, dim): kept where it was asked before.
 
     Raises:
         DataError: an image is missing or damaged.
     """
-    identity = {**seer.identity, "size_px": seer.size_px, "rows": gallery.rows.tolist()}
-    name = f"{gallery.images.digest}-{content_digest(identity)}.npy"
+    identity = {**seer.identity, "size_px": seer.size_px, "rows": sample.rows.tolist()}
+    name = f"{sample.images.digest}-{content_digest(identity)}.npy"
     path = artifacts.root / ".synthgap" / "embeddings" / name
     if not path.is_file():
         store = artifacts.root / ".synthgap" / "packed"
         found = np.concatenate(
-            [seer.ask(pixels) for pixels in gallery.pixels(seer.size_px, store=store)]
+            [seer.ask(pixels) for pixels in sample.pixels(seer.size_px, store=store)]
         )
         with whole_file(path) as partial, partial.open("wb") as file:
             np.save(file, found, allow_pickle=False)

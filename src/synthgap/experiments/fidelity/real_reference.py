@@ -39,13 +39,15 @@ class RealReference:
 
     how: Fidelity
     seed: int
-    seers: Extractors
+    extractors: Extractors
     artifacts: Artifacts
     train: ImageSample
     corpus: ImageSample | None
 
     @classmethod
-    def open(cls, how: Fidelity, seers: Extractors, artifacts: Artifacts, *, seed: int) -> Self:
+    def open(
+        cls, how: Fidelity, extractors: Extractors, artifacts: Artifacts, *, seed: int
+    ) -> Self:
         """Read the real sets.
 
         Raises:
@@ -55,43 +57,43 @@ class RealReference:
         corpus = ImageSample.open(artifacts, CORPUS, max_images=how.max_images)
         if not len(train):
             raise DataError(f"{train.images.root}: no images, expected some; rerun `dvc repro`")
-        return cls(how, seed, seers, artifacts, train, corpus if len(corpus) else None)
+        return cls(how, seed, extractors, artifacts, train, corpus if len(corpus) else None)
 
     @cached_property
-    def looks(self) -> SetEmbeddings:
+    def embeddings(self) -> SetEmbeddings:
         """What networks make of `train`."""
-        return self.seers.look(self.train, self.artifacts)
+        return self.extractors.look(self.train, self.artifacts)
 
     @cached_property
     def seen(self) -> SetEmbeddings | None:
         """What networks make of `corpus`."""
-        return None if self.corpus is None else self.seers.look(self.corpus, self.artifacts)
+        return None if self.corpus is None else self.extractors.look(self.corpus, self.artifacts)
 
     @cached_property
     def read(self) -> np.ndarray:
         """CLIP's embeddings of `train`."""
-        return self.seers.read(self.train, self.artifacts)
+        return self.extractors.read(self.train, self.artifacts)
 
-    def measure(self, gallery: ImageSample) -> tuple[SetEmbeddings, Numbers, dict[str, Numbers]]:
+    def measure(self, sample: ImageSample) -> tuple[SetEmbeddings, Numbers, dict[str, Numbers]]:
         """What networks make of a set, its metrics, and those of each class.
 
         Raises:
             DataError: it has fewer images than metrics need, or is damaged.
         """
-        if not len(gallery):
-            raise DataError(f"{gallery.images.root}: no images, expected some; rerun its stage")
-        made = self.seers.look(gallery, self.artifacts)
-        classes = class_numbers(made, self.looks)
-        numbers = set_numbers(made, self.looks, classes, self.how, seed=self.seed)
+        if not len(sample):
+            raise DataError(f"{sample.images.root}: no images, expected some; rerun its stage")
+        made = self.extractors.look(sample, self.artifacts)
+        classes = class_numbers(made, self.embeddings)
+        numbers = set_numbers(made, self.embeddings, classes, self.how, seed=self.seed)
         numbers["authenticity"] = copied(made, self.seen)
-        return made, numbers | self._scores(gallery), classes
+        return made, numbers | self._scores(sample), classes
 
     def nearest_real(self, made: SetEmbeddings) -> tuple[np.ndarray, np.ndarray]:
         """Distance to and place of every image's nearest real one: first `corpus`, then `train`."""
         real = (
-            [self.looks.features]
+            [self.embeddings.features]
             if self.seen is None
-            else [self.seen.features, self.looks.features]
+            else [self.seen.features, self.embeddings.features]
         )
         squared, indices = nearest(made.features, np.concatenate(real))
         return np.sqrt(squared), indices
@@ -103,37 +105,39 @@ class RealReference:
             return self.corpus, int(self.corpus.rows[index])
         return self.train, int(self.train.rows[index - first])
 
-    def _scores(self, gallery: ImageSample) -> Numbers:
+    def _scores(self, sample: ImageSample) -> Numbers:
         """CLIP score of the images, and of real ones of the same classes, against their prompts."""
-        prompts = None if gallery.name == ORACLE else gallery.prompts()  # an oracle's are images
+        prompts = None if sample.name == ORACLE else sample.prompts()  # an oracle's are images
         if prompts is None:
             return {"clip_score": None, "clip_score_real": None}
-        texts = self.seers.spoken(prompts)
+        texts = self.extractors.spoken(prompts)
         return {
-            "clip_score": score(self.seers.read(gallery, self.artifacts), texts),
-            "clip_score_real": score_of_others(self.read, self.train.labels, texts, gallery.labels),
+            "clip_score": score(self.extractors.read(sample, self.artifacts), texts),
+            "clip_score_real": score_of_others(self.read, self.train.labels, texts, sample.labels),
         }
 
 
-def real_self_scores(standard: RealReference) -> dict[str, Any]:
+def real_self_scores(reference: RealReference) -> dict[str, Any]:
     """What real images score: `corpus` against `train`, or one half of `train` against the other.
 
     Agreement is that of real images which the judge has not learned from, where there are any.
     """
-    if standard.seen is not None:
-        made, against, what = standard.seen, standard.looks, "corpus against train"
+    if reference.seen is not None:
+        made, against, what = reference.seen, reference.embeddings, "corpus against train"
     else:
-        first, second = (standard.looks.of(rows) for rows in halves(standard.looks.labels))
+        first, second = (
+            reference.embeddings.of(rows) for rows in halves(reference.embeddings.labels)
+        )
         made, against, what = first, second, "one half of train against the other"
-    unseen_name, unseen = _unseen(standard)
+    unseen_name, unseen = _unseen(reference)
     classes = class_numbers(made, against)
     for label, name in enumerate(made.classes):
         part = None if unseen is None else unseen.of(unseen.labels == label)
         classes[name] |= {**rounded(judgement(part)), "taken_for": taken_for(part)}
-    numbers = set_numbers(made, against, classes, standard.how, seed=standard.seed)
+    numbers = set_numbers(made, against, classes, reference.how, seed=reference.seed)
     numbers |= rounded(judgement(unseen))
     numbers["authenticity"] = (
-        None if standard.seen is None else copied(standard.looks, standard.seen)
+        None if reference.seen is None else copied(reference.embeddings, reference.seen)
     )
     return {
         "what": what,
@@ -145,8 +149,8 @@ def real_self_scores(standard: RealReference) -> dict[str, Any]:
     }
 
 
-def _unseen(standard: RealReference) -> tuple[str | None, SetEmbeddings | None]:
+def _unseen(reference: RealReference) -> tuple[str | None, SetEmbeddings | None]:
     """Real images that the judge has not learned from, and the name of their set."""
-    if standard.seers.about["judge"]["learned_from"] != TRAIN:
-        return TRAIN, standard.looks
-    return (None, None) if standard.seen is None else (CORPUS, standard.seen)
+    if reference.extractors.about["judge"]["learned_from"] != TRAIN:
+        return TRAIN, reference.embeddings
+    return (None, None) if reference.seen is None else (CORPUS, reference.seen)

@@ -65,33 +65,33 @@ def fidelity(params: FidelityParams, artifacts: Artifacts, log: Log) -> None:
     threads = params.runtime.threads
     torch.set_num_threads(threads)
     device = device_of(params.runtime)
-    seers = Extractors.open(params.fidelity, params.data, artifacts, device, threads=threads)
+    extractors = Extractors.open(params.fidelity, params.data, artifacts, device, threads=threads)
     names = [*params.grid.synthetic_sets]
     names += [name for name in params.grid.ablations if name == ORACLE]  # it is called as its set
-    about = _about(params, artifacts, seers, names)
+    about = _about(params, artifacts, extractors, names)
     output = artifacts.stage("fidelity")
     with hold(artifacts.work, about, output, stage="fidelity") as work:
         if work.finished:
             return
         discard(work)  # what networks saw is kept elsewhere: nothing else is worth resuming
-        standard = RealReference.open(params.fidelity, seers, artifacts, seed=params.seed)
+        reference = RealReference.open(params.fidelity, extractors, artifacts, seed=params.seed)
         found: dict[str, dict[str, Any]] = {}
         runs = []
         for name in names:
-            gallery = ImageSample.open(artifacts, name, max_images=params.fidelity.max_images)
-            found[name] = _measured(standard, gallery, work.folder)
-            runs.append(_told(_run(about, gallery), found[name], about, log))
-        real = real_self_scores(standard)
-        runs.append(_told(_run(about, standard.corpus or standard.train), real, about, log))
-        known = {"real": real, "order": names, "classes": list(standard.train.images.classes)}
-        whole = {**about, **seers.about, **known, "sets": found}
+            sample = ImageSample.open(artifacts, name, max_images=params.fidelity.max_images)
+            found[name] = _measured(reference, sample, work.folder)
+            runs.append(_told(_run(about, sample), found[name], about, log))
+        real = real_self_scores(reference)
+        runs.append(_told(_run(about, reference.corpus or reference.train), real, about, log))
+        known = {"real": real, "order": names, "classes": list(reference.train.images.classes)}
+        whole = {**about, **extractors.about, **known, "sets": found}
         write_json(work.folder / "fidelity.json", whole)
         write_json(work.folder / "run.json", {**about, "units": [], "runs": runs})
         work.publish()
 
 
 def _about(
-    params: FidelityParams, artifacts: Artifacts, seers: Extractors, names: list[str]
+    params: FidelityParams, artifacts: Artifacts, extractors: Extractors, names: list[str]
 ) -> dict[str, Any]:
     """What determines the result."""
     inputs: dict[str, str] = {}
@@ -100,7 +100,7 @@ def _about(
         inputs |= images.as_input(artifacts.root)
     for stage, network in (("judge", "judge"), ("teacher", "clip")):
         folder = artifacts.stage(stage).relative_to(artifacts.root)
-        inputs[folder.as_posix()] = seers.about[network]["digest"]
+        inputs[folder.as_posix()] = extractors.about[network]["digest"]
     threads = params.runtime.threads
     return {
         "schema": 1,
@@ -111,27 +111,27 @@ def _about(
             "seed": params.seed,
             "image_size": params.data.image_size,
             "fidelity": asdict(params.fidelity),
-            "feature_network": seers.about["feature_network"]["digest"],
+            "feature_network": extractors.about["feature_network"]["digest"],
         },
-        "environment": environment(threads=threads, device=device_name(seers.device)),
+        "environment": environment(threads=threads, device=device_name(extractors.device)),
     }
 
 
-def _measured(standard: RealReference, gallery: ImageSample, folder: Path) -> dict[str, Any]:
+def _measured(reference: RealReference, sample: ImageSample, folder: Path) -> dict[str, Any]:
     """Everything about one set, its two sheets drawn into the folder."""
-    made, metrics, classes = standard.measure(gallery)
-    prompts = gallery.prompts()
+    made, metrics, classes = reference.measure(sample)
+    prompts = sample.prompts()
     worst = [
-        {"class": name, "prompts": _prompts_of(gallery, prompts, name)}
+        {"class": name, "prompts": _prompts_of(sample, prompts, name)}
         for name in worst_first(classes)[:WORST]
     ]
-    sheets = {kind: f"{kind}-{gallery.name}.png" for kind in SHEETS}
-    draw_neighbours(folder / sheets["neighbours"], standard, gallery, made)
-    draw_worst(folder / sheets["worst"], gallery, made, classes, worst)
+    sheets = {kind: f"{kind}-{sample.name}.png" for kind in SHEETS}
+    draw_neighbours(folder / sheets["neighbours"], reference, sample, made)
+    draw_worst(folder / sheets["worst"], sample, made, classes, worst)
     return {
-        "digest": gallery.images.digest,
-        "num_images": len(gallery.images),
-        "num_seen": len(gallery),
+        "digest": sample.images.digest,
+        "num_images": len(sample.images),
+        "num_seen": len(sample),
         "metrics": metrics,
         "classes": classes,
         "worst": worst,
@@ -139,31 +139,31 @@ def _measured(standard: RealReference, gallery: ImageSample, folder: Path) -> di
     }
 
 
-def _prompts_of(gallery: ImageSample, prompts: list[str] | None, class_name: str) -> list[str]:
+def _prompts_of(sample: ImageSample, prompts: list[str] | None, class_name: str) -> list[str]:
     """The first few different prompts of a class."""
     if prompts is None:
         return []
-    label = gallery.images.classes.index(class_name)
-    own = (prompts[row] for row in (gallery.labels == label).nonzero()[0])
+    label = sample.images.classes.index(class_name)
+    own = (prompts[row] for row in (sample.labels == label).nonzero()[0])
     return list(dict.fromkeys(own))[:PROMPTS]
 
 
-def _run(about: Mapping[str, Any], gallery: ImageSample) -> dict[str, Any]:
+def _run(about: Mapping[str, Any], sample: ImageSample) -> dict[str, Any]:
     """The record of one set, as stages that train write one of a student; of real ones, too."""
-    digest = content_digest({**about, "set": gallery.name, "digest": gallery.images.digest})
-    scale = SetName.parse(gallery.name)
-    sheets = () if gallery.images.kind == "real" else SHEETS
+    digest = content_digest({**about, "set": sample.name, "digest": sample.images.digest})
+    scale = SetName.parse(sample.name)
+    sheets = () if sample.images.kind == "real" else SHEETS
     return {
         "digest": digest,
-        "name": f"fidelity {gallery.name}",
+        "name": f"fidelity {sample.name}",
         "experiment": "fidelity",
         "recipe": about["recipe"],
-        "set": gallery.name,
-        "source": gallery.images.kind,
+        "set": sample.name,
+        "source": sample.images.kind,
         "guidance_scale": None if scale is None else scale.guidance_scale,
         "seed": about["params"]["seed"],
-        "num_images": len(gallery),
-        "pictures": [f"{kind}-{gallery.name}.png" for kind in sheets],
+        "num_images": len(sample),
+        "pictures": [f"{kind}-{sample.name}.png" for kind in sheets],
     }
 
 

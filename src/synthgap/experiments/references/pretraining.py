@@ -32,7 +32,7 @@ class Pretraining:
 
     pretext: Pretext
     shape: NetworkSpec
-    lesson: TrainSpec
+    train_spec: TrainSpec
     origin: ReferenceOrigin
 
     @classmethod
@@ -48,7 +48,7 @@ class Pretraining:
                 f"{images.root}: {len(images)} images, expected at least {LEAST_IMAGES} for a "
                 "reference to learn from; give the split more (data.splits), or set kind: pin"
             )
-        lesson = TrainSpec(
+        train_spec = TrainSpec(
             name="",
             images=without_labels(source.labelled),
             training=training_of(training, pretext),
@@ -56,22 +56,22 @@ class Pretraining:
             scored={},
         )
         origin = ReferenceOrigin("train", pretext.task, source.name, images.digest, len(images), 0)
-        return cls(pretext, shape_of(pretext, student), lesson, origin)
+        return cls(pretext, shape_of(pretext, student), train_spec, origin)
 
     def named(self, name: str, seed: int) -> Self:
         """The same under a name and seed."""
-        return replace(self, lesson=replace(self.lesson, name=name, seed=seed))
+        return replace(self, train_spec=replace(self.train_spec, name=name, seed=seed))
 
     @property
-    def rule(self) -> TrainStepFactory:
+    def train_step(self) -> TrainStepFactory:
         """What a step is."""
         return RULES[self.pretext.task](self.pretext)
 
     @property
     def sight(self) -> Preprocessing:
         """What the network is made for: the crops that it learns from."""
-        known = self.lesson.normalisation
-        return Preprocessing(self.lesson.training.global_crops.size, known.mean, known.std)
+        known = self.train_spec.normalisation
+        return Preprocessing(self.train_spec.training.global_crops.size, known.mean, known.std)
 
 
 def without_labels(labelled: LabelledImages) -> LabelledImages:

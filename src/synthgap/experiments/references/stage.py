@@ -83,14 +83,14 @@ def make_reference(params: ReferencesParams, artifacts: Artifacts, log: Log, *, 
         known = ", ".join(params.references)
         raise ParamsError(f"params.yaml, references: no {name!r}, expected one of {known}")
     torch.set_num_threads(params.runtime.threads)
-    crew = accelerator_of(params.runtime) if is_launched() else None
+    accelerator = accelerator_of(params.runtime) if is_launched() else None
     asked = _ReferenceRequest(name, params, artifacts, log if is_main() else silent)
     if asked.reference.kind == "pin":
         _pin(asked)
     else:
         _learn(asked)
-    if crew is not None:
-        crew.wait_for_everyone()
+    if accelerator is not None:
+        accelerator.wait_for_everyone()
 
 
 def _pin(asked: _ReferenceRequest) -> None:
@@ -113,7 +113,7 @@ def _learn(asked: _ReferenceRequest) -> None:
     source = _source(asked)
     pretraining = _pretraining(asked, source)
     folder = source.images.root.relative_to(asked.artifacts.root)
-    shape, training = pretraining.shape, pretraining.lesson.training
+    shape, training = pretraining.shape, pretraining.train_spec.training
     sections = {
         "student": {"model": shape.model, "options": dict(shape.options), "stem": shape.stem},
         "training": asdict(training),
@@ -128,7 +128,7 @@ def _learn(asked: _ReferenceRequest) -> None:
             finished = work.folder / FINISHED
             state = network.state_dict()
             save_reference(finished, state, shape, pretraining.sight, pretraining.origin)
-            save_samples(finished / "samples.png", pretraining.lesson)
+            save_samples(finished / "samples.png", pretraining.train_spec)
             run = {**record, **_numbers(epochs, training.last_epochs)}
             write_json(finished / RUN, {**about, "runs": [run]})
             work.publish(finished)
@@ -154,20 +154,24 @@ def _trained(
     asked: _ReferenceRequest, pretraining: Pretraining, work: Work, start: Mapping[str, Any]
 ) -> tuple[nn.Module, list[EpochResult]]:
     """The network and its epochs, told as they come, from where a killed training stopped."""
-    runtime, lesson = asked.params.runtime, pretraining.lesson
+    runtime, train_spec = asked.params.runtime, pretraining.train_spec
     accelerator, began = accelerator_of(runtime), time.time()
     network = pretraining.shape.built(
-        seed=lesson.seed, place=f"params.yaml, references.{asked.name}"
+        seed=train_spec.seed, place=f"params.yaml, references.{asked.name}"
     )
-    rows = lesson.batch_size // accelerator.num_processes
+    rows = train_spec.batch_size // accelerator.num_processes
     network = split_batch_norm(network, runtime, rows)
     state = work.folder / STATE
-    keeper = Checkpointer(state, runtime.checkpoint_every_epochs, runtime.checkpoint_every_steps)
+    checkpointer = Checkpointer(
+        state, runtime.checkpoint_every_epochs, runtime.checkpoint_every_steps
+    )
     digest, epochs = start["run"]["digest"], []
     told = {name: start[name] for name in ("run", "inputs", "params")}
     asked.log(digest, {"event": "start", **told})
     try:
-        for epoch in fit(network, lesson, accelerator, keeper, rule=pretraining.rule):
+        for epoch in fit(
+            network, train_spec, accelerator, checkpointer, train_step=pretraining.train_step
+        ):
             epochs.append(epoch)
             metrics = {"epoch": epoch.number, **epoch.metrics}
             asked.log(digest, {"event": "epoch", "metrics": metrics})
@@ -176,8 +180,9 @@ def _trained(
         raise
     asked.log(digest, {"event": "end", "status": "FINISHED"})
     if is_main():
-        said = f"{lesson.name}: {pretraining.pretext.task} {epochs[-1].metrics['train/top1']:.1f} %"
-        sys.stdout.write(f"{said}, {time.time() - began:.1f} s\n")
+        task, top1 = pretraining.pretext.task, epochs[-1].metrics["train/top1"]
+        seconds = time.time() - began
+        sys.stdout.write(f"{train_spec.name}: {task} {top1:.1f} %, {seconds:.1f} s\n")
         sys.stdout.flush()
     return network, epochs
 
@@ -222,7 +227,7 @@ def _record(
     asked: _ReferenceRequest, pretraining: Pretraining, source: Source, about: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The run's own line, before there are numbers."""
-    lesson, pretext = pretraining.lesson, pretraining.pretext
+    train_spec, pretext = pretraining.train_spec, pretraining.pretext
     plan = RunSpec(name=asked.name, seed=pretext.seed, source=source)
     return {
         "digest": plan.digest(about),
@@ -232,7 +237,7 @@ def _record(
         **plan.coordinates(),
         "real_labels": {"generator": 0, "donor": 0, "student": 0},
         "variant": pretext.task,
-        "num_steps": lesson.num_steps * lesson.training.epochs,
-        "peak_lr": lesson.schedule.peak_lr,
+        "num_steps": train_spec.num_steps * train_spec.training.epochs,
+        "peak_lr": train_spec.schedule.peak_lr,
         "probe_labels": None,
     }

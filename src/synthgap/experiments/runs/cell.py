@@ -31,14 +31,14 @@ from synthgap.training.train_spec import TrainSpec
 COLUMNS, ROWS, MARGIN = 12, 8, 2
 
 
-def save_samples(path: Path, lesson: TrainSpec) -> None:
+def save_samples(path: Path, train_spec: TrainSpec) -> None:
     """Write a PNG grid: a row shows one image, then crops of it, as the first epoch cuts them."""
-    draw = torch_stream(lesson.seed, "samples")
-    rows = min(ROWS, len(lesson.images))
-    shown = np.linspace(0, len(lesson.images) - 1, rows).astype(int)
-    images = lesson.images.images[shown]
+    draw = torch_stream(train_spec.seed, "samples")
+    rows = min(ROWS, len(train_spec.images))
+    shown = np.linspace(0, len(train_spec.images) - 1, rows).astype(int)
+    images = train_spec.images.images[shown]
     crops = [images.float().div(255)]
-    for part in augment(images, lesson.training, draw, lesson.pictures):
+    for part in augment(images, train_spec.training, draw, train_spec.pictures):
         crops += list(torch.split(part, rows))
     crops = crops[:COLUMNS]
     edge = max(32, images.shape[-1])
@@ -76,27 +76,27 @@ def make_cell(cell: Cell, settings: RunSettings, artifacts: Artifacts, log: Log)
     import torch
 
     torch.set_num_threads(settings.runtime.threads)
-    crew = accelerator_of(settings.runtime) if is_launched() else None
+    accelerator = accelerator_of(settings.runtime) if is_launched() else None
     output = artifacts.cell(cell.experiment, *cell.coordinates)
-    bench = _bench(cell, settings, artifacts, log)
+    run_context = _bench(cell, settings, artifacts, log)
     claim = {
-        **bench.identity,
-        "inputs": bench.inputs,
+        **run_context.identity,
+        "inputs": run_context.inputs,
         "runs": [plan.name for plan in cell.plans],
     }
     with hold_distributed(artifacts.work, claim, output, stage=cell.experiment) as work:
         if work.finished:
             return
-        bench = replace(bench, folder=work.folder)
-        tasks = [functools.partial(make, plan, bench) for plan in cell.plans]
-        alone = crew is not None or _device(settings) != "cpu"
+        run_context = replace(run_context, folder=work.folder)
+        tasks = [functools.partial(make, plan, run_context) for plan in cell.plans]
+        alone = accelerator is not None or _device(settings) != "cpu"
         run_all(tasks, workers=1 if alone else settings.runtime.workers)
         if is_main():
             finished = work.folder / "cell"
-            _assemble(cell, bench, finished)
+            _assemble(cell, run_context, finished)
             work.publish(finished)
-        if crew is not None:
-            crew.wait_for_everyone()
+        if accelerator is not None:
+            accelerator.wait_for_everyone()
 
 
 def _bench(cell: Cell, settings: RunSettings, artifacts: Artifacts, log: Log) -> RunContext:
@@ -171,36 +171,38 @@ def _inputs(
     for donor in (plan.donor for plan in cell.plans if plan.donor):
         path = Path(f"{donor.stem}.safetensors").relative_to(artifacts.root)
         inputs[path.as_posix()] = donor.weights_sha256
-    for teaching in (plan.teaching for plan in cell.plans if plan.teaching):
+    for distillation in (plan.distillation for plan in cell.plans if plan.distillation):
         path = artifacts.stage("teacher").relative_to(artifacts.root)
-        inputs[path.as_posix()] = teaching.digest
-    for course in (plan.course for plan in cell.plans if plan.course):
-        inputs |= course.inputs
-    students = [plan.course.student if plan.course else settings.student for plan in cell.plans]
+        inputs[path.as_posix()] = distillation.digest
+    for method_spec in (plan.method_spec for plan in cell.plans if plan.method_spec):
+        inputs |= method_spec.inputs
+    students = [
+        plan.method_spec.student if plan.method_spec else settings.student for plan in cell.plans
+    ]
     for start in filter(None, map(initial_weights_file, students)):
         inputs.setdefault(f"weights/{start.name}", file_digest(start))
     return dict(sorted(inputs.items()))
 
 
-def _assemble(cell: Cell, bench: RunContext, finished: Path) -> None:
+def _assemble(cell: Cell, run_context: RunContext, finished: Path) -> None:
     finished.mkdir(exist_ok=True)
-    runs = results(cell.plans, bench)
-    _write_predictions(cell.plans, bench, finished / "predictions.parquet")
-    for plan in cell.plans if bench.keep_weights else []:
+    runs = results(cell.plans, run_context)
+    _write_predictions(cell.plans, run_context, finished / "predictions.parquet")
+    for plan in cell.plans if run_context.keep_weights else []:
         for suffix in (".safetensors", ".json"):
-            kept = bench.run_folder(plan) / f"student{suffix}"
+            kept = run_context.run_folder(plan) / f"student{suffix}"
             (finished / f"student-s{plan.seed}{suffix}").write_bytes(kept.read_bytes())
-    save_samples(finished / "samples.png", train_spec_of(cell.plans[0], bench))
+    save_samples(finished / "samples.png", train_spec_of(cell.plans[0], run_context))
     write_json(
         finished / "run.json",
         {
             "schema": 1,
             "experiment": cell.experiment,
-            "recipe": bench.record["recipe"],
-            "inputs": dict(bench.inputs),
-            "environment": bench.identity["environment"],
-            "params": bench.identity["params"],
-            "units": _units(cell.plans[0], bench.settings),
+            "recipe": run_context.record["recipe"],
+            "inputs": dict(run_context.inputs),
+            "environment": run_context.identity["environment"],
+            "params": run_context.identity["params"],
+            "units": _units(cell.plans[0], run_context.settings),
             "runs": runs,
         },
     )
@@ -208,18 +210,18 @@ def _assemble(cell: Cell, bench: RunContext, finished: Path) -> None:
         cell.beside(finished)
 
 
-def _write_predictions(plans: list[RunSpec], bench: RunContext, path: Path) -> None:
+def _write_predictions(plans: list[RunSpec], run_context: RunContext, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    test = bench.scored["test"].images
+    test = run_context.scored["test"].images
     tables = []
     for plan in plans:
-        with np.load(bench.run_folder(plan) / "predictions.npz") as kept:
+        with np.load(run_context.run_folder(plan) / "predictions.npz") as kept:
             prediction, confidence, last = kept["prediction"], kept["confidence"], kept["all"]
             probe = kept.get("probe", [None] * len(test))
         columns = {
-            "run": [plan.digest(bench.identity)] * len(test),
+            "run": [plan.digest(run_context.identity)] * len(test),
             "seed": [plan.seed] * len(test),
             "image": list(test.paths),
             "label": test.labels,

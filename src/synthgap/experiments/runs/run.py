@@ -61,7 +61,7 @@ class Prober(Protocol):
     def about(self) -> Mapping[str, Any]:
         """What determines it, besides the student."""
 
-    def __call__(self, model: nn.Module, lesson: TrainSpec) -> ProbeResult:
+    def __call__(self, model: nn.Module, train_spec: TrainSpec) -> ProbeResult:
         """Look at one student that has learned `lesson`."""
 
 
@@ -89,77 +89,79 @@ class RunContext:
         return self.folder / "runs" / plan.digest(self.identity)
 
 
-def make(plan: RunSpec, bench: RunContext) -> None:
+def make(plan: RunSpec, run_context: RunContext) -> None:
     """Train one student and leave its result in the run's folder; do nothing if it is there.
 
     Raises:
         TrainingError: the loss is not finite.
         CheckpointError: the donor does not fit the student.
     """
-    folder = bench.run_folder(plan)
+    folder = run_context.run_folder(plan)
     if (folder / RESULT).is_file():
         return
     started = time.time()
     folder.mkdir(parents=True, exist_ok=True)
-    lesson = train_spec_of(plan, bench)
-    record = _record(plan, bench, lesson)
-    start = {"run": record, "inputs": bench.inputs, "params": bench.identity["params"]}
-    bench.log(record["digest"], {"event": "start", **start})
+    train_spec = train_spec_of(plan, run_context)
+    record = _record(plan, run_context, train_spec)
+    start = {"run": record, "inputs": run_context.inputs, "params": run_context.identity["params"]}
+    run_context.log(record["digest"], {"event": "start", **start})
     try:
-        model, epochs, probed = _train(plan, bench, lesson, record["digest"])
+        model, epochs, probed = _train(plan, run_context, train_spec, record["digest"])
     except BaseException:
-        bench.log(record["digest"], {"event": "end", "status": "FAILED"})
+        run_context.log(record["digest"], {"event": "end", "status": "FAILED"})
         raise
-    bench.log(record["digest"], {"event": "end", "status": "FINISHED"})
+    run_context.log(record["digest"], {"event": "end", "status": "FINISHED"})
     if not is_main():
         return
-    if bench.keep_weights:
-        _keep_student(folder, model, plan, bench, record)
-    _keep_predictions(folder, epochs, lesson.training.last_epochs, probed)
-    last = last_epochs(epochs, lesson.training.last_epochs)
+    if run_context.keep_weights:
+        _keep_student(folder, model, plan, run_context, record)
+    _keep_predictions(folder, epochs, train_spec.training.last_epochs, probed)
+    last = last_epochs(epochs, train_spec.training.last_epochs)
     every = [{"epoch": epoch.number, **epoch.metrics} for epoch in epochs]
     strength = probed.strength if probed else None
     numbers = {"epochs": every, "last": last, "probe_strength": strength}
     write_json(folder / RESULT, {**record, **numbers})
-    sys.stdout.write(f"{lesson.name}: {_told(last)}, {time.time() - started:.1f} s\n")
+    sys.stdout.write(f"{train_spec.name}: {_told(last)}, {time.time() - started:.1f} s\n")
     sys.stdout.flush()
     for state in folder.glob(STATE.format("*")):
         state.unlink()
 
 
-def train_spec_of(plan: RunSpec, bench: RunContext) -> TrainSpec:
+def train_spec_of(plan: RunSpec, run_context: RunContext) -> TrainSpec:
     """What the run's student learns; equal seeds see equal orders and crops."""
     images: LabelledImages = plan.source.labelled
-    training, seed = bench.training_of(plan), bench.settings.seed
+    training, seed = run_context.training_of(plan), run_context.settings.seed
     pictures = None
     if training.augmentation == "pixmix":
         pictures = load_mixing_pictures(training.pixmix, images.size_px, seed=seed)
-    embeddings = None if plan.teaching is None else torch.from_numpy(plan.teaching.embeddings)
+    embeddings = (
+        None if plan.distillation is None else torch.from_numpy(plan.distillation.embeddings)
+    )
     if plan.indices is not None:
         images = images.subset(plan.indices)
         embeddings = None if embeddings is None else embeddings[plan.indices]
     return TrainSpec(
-        name=f"{bench.record['experiment']} {plan.name}",
+        name=f"{run_context.record['experiment']} {plan.name}",
         images=images,
         training=training,
         seed=derived_seed(seed, "run", plan.seed),
-        scored={name: source.labelled for name, source in bench.scored.items()},
+        scored={name: source.labelled for name, source in run_context.scored.items()},
         steps_per_epoch=plan.steps_per_epoch,
         order=plan.mixture,
         embeddings=embeddings,
         pictures=pictures,
-        real=bench.real,
+        real=run_context.real,
     )
 
 
-def student_of(plan: RunSpec, bench: RunContext) -> nn.Module:
+def student_of(plan: RunSpec, run_context: RunContext) -> nn.Module:
     """A fresh student, with the donor's units in place where there is a donor."""
-    settings, training = bench.settings, bench.training_of(plan)
+    settings, training = run_context.settings, run_context.training_of(plan)
     seed = derived_seed(settings.seed, "run", plan.seed)
-    student = plan.course.student if plan.course else settings.student
+    student = plan.method_spec.student if plan.method_spec else settings.student
     model = build_student(student, len(plan.source.images.classes), seed=seed)
-    if plan.teaching is not None:
-        anchors = torch.from_numpy(plan.teaching.anchors)
+    if plan.distillation is not None:
+        anchors = torch.from_numpy(plan.distillation.anchors)
         return DistilledStudent(
             model,
             anchors.shape[1],
@@ -198,30 +200,36 @@ def last_epochs(epochs: list[EpochResult], count: int) -> dict[str, dict[str, fl
     }
 
 
-def results(plans: list[RunSpec], bench: RunContext) -> list[dict[str, Any]]:
+def results(plans: list[RunSpec], run_context: RunContext) -> list[dict[str, Any]]:
     """The finished records, in the order of the plans."""
-    return [cast("dict[str, Any]", read_json(bench.run_folder(plan) / RESULT)) for plan in plans]
+    return [
+        cast("dict[str, Any]", read_json(run_context.run_folder(plan) / RESULT)) for plan in plans
+    ]
 
 
 def _train(
-    plan: RunSpec, bench: RunContext, lesson: TrainSpec, digest: str
+    plan: RunSpec, run_context: RunContext, train_spec: TrainSpec, digest: str
 ) -> tuple[nn.Module, list[EpochResult], ProbeResult | None]:
     """The student, its epochs, and what a probe said of it after the last one."""
-    runtime = bench.settings.runtime
+    runtime = run_context.settings.runtime
     accelerator = accelerator_of(runtime)
-    rows = lesson.batch_size // accelerator.num_processes
-    model = split_batch_norm(student_of(plan, bench), runtime, rows)
-    phases = plan.course.phases(model, lesson) if plan.course else [Phase(lesson)]
-    keeper_of = partial(_keeper, bench.run_folder(plan), runtime)
+    rows = train_spec.batch_size // accelerator.num_processes
+    model = split_batch_norm(student_of(plan, run_context), runtime, rows)
+    phases = plan.method_spec.phases(model, train_spec) if plan.method_spec else [Phase(train_spec)]
+    checkpointer_of = partial(_keeper, run_context.run_folder(plan), runtime)
     epochs: list[EpochResult] = []
     probed = None
-    for epoch in fit_phases(model, phases, accelerator, keeper_of):
+    for epoch in fit_phases(model, phases, accelerator, checkpointer_of):
         epochs.append(epoch)
-        if bench.prober is not None and epoch.number == lesson.training.epochs and is_main():
-            probed = bench.prober(model, lesson)
+        if (
+            run_context.prober is not None
+            and epoch.number == train_spec.training.epochs
+            and is_main()
+        ):
+            probed = run_context.prober(model, train_spec)
             epochs[-1] = replace(epoch, metrics={**epoch.metrics, PROBE: probed.top1})
         metrics = {"epoch": epoch.number, **epochs[-1].metrics}
-        bench.log(digest, {"event": "epoch", "metrics": metrics})
+        run_context.log(digest, {"event": "epoch", "metrics": metrics})
     return model, epochs, probed
 
 
@@ -231,29 +239,33 @@ def _keeper(folder: Path, runtime: Runtime, phase: int) -> Checkpointer:
     return Checkpointer(path, runtime.checkpoint_every_epochs, runtime.checkpoint_every_steps)
 
 
-def _record(plan: RunSpec, bench: RunContext, lesson: TrainSpec) -> dict[str, Any]:
+def _record(plan: RunSpec, run_context: RunContext, train_spec: TrainSpec) -> dict[str, Any]:
     return {
-        "digest": plan.digest(bench.identity),
-        **bench.record,
+        "digest": plan.digest(run_context.identity),
+        **run_context.record,
         **plan.coordinates(),
-        "num_steps": lesson.num_steps * lesson.training.epochs,
-        "peak_lr": lesson.schedule.peak_lr,
-        "probe_labels": bench.prober.num_labels if bench.prober else None,
+        "num_steps": train_spec.num_steps * train_spec.training.epochs,
+        "peak_lr": train_spec.schedule.peak_lr,
+        "probe_labels": run_context.prober.num_labels if run_context.prober else None,
     }
 
 
 def _keep_student(
-    folder: Path, model: nn.Module, plan: RunSpec, bench: RunContext, record: Mapping[str, Any]
+    folder: Path,
+    model: nn.Module,
+    plan: RunSpec,
+    run_context: RunContext,
+    record: Mapping[str, Any],
 ) -> None:
-    lesson = train_spec_of(plan, bench)
-    normalisation = lesson.scoring_normalisation
+    train_spec = train_spec_of(plan, run_context)
+    normalisation = train_spec.scoring_normalisation
     about = {
         "run": record["digest"],
         **{key: record[key] for key in ("recipe", "set", "seed", "real_labels")},
         "num_classes": len(plan.source.images.classes),
         "classes": list(plan.source.images.classes),
         "normalisation": {"mean": normalisation.mean, "std": normalisation.std},
-        "image_size": lesson.training.global_crops.size,
+        "image_size": train_spec.training.global_crops.size,
     }
     save_model(folder / STUDENT, model, about)
 

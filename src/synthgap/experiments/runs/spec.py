@@ -144,8 +144,8 @@ class RunSpec:
     variant: str | None = None
     training: Training | None = None
     mixture: MixtureBatchSampler | None = None
-    teaching: DistillationSpec | None = None
-    course: MethodSpec | None = None
+    distillation: DistillationSpec | None = None
+    method_spec: MethodSpec | None = None
 
     @property
     def num_images(self) -> int:
@@ -157,8 +157,8 @@ class RunSpec:
     @property
     def num_real(self) -> int:
         """How many real labels the student itself uses."""
-        if self.course is not None:
-            return self.course.real_labels
+        if self.method_spec is not None:
+            return self.method_spec.real_labels
         if self.mixture is not None:
             return self.mixture.num_real_seen
         if self.indices is not None and self.source.kind == MIXED:  # the real ones come first
@@ -180,7 +180,7 @@ class RunSpec:
             "arm": self.arm,
             "ablation": self.ablation,
             "variant": self.variant,
-            **(self.course.coordinates() if self.course else NO_METHOD),
+            **(self.method_spec.coordinates() if self.method_spec else NO_METHOD),
             "depth": self._recorded_depth(),
             "fraction": 1 / self.denominator if self.share is None else self.share,
             "guidance_scale": self.guidance_scale,
@@ -191,7 +191,7 @@ class RunSpec:
                 "generator": None if None in behind else max(count or 0 for count in behind),
                 "donor": self.donor.labels if self.donor else 0,
                 "student": self.num_real,
-                **({"reference": self.course.reference_labels} if self.course else {}),
+                **({"reference": self.method_spec.reference_labels} if self.method_spec else {}),
             },
         }
 
@@ -213,7 +213,7 @@ class RunSpec:
                 "steps_per_epoch": self.steps_per_epoch,
                 "training": asdict(self.training) if self.training else None,
                 "mixture": asdict(self.mixture) if self.mixture else None,
-                "teacher": self.teaching.digest if self.teaching else None,
-                "course": self.course.digest if self.course else None,
+                "teacher": self.distillation.digest if self.distillation else None,
+                "course": self.method_spec.digest if self.method_spec else None,
             }
         )

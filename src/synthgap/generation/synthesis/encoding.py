@@ -75,12 +75,12 @@ class Encoding:
         """Width and height of the file for images sampled at `size_px`."""
         return size_px if self.side_px is None else (self.side_px, self.side_px)
 
-    def encode(self, pixels: np.ndarray, story: Mapping[str, Any]) -> bytes:
+    def encode(self, pixels: np.ndarray, metadata: Mapping[str, Any]) -> bytes:
         """The file of one image, uint8 (height, width, 3), that also tells its `story`."""
         image = Image.fromarray(pixels)
         if self.side_px is not None:
             image = square(image, self.side_px)
-        text = json.dumps(story, separators=(",", ":"), sort_keys=True)  # ASCII alone
+        text = json.dumps(metadata, separators=(",", ":"), sort_keys=True)  # ASCII alone
         buffer = io.BytesIO()
         if self.format == "png":
             chunks = PngImagePlugin.PngInfo()
@@ -160,10 +160,10 @@ def metadata_in(content: bytes, place: str) -> dict[str, Any] | None:
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
         raise DataError(f"{place}: no readable image ({error}); expected a PNG or JPEG") from error
     try:
-        story = json.loads(told) if told else None
+        metadata = json.loads(told) if told else None
     except ValueError:
         return None
-    return story if isinstance(story, dict) else None
+    return metadata if isinstance(metadata, dict) else None
 
 
 def _look(images: ImageSet, row: int) -> tuple[str, Tables | None, int | None]:

@@ -30,7 +30,7 @@ class ImageExplanation:
 
     place: str
     content: bytes
-    story: Mapping[str, Any]
+    metadata: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -78,28 +78,28 @@ def regenerate(explained: ImageExplanation, root: Path) -> Regenerated:
     Raises:
         SynthgapError: the generator is missing or another one by now.
     """
-    story = explained.story
-    pixels = _sampled(story, root)
-    content = encoding_of(explained.content, story["stored"]).encode(pixels, story)
+    metadata = explained.metadata
+    pixels = _sampled(metadata, root)
+    content = encoding_of(explained.content, metadata["stored"]).encode(pixels, metadata)
     here = {
         name: value
-        for name, value in environment(threads=story["threads"]).items()
+        for name, value in environment(threads=metadata["threads"]).items()
         if name not in MACHINE
     }
     return Regenerated(
         equal=content == explained.content,
         largest_difference=_difference(content, explained.content),
-        machine=tuple(differences(here, story["versions"])),
+        machine=tuple(differences(here, metadata["versions"])),
     )
 
 
 def _explained(place: str, content: bytes) -> ImageExplanation:
-    story = metadata_in(content, place)
-    if story is None or "seed" not in story:
+    metadata = metadata_in(content, place)
+    if metadata is None or "seed" not in metadata:
         raise DataError(
             f"{place}: tells nothing of how it was made; expected an image of stage synthesize"
         )
-    return ImageExplanation(place, content, story)
+    return ImageExplanation(place, content, metadata)
 
 
 def _why_missing(images: ImageSet, number: int) -> str:
@@ -116,36 +116,36 @@ def _why_missing(images: ImageSet, number: int) -> str:
     return f"no image {number}, expected one of the column k of its manifest"
 
 
-def _sampled(story: Mapping[str, Any], root: Path) -> np.ndarray:
+def _sampled(metadata: Mapping[str, Any], root: Path) -> np.ndarray:
     """The pixels of the one image, uint8 (height, width, 3)."""
     from synthgap.generation.pipelines.opening import open_sampler
     from synthgap.jobs.device import torch_threads
 
-    artifacts = Artifacts(root, story["recipe"])
-    folder = _generator(story, artifacts)
+    artifacts = Artifacts(root, metadata["recipe"])
+    folder = _generator(metadata, artifacts)
     train = ImageSet.read(artifacts.image_set("train"))
     runtime = Runtime(
-        threads=story["threads"],
+        threads=metadata["threads"],
         workers=1,
         processes=1,
         sync_batch_norm=False,
         device="auto",
-        precision=story["precision"],
-        compile=story["compile"],
+        precision=metadata["precision"],
+        compile=metadata["compile"],
         checkpoint_every_epochs=1,
         checkpoint_every_steps=None,
     )
     with torch_threads(runtime.threads):
-        settings = SamplingSettings(**story["settings"])
-        prompts = [story["prompt"]]
+        settings = SamplingSettings(**metadata["settings"])
+        prompts = [metadata["prompt"]]
         sampler = open_sampler(folder, settings, runtime, classes=train.classes, prompts=prompts)
-        pixels: np.ndarray = sampler([_request(story, folder, train)]).pixels[0]
+        pixels: np.ndarray = sampler([_request(metadata, folder, train)]).pixels[0]
     return pixels
 
 
-def _generator(story: Mapping[str, Any], artifacts: Artifacts) -> Path:
+def _generator(metadata: Mapping[str, Any], artifacts: Artifacts) -> Path:
     """The generator's folder, if it is still the one that made the image."""
-    made_by, source = story["generator"], story["generator"]["source"]
+    made_by, source = metadata["generator"], metadata["generator"]["source"]
     known = Provenance.read(artifacts, *source)
     if known.sha256 != made_by["digest"]:
         raise GeneratorError(
@@ -156,16 +156,18 @@ def _generator(story: Mapping[str, Any], artifacts: Artifacts) -> Path:
     return locate(known, artifacts, *source)
 
 
-def _request(story: Mapping[str, Any], folder: Path, train: ImageSet) -> Request:
-    nature = capabilities_of(folder, train.classes)
+def _request(metadata: Mapping[str, Any], folder: Path, train: ImageSet) -> Request:
+    capabilities = capabilities_of(folder, train.classes)
     candidates = Candidates(
         seed=0,
         classes=train.classes,
-        labelled=nature.knows_classes,
+        labelled=capabilities.knows_classes,
         writer=None,
-        prompting=train if nature.needs_images else None,
+        prompting=train if capabilities.needs_images else None,
     )
-    return replace(candidates.request(story["k"]), seed=story["seed"], prompt=story["prompt"])
+    return replace(
+        candidates.request(metadata["k"]), seed=metadata["seed"], prompt=metadata["prompt"]
+    )
 
 
 def _difference(one: bytes, other: bytes) -> int | None:

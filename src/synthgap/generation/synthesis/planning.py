@@ -44,7 +44,7 @@ class SetPlan:
     train: ImageSet
     generator: Provenance
     folder: Path  # of the pipeline, or of samples
-    nature: GeneratorCapabilities
+    capabilities: GeneratorCapabilities
     writer: PromptWriter | None
     encoding: Encoding
     near_copies: NearCopies | None
@@ -63,15 +63,15 @@ class SetPlan:
     @property
     def scheme(self) -> str | None:
         """By which words it was asked, if by any."""
-        return self.wanted.scheme if self.nature.reads_text else None
+        return self.wanted.scheme if self.capabilities.reads_text else None
 
     @property
-    def sieve(self) -> FilterRequest:
+    def sample_filter(self) -> FilterRequest:
         """What is asked of every sample."""
         return FilterRequest(
             filters=self.params.synthesize.filters,
             min_confidence=self.generator.min_confidence,
-            labelled=self.nature.knows_classes,
+            labelled=self.capabilities.knows_classes,
             classes=self.train.classes,
             batch=self.params.synthesize.compute_batch,
         )
@@ -79,7 +79,7 @@ class SetPlan:
     @cached_property
     def judged_by(self) -> dict[str, Any]:
         """The filters' identity."""
-        return filters_identity(self.sieve, self.artifacts)
+        return filters_identity(self.sample_filter, self.artifacts)
 
     @cached_property
     def environment(self) -> dict[str, str | int]:
@@ -97,9 +97,9 @@ class SetPlan:
         return Candidates(
             seed=self.params.seed,
             classes=self.train.classes,
-            labelled=self.nature.knows_classes,
+            labelled=self.capabilities.knows_classes,
             writer=self.writer,
-            prompting=self.train if self.nature.needs_images else None,
+            prompting=self.train if self.capabilities.needs_images else None,
         )
 
     @property
@@ -116,7 +116,7 @@ class SetPlan:
             "counts": self.counts.tolist(),
             "packed": self.packed,
             "prompts": None if self.writer is None else self.writer.digest,
-            "prompted_by": self.train.digest if self.nature.needs_images else None,
+            "prompted_by": self.train.digest if self.capabilities.needs_images else None,
             "seed": self.params.seed,
             "settings": asdict(self.wanted.settings(section)),
             "precision": self.params.runtime.precision,
@@ -128,7 +128,7 @@ class SetPlan:
         }
 
     @property
-    def story(self) -> ImageMetadata:
+    def metadata(self) -> ImageMetadata:
         """What every file of the set tells of it."""
         section = self.params.synthesize
         known = self.generator
@@ -156,7 +156,7 @@ class SetPlan:
 
     def making(self, folder: Path) -> SetInProgress:
         """The set in the making in `folder`."""
-        available = self.nature.available
+        available = self.capabilities.available
         return SetInProgress(
             name=f"synthesize {self.wanted.name}",
             folder=folder,
@@ -167,7 +167,7 @@ class SetPlan:
             max_candidates=self.params.synthesize.max_candidates,
             available=None if available is None else np.asarray(available),
             encoding=self.encoding,
-            story=self.story,
+            metadata=self.metadata,
             near_copies=self.near_copies,
         )
 
@@ -183,7 +183,9 @@ class SetPlan:
         section, runtime = self.params.synthesize, self.params.runtime
         candidates = self.candidates
         zeros = np.zeros_like(self.counts)
-        asked = candidates.numbers(zeros, self.counts).tolist() if self.nature.reads_text else []
+        asked = (
+            candidates.numbers(zeros, self.counts).tolist() if self.capabilities.reads_text else []
+        )
         sampler = open_sampler(
             self.folder,
             self.wanted.settings(section),
@@ -191,7 +193,7 @@ class SetPlan:
             classes=self.train.classes,
             prompts=list(dict.fromkeys(map(candidates.prompt, asked))),
         )
-        return SamplingTools(sampler, open_filters(self.sieve, self.artifacts, runtime))
+        return SamplingTools(sampler, open_filters(self.sample_filter, self.artifacts, runtime))
 
     def own(self, number: int) -> Mapping[str, Any]:
         """What the tables tell of one candidate."""
@@ -218,9 +220,9 @@ def planned_set(params: SynthesizeParams, artifacts: Artifacts, name: str) -> Se
         raise DataError(f"{train.root}: no images, expected some of each class; rerun ingest")
     generator = Provenance.read(artifacts, *wanted.source)
     folder = locate(generator, artifacts, *wanted.source)
-    nature = capabilities_of(folder, train.classes)
+    capabilities = capabilities_of(folder, train.classes)
     writer = None
-    if nature.reads_text:
+    if capabilities.reads_text:
         root, seed = artifacts.root, params.seed
         writer = prompt_writer(wanted.scheme, params.prompts, train.classes, root=root, seed=seed)
     copies = params.synthesize.filters.drop_near_duplicates
@@ -231,7 +233,7 @@ def planned_set(params: SynthesizeParams, artifacts: Artifacts, name: str) -> Se
         train=train,
         generator=generator,
         folder=folder,
-        nature=nature,
+        capabilities=capabilities,
         writer=writer,
         encoding=_encoding(params, train),
         near_copies=NearCopies.open(train, image_size=params.data.image_size) if copies else None,

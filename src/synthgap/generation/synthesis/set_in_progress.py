@@ -58,7 +58,7 @@ class SetInProgress:
     max_candidates: float  # times the images wanted
     available: np.ndarray | None  # candidates a class, or in all; None: any number
     encoding: Encoding
-    story: Callable[[Request, int, str], Mapping[str, Any]]  # by request, label and class name
+    metadata: Callable[[Request, int, str], Mapping[str, Any]]  # by request, label and class name
     near_copies: NearCopies | None
 
     @property
@@ -83,9 +83,9 @@ class SetInProgress:
 
     def content(self, request: Request, label: int, pixels: np.ndarray) -> bytes:
         """The file of one sampled image."""
-        story = self.story(request, label, self.candidates.classes[label])
+        metadata = self.metadata(request, label, self.candidates.classes[label])
         sampled = {"sampled_px": [pixels.shape[1], pixels.shape[0]]}
-        return self.encoding.encode(pixels, {**story, **sampled})
+        return self.encoding.encode(pixels, {**metadata, **sampled})
 
 
 @dataclass(frozen=True, slots=True)

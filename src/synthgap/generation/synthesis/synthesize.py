@@ -172,10 +172,10 @@ def _sample(plan: SetPlan, work: Work, *, leads: bool, known: SetPlan | None = N
     with _among_others(work, alone=False), torch_threads(plan.params.synthesize.threads):
         work.folder.mkdir(parents=True, exist_ok=True)
         _take_gpu(plan)
-        crowd = SamplingWorker(plan.making(work.folder), plan.tools, leads)
+        worker = SamplingWorker(plan.making(work.folder), plan.tools, leads)
         if known is not None:
-            crowd.known = KnownCandidates.read(cached_set(known)).batch
-        crowd.work()
+            worker.known = KnownCandidates.read(cached_set(known)).batch
+        worker.work()
 
 
 @contextmanager
@@ -270,7 +270,7 @@ def _about(plan: SetPlan) -> dict[str, Any]:
         "factor": wanted.factor,
         "count": plan.params.synthesize.count,
         "seed": plan.params.seed,
-        "made_with": dict(plan.story.shared),
+        "made_with": dict(plan.metadata.shared),
         "provenance": plan.generator.as_json(),
         "spoken": {} if plan.writer is None else plan.writer.spoken,
         "names_class": plan.writer is not None and plan.writer.names_class,
@@ -286,7 +286,7 @@ def _real_labels(plan: SetPlan) -> int | None:
     known = [plan.generator.real_labels]
     if plan.judged_by["judge"] is not None:
         known.append(plan.judged_by["judge_real_labels"])
-    if plan.nature.needs_images:
+    if plan.capabilities.needs_images:
         known.append(len(plan.train))
     numbers = [one for one in known if one is not None]
     return max(numbers) if len(numbers) == len(known) else None

@@ -87,8 +87,8 @@ class StudentAttempt:
     artifacts: Artifacts
     scored: Mapping[str, Source]
     measured: tuple[str, ...]  # of METRICS, at the end of an attempt
-    bench: TrialContext
-    shelf: TrialSets
+    run_context: TrialContext
+    trial_sets: TrialSets
     clip: ClipScores
 
     @classmethod
@@ -115,8 +115,8 @@ class StudentAttempt:
             artifacts=artifacts,
             scored={SELECTS: val},
             measured=plan.study.measured,
-            bench=TrialContext(artifacts, plan.study.protocol, plan.study.method, real),
-            shelf=TrialSets(artifacts, plan.study.shares),
+            run_context=TrialContext(artifacts, plan.study.protocol, plan.study.method, real),
+            trial_sets=TrialSets(artifacts, plan.study.shares),
             clip=ClipScores(artifacts, device_of(plan.base.runtime).type),
         )
         assert opened.inputs  # what is missing is said before the first trial
@@ -137,11 +137,11 @@ class StudentAttempt:
             SynthgapError: something is missing.
         """
         root = self.artifacts.root
-        sets = [one.images for one in (self.bench.real, *self.scored.values())]
+        sets = [one.images for one in (self.run_context.real, *self.scored.values())]
         found = {one.root.relative_to(root).as_posix(): one.digest for one in sets}
         for folder, known in generators(self.plan, self.artifacts).items():
             found[folder.relative_to(root).as_posix()] = known.sha256
-        found |= self.bench.inputs(self.plan.base)
+        found |= self.run_context.inputs(self.plan.base)
         if CLIP_SCORE in self.measured:
             found |= self.clip.inputs
         return dict(sorted(found.items()))
@@ -156,8 +156,8 @@ class StudentAttempt:
         return {
             SELECTS: sum(len(one.images) for one in self.scored.values()),
             "generator": None if None in behind else max(count or 0 for count in behind),
-            "reference": self.bench.reference_labels(self.plan.base),
-            "student": student_labels(self.plan, self.bench.real.images),
+            "reference": self.run_context.reference_labels(self.plan.base),
+            "student": student_labels(self.plan, self.run_context.real.images),
         }
 
     def __call__(
@@ -176,15 +176,15 @@ class StudentAttempt:
         """
         params = self.plan.settings(values)
         torch.set_num_threads(params.runtime.threads)
-        synthetic = learned = self.shelf.source(params, share)
+        synthetic = learned = self.trial_sets.source(params, share)
         scored = dict(self.scored)
         if HOLDOUT in self.measured:
             learned, scored[HOLDOUT] = parted(synthetic)
-        run = self.bench.run(params, learned, seed=seed, share=share)
+        run = self.run_context.run(params, learned, seed=seed, share=share)
         assert run.training is not None
         assert run.steps_per_epoch is not None
         steps, about, epochs = run.steps_per_epoch, facts(run), list[EpochResult]()
-        for epoch in self.bench.trained(run, params, scored):
+        for epoch in self.run_context.trained(run, params, scored):
             epochs.append(epoch)
             if epoch.number < run.training.epochs:
                 yield AttemptReport(epoch.number, epoch.number * steps, self._told([epoch]), about)
@@ -221,7 +221,7 @@ class StudentAttempt:
     def _agreement(self, run: RunSpec, params: Params, last: EpochResult) -> float:
         """With a student that learns the same images from other random numbers, after its end."""
         other = replace(run, seed=derived_seed(run.seed, AGREEMENT))
-        *_, partner = self.bench.trained(other, params, self.scored)
+        *_, partner = self.run_context.trained(other, params, self.scored)
         return agreement(last.scores[SELECTS], partner.scores[SELECTS])
 
 

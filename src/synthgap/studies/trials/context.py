@@ -58,7 +58,7 @@ class TrialContext:
             TrainingError: the loss is not finite.
         """
         fed = params.training.normalise == "fed_set"
-        bench = RunContext(
+        run_context = RunContext(
             settings=_sections(params),
             identity={},
             record={"experiment": "tune"},
@@ -69,9 +69,9 @@ class TrialContext:
             keep_weights=False,
             real=Normalisation.measured(self.real.labelled) if fed else None,
         )
-        lesson, model = train_spec_of(run, bench), student_of(run, bench)
-        assert run.course is not None
-        phases = run.course.phases(model, lesson)
+        train_spec, model = train_spec_of(run, run_context), student_of(run, run_context)
+        assert run.method_spec is not None
+        phases = run.method_spec.phases(model, train_spec)
         return fit_phases(model, phases, accelerator_of(params.runtime), lambda _number: None)
 
     def inputs(self, params: Params) -> dict[str, str]:
@@ -100,12 +100,12 @@ class TrialContext:
 
 def facts(run: RunSpec) -> dict[str, Any]:
     """What a record tells of the images behind a run."""
-    assert run.course is not None
+    assert run.method_spec is not None
     known = run.coordinates()["real_labels"]
     return {
         "image_set": run.source.parts[-1].name,
         "num_images": run.num_images,
-        "num_synthetic": run.course.num_synthetic,
+        "num_synthetic": run.method_spec.num_synthetic,
         "real_labels": {name: known[name] for name in ("generator", "reference", "student")},
     }
 

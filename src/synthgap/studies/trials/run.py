@@ -65,14 +65,14 @@ class TrialRun:
             SynthgapError: of the attempt, or an objective is no number.
         """
         own = self.plan.settings(self.about["tuned"]).guide.epochs
-        pace = Rungs.of(self.plan)
-        shares = pace.shares if is_prunable(self.slot.kind) else pace.shares[-1:]
+        trial_rungs = Rungs.of(self.plan)
+        shares = trial_rungs.shares if is_prunable(self.slot.kind) else trial_rungs.shares[-1:]
         for share in shares:
             self.share, self.curves, self.lasts = share, [], []
-            for index in range(pace.num_seeds):
-                is_end = share == shares[-1] and index == pace.num_seeds - 1
-                start = pace.before(share, index)
-                turn = SeedRun(index, own, start, start + pace.num_epochs, is_end)
+            for index in range(trial_rungs.num_seeds):
+                is_end = share == shares[-1] and index == trial_rungs.num_seeds - 1
+                start = trial_rungs.before(share, index)
+                turn = SeedRun(index, own, start, start + trial_rungs.num_epochs, is_end)
                 if self._learn(attempt, turn):
                     return PRUNED
         self._constrain()
@@ -250,17 +250,17 @@ def run_trial(
 
     tuned = {**suggested(trial, plan), **slot.values}
     about = head(plan, slot.number, slot.kind, tuned, seeds=plan.study.seeds)
-    course = TrialRun(trial, slot, plan, tell, about)
+    trial_run = TrialRun(trial, slot, plan, tell, about)
     tell({"event": "start", "digest": about["digest"], "run": about})
     state, reason, values = KILLED, None, None
     try:
         try:
-            state = course.run(attempt)
-            values = course.objectives() if state == COMPLETE else None
+            state = trial_run.run(attempt)
+            values = trial_run.objectives() if state == COMPLETE else None
         except (ParamsError, TrainingError) as error:
             state, reason = FAILED, str(error)
     finally:
-        told = course.told(state, reason)
+        told = trial_run.told(state, reason)
         tell({"event": "end", "digest": about["digest"], "run": told})
     told_as = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
     return TrialOutcome(told_as[state], values, told)

@@ -61,19 +61,19 @@ def pruner(plan: StudyPlan) -> BasePruner:
     """
     import optuna.pruners as known
 
-    pace = Rungs.of(plan)
-    rung, factor = pace.first_rung, pace.factor
+    trial_rungs = Rungs.of(plan)
+    rung, factor = trial_rungs.first_rung, trial_rungs.factor
     match plan.study.pruner:
         case "successive_halving":
             return known.SuccessiveHalvingPruner(rung, reduction_factor=factor)
         case "hyperband":  # trials of its second bracket pass the first rung unseen
-            most = max(rung, pace.total - 1)
+            most = max(rung, trial_rungs.total - 1)
             return known.HyperbandPruner(rung, most, reduction_factor=factor)
         case "median":
             return known.MedianPruner(
                 n_startup_trials=RANDOM_FIRST[0],
                 n_warmup_steps=rung,
-                interval_steps=pace.between,
+                interval_steps=trial_rungs.between,
                 n_min_trials=2,
             )
         case "wilcoxon":
