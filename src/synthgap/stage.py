@@ -24,7 +24,7 @@ from synthgap.jobs.launching import (
     write_stderr,
 )
 from synthgap.params import read_params
-from synthgap.tracking.live import open_log
+from synthgap.tracking.live_log import open_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

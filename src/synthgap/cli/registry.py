@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from synthgap.tracking.registry import Version
+    from synthgap.tracking.registry import PrefixVersion
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,7 +35,7 @@ def list_versions(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def table(found: list[Version]) -> str:
+def table(found: list[PrefixVersion]) -> str:
     """One line a version."""
     if not found:
         return "no registered prefixes; run `dvc repro register`, then `synthgap mirror`"

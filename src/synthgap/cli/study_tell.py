@@ -42,7 +42,7 @@ def published(place: StudyPlace, name: str) -> list[str]:
     from synthgap.studies.status import stored_plan
     from synthgap.studies.storage import load_study
     from synthgap.studies.trials.setup import STAGE
-    from synthgap.tracking.studies import keep_study
+    from synthgap.tracking.sender import log_study
 
     path = record_path(place.artifacts, name)
     if place.is_kept(name):
@@ -56,7 +56,7 @@ def published(place: StudyPlace, name: str) -> list[str]:
         folder = record_path(place.artifacts, STAGE + "-page").parent
     page = write_study_page(path, folder)
     lines = [f"page: {page}"]
-    problem = None if name == STAGE else keep_study(place.artifacts.root, folder)
+    problem = None if name == STAGE else log_study(place.artifacts.root, folder)
     if problem is not None:
         lines.append(f"MLflow: {problem}")
     return [*lines, *_next(place.record(name))]

@@ -107,7 +107,7 @@ def _progress(session: Session) -> str:
 def _to_the_end(session: Session, place: StudyPlace) -> int:
     from synthgap.studies.finalise import finalise
     from synthgap.studies.trials.rows import event_logger
-    from synthgap.tracking.live import open_log
+    from synthgap.tracking.live_log import open_log
 
     name = session.plan.name
     lines = TrialLines(session.plan)

@@ -3,8 +3,7 @@
 Without RG all rows of a batch pass the student together and make one gradient; with RG real and
 synthetic rows pass it apart and make one each. PG adds, for each kind it is asked for, lambda_3
 times how far the student's relations between that kind's images are from the reference's. The
-images compared are those of one part of the batch on all processes: `training.accumulate` leaves
-fewer pairs, whose mean is taken over the parts.
+images compared are those of one part of the batch on all processes (`training.accumulate`).
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from synthgap.reporting.ablations import (
     QUESTIONS,
     SIDES,
-    Ablated,
     AblationQuestion,
-    ablated,
+    AblationRow,
+    ablation_rows,
     ablation_sentences,
-    sources,
+    source_rows,
 )
 from synthgap.reporting.blocks import (
     Block,
@@ -23,9 +23,17 @@ from synthgap.reporting.blocks import (
     TableBlock,
     Text,
 )
-from synthgap.reporting.drawing import INK, REAL, SOFT, SYNTHETIC, ReportFigure, draw, legend_above
+from synthgap.reporting.drawing import (
+    INK,
+    REAL,
+    SOFT,
+    SYNTHETIC,
+    ReportFigure,
+    legend_above,
+    render_figure,
+)
 from synthgap.reporting.formats import (
-    NONE,
+    DASH,
     interval,
     number,
     plus_minus,
@@ -34,10 +42,10 @@ from synthgap.reporting.formats import (
     spread,
     with_interval,
 )
-from synthgap.reporting.labels import companion, one, row_name, select, set_name
 from synthgap.reporting.published import published, published_ablations
+from synthgap.reporting.record_names import companion, find_one, row_name, select, set_name
 from synthgap.reporting.summary import Summary
-from synthgap.reporting.tables import LABELS
+from synthgap.reporting.tables import LABEL_COUNT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,16 +54,16 @@ if TYPE_CHECKING:
 
 COLORS = {"real": REAL, "synthetic": SYNTHETIC}
 ROW_IN = 0.27  # inches of one row
-PUBLISHED: dict[str, Any] = {
+PUBLISHED_MARKER: dict[str, Any] = {
     "color": INK, "marker": "D", "markersize": 4.5, "markerfacecolor": "none", "linestyle": "none",
 }  # fmt: skip
-OURS, THEIRS = 0.13, -0.17  # rows above and below the middle of a row
+OUR_OFFSET, THEIR_OFFSET = 0.13, -0.17  # rows above and below the middle of a row
 
 
 def forest_figure(summary: Summary) -> ReportFigure | None:
     """Draw each change's difference to the student without it, real and synthetic side by side."""
     groups = {
-        question.title: [each for each in ablated(summary, question.key) if each.difference]
+        question.title: [each for each in ablation_rows(summary, question.key) if each.difference]
         for question in QUESTIONS
         if question.key != "sources"  # whose rows have bases of their own
     }
@@ -76,16 +84,16 @@ def forest_figure(summary: Summary) -> ReportFigure | None:
                 for each in groups.get(name[0], []):
                     if (each.side, each.label) == (side, name[1]):
                         _mark(axes, each, height)
-        _names(panels[0], rows)
+        _label_rows(panels[0], rows)
         panels[0].plot([], [], "o", color=INK, label="ours")
-        panels[0].plot([], [], **PUBLISHED, label="MtG: ImageNet-100, ResNet-50")
+        panels[0].plot([], [], **PUBLISHED_MARKER, label="MtG: ImageNet-100, ResNet-50")
         legend_above(figure, panels[0], 2)
 
     alt = f"{summary.recipe}: what each ablation changes, on real and on synthetic images"
-    return draw((summary.recipe, "ablations"), alt, (9.2, 1.5 + ROW_IN * len(rows)), paint)
+    return render_figure((summary.recipe, "ablations"), alt, (9.2, 1.5 + ROW_IN * len(rows)), paint)
 
 
-def _rows(groups: dict[str, list[Ablated]]) -> list[tuple[str, str]]:
+def _rows(groups: dict[str, list[AblationRow]]) -> list[tuple[str, str]]:
     """(question, change) from the top; a question's own line has no change."""
     rows: list[tuple[str, str]] = []
     for title, found in groups.items():
@@ -95,17 +103,17 @@ def _rows(groups: dict[str, list[Ablated]]) -> list[tuple[str, str]]:
     return rows
 
 
-def _mark(axes: Axes, each: Ablated, height: float) -> None:
+def _mark(axes: Axes, each: AblationRow, height: float) -> None:
     difference, color = each.difference, COLORS[each.side]
     assert difference is not None
     if difference["difference_pp"] is not None:
-        axes.hlines(height + OURS, difference["low"], difference["high"], color=color)
-        axes.plot([difference["difference_pp"]], [height + OURS], "o", color=color, zorder=3)
+        axes.hlines(height + OUR_OFFSET, difference["low"], difference["high"], color=color)
+        axes.plot([difference["difference_pp"]], [height + OUR_OFFSET], "o", color=color, zorder=3)
     if each.published_difference is not None:
-        axes.plot([each.published_difference], [height + THEIRS], **PUBLISHED)
+        axes.plot([each.published_difference], [height + THEIR_OFFSET], **PUBLISHED_MARKER)
 
 
-def _names(axes: Axes, rows: Sequence[tuple[str, str]]) -> None:
+def _label_rows(axes: Axes, rows: Sequence[tuple[str, str]]) -> None:
     axes.set_yticks(range(len(rows)), [change or title for title, change in reversed(rows)])
     for tick, (_, change) in zip(axes.get_yticklabels(), reversed(rows), strict=True):
         tick.set_fontweight("normal" if change else "bold")
@@ -126,7 +134,7 @@ CAVEAT = (
     "leaks from those images into the synthetic ones. This is an oracle, a bound on what better "
     "prompts could give, and no way to save real images (MtG says so of its own)."
 )
-STYLISED = (
+STYLISED_NOTE = (
     "Texture is what random filters answer to at any place (Gram matrices): distance 0 is equal, 1 "
     "nothing in common. Shape is the share of an image's light and dark that the colours of the "
     "result still tell; that of another image is what chance tells."
@@ -144,68 +152,68 @@ def ablations_section(summary: Summary) -> Section:
     if select(summary.top1, experiment="ablate"):
         blocks = [Text(INTRODUCTION, quiet=True), *blocks]
         for question in QUESTIONS:
-            blocks += _question(summary, question)
+            blocks += _question_blocks(summary, question)
     title = "What else changes the gap: ablations"
     return Section("ablations", title, [*blocks, published_ablations()])
 
 
-def _question(summary: Summary, question: AblationQuestion) -> Iterator[Block]:
+def _question_blocks(summary: Summary, question: AblationQuestion) -> Iterator[Block]:
     yield Heading(question.title)
     yield Text(question.changed)
     if question.key == "oracle":
         yield Text(f"Caveat: {summary.about.get('oracle_caveat') or CAVEAT}")
     yield _sources_table(summary) if question.key == "sources" else _table(summary, question.key)
-    notes = one(published()["ablations"], ablation=question.key)
+    notes = find_one(published()["ablations"], ablation=question.key)
     for note in notes["notes"] if notes else ():
         yield Text(note, quiet=True)
     sentence = ablation_sentences(summary, question.key)
     if sentence is not None:
         yield Text(sentence)
     if question.key == "stylised":
-        yield from _stylised(summary)
+        yield from _stylised_blocks(summary)
     if question.key == "oracle":
-        yield from _oracle(summary)
+        yield from _oracle_blocks(summary)
 
 
 def _table(summary: Summary, key: str) -> TableBlock:
     headers = [
-        "trained on", "changed", LABELS, "seeds", "top-1 (%) \N{PLUS-MINUS SIGN} seeds",
+        "trained on", "changed", LABEL_COUNT, "seeds", "top-1 (%) \N{PLUS-MINUS SIGN} seeds",
         f"{summary.confidence} interval", "difference (pp)", "gap_pp",
     ]  # fmt: skip
     headers += ["MtG (%)", "MtG: difference"]
-    rows = [_row(summary, each) for each in ablated(summary, key)]
+    rows = [_row(summary, each) for each in ablation_rows(summary, key)]
     return TableBlock(headers, rows, num_names=2)
 
 
-def _row(summary: Summary, each: Ablated) -> list[str]:
+def _row(summary: Summary, each: AblationRow) -> list[str]:
     row, theirs = each.row, each.published_difference
     return [
         each.side, each.label, real_labels(row), str(row["n"]), spread(row), interval(row),
-        signed(each.difference) if each.difference else NONE,
+        signed(each.difference) if each.difference else DASH,
         with_interval(companion(summary.records, row, "gap_pp")),
-        plus_minus(each.published) if each.published else NONE,
-        NONE if theirs is None else number(theirs, 1, "+"),
+        plus_minus(each.published) if each.published else DASH,
+        DASH if theirs is None else number(theirs, 1, "+"),
     ]  # fmt: skip
 
 
 def _sources_table(summary: Summary) -> TableBlock:
     """Mixed sources and subsets, each below the student that it is held against."""
     headers = (
-        "student", LABELS, "seeds", "top-1 (%) \N{PLUS-MINUS SIGN} seeds",
+        "student", LABEL_COUNT, "seeds", "top-1 (%) \N{PLUS-MINUS SIGN} seeds",
         f"{summary.confidence} interval", "difference (pp)", "gap_pp",
     )  # fmt: skip
     body = [
         [
             row_name(row), real_labels(row), str(row["n"]), spread(row), interval(row),
-            signed(difference) if difference else NONE,
+            signed(difference) if difference else DASH,
             with_interval(companion(summary.records, row, "gap_pp")),
         ]
-        for row, difference in sources(summary)
+        for row, difference in source_rows(summary)
     ]  # fmt: skip
     return TableBlock(headers, body)
 
 
-def _stylised(summary: Summary) -> Iterator[Block]:
+def _stylised_blocks(summary: Summary) -> Iterator[Block]:
     if summary.stylise is not None:
         texture, shape = summary.stylise["texture"], summary.stylise["shape"]
         rows = [
@@ -216,7 +224,7 @@ def _stylised(summary: Summary) -> Iterator[Block]:
             ]
             for name in sorted(texture, key=lambda name: (name != "train", name))
         ]
-        yield Text(STYLISED, quiet=True)
+        yield Text(STYLISED_NOTE, quiet=True)
         yield TableBlock(STYLISED_HEADERS, rows)
     yield ImageBlock(
         summary.photos.get("stylised"),
@@ -227,7 +235,7 @@ def _stylised(summary: Summary) -> Iterator[Block]:
     )
 
 
-def _oracle(summary: Summary) -> Iterator[Block]:
+def _oracle_blocks(summary: Summary) -> Iterator[Block]:
     yield ImageBlock(
         summary.photos.get("oracle"),
         f"{summary.recipe}: real training images beside the ones that they prompted",

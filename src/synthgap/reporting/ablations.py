@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from synthgap.reporting.formats import resolved
-from synthgap.reporting.labels import Record, one, row_name, select, variant_name
+from synthgap.reporting.formats import resolved_sentence
 from synthgap.reporting.published import published
+from synthgap.reporting.record_names import Record, find_one, row_name, select, variant_name
 from synthgap.reporting.summary import Summary
 
 SIDES = ("real", "synthetic")
-SET_BY = {
+TRAINING_KEYS = {
     "normalisation": "normalise",
     "augmentation": "augmentation",
     "supervision": "supervision",
 }
-UNCHANGED = {"stylised": "plain", "oracle": "text"}
+UNCHANGED_VARIANTS = {"stylised": "plain", "oracle": "text"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ QUESTIONS = (
 
 
 @dataclass(frozen=True)
-class Ablated:
+class AblationRow:
     """One change on one kind of training images; `published` is MtG's (mean, std), or nothing."""
 
     side: str  # what was trained on: one of SIDES
@@ -89,14 +89,14 @@ class Ablated:
         return self.published[0] - self.published_base[0]
 
 
-def ablated(summary: Summary, key: str) -> list[Ablated]:
+def ablation_rows(summary: Summary, key: str) -> list[AblationRow]:
     """Every student of one ablation, each kind of training images under the one without change."""
-    table = _Published.of(key, summary.about["training"])
-    found: list[Ablated] = []
+    table = _PublishedTable.of(key, summary.about["training"])
+    found: list[AblationRow] = []
     for side in SIDES:
         rows = select(summary.top1, experiment="ablate", ablation=key, source=side)
         differences = [
-            one(summary.comparisons, kind="ablation", left=row_name(row)) for row in rows
+            find_one(summary.comparisons, kind="ablation", left=row_name(row)) for row in rows
         ]
         bases = dict.fromkeys(there["right"] for there in differences if there)
         found += [table.without_change(side, row) for row in summary.top1 if row_name(row) in bases]
@@ -107,12 +107,12 @@ def ablated(summary: Summary, key: str) -> list[Ablated]:
     return found
 
 
-def sources(summary: Summary) -> list[tuple[Record, Record | None]]:
+def source_rows(summary: Summary) -> list[tuple[Record, Record | None]]:
     """Mixed sources and subsets with their differences, each below the student held against."""
     named = {row_name(row): row for row in summary.top1}
     below: dict[str, list[tuple[Record, Record | None]]] = {}
     for row in select(summary.top1, experiment="ablate", ablation="sources"):
-        difference = one(summary.comparisons, kind="ablation", left=row_name(row))
+        difference = find_one(summary.comparisons, kind="ablation", left=row_name(row))
         if difference is None:
             below.setdefault(row_name(row), [])
         else:
@@ -126,11 +126,11 @@ def sources(summary: Summary) -> list[tuple[Record, Record | None]]:
 
 def ablation_sentences(summary: Summary, key: str) -> str | None:
     """Which of an ablation's differences are resolved from zero, largest first."""
-    return resolved(select(summary.comparisons, kind="ablation", ablation=key))
+    return resolved_sentence(select(summary.comparisons, kind="ablation", ablation=key))
 
 
 @dataclass(frozen=True)
-class _Published:
+class _PublishedTable:
     """MtG's table of an ablation, read from where our base stands."""
 
     rows: Mapping[tuple[str, str], tuple[float, float]]
@@ -138,22 +138,26 @@ class _Published:
     label: str  # what our own base is
 
     @classmethod
-    def of(cls, key: str, training: Mapping[str, Any]) -> _Published:
-        table = one(published()["ablations"], ablation=key)
+    def of(cls, key: str, training: Mapping[str, Any]) -> _PublishedTable:
+        table = find_one(published()["ablations"], ablation=key)
         assert table is not None, f"published.json has no ablation {key!r}"
         rows = {
             (side, variant): (float(mean), float(std))
             for side, variant, _, mean, std in table["rows"]
         }
-        own = str(training.get(SET_BY[key], "base") if key in SET_BY else UNCHANGED[key])
+        own = str(
+            training.get(TRAINING_KEYS[key], "base")
+            if key in TRAINING_KEYS
+            else UNCHANGED_VARIANTS[key]
+        )
         there = own if ("real", own) in rows else str(table["base"])
         return cls(rows, there, variant_name(own))
 
-    def changed(self, side: str, row: Record, difference: Record | None) -> Ablated:
+    def changed(self, side: str, row: Record, difference: Record | None) -> AblationRow:
         variant, base = str(row["variant"]), self.rows.get((side, self.base))
         there = self.rows.get((side, variant))
-        return Ablated(side, variant_name(variant), row, difference, there, base)
+        return AblationRow(side, variant_name(variant), row, difference, there, base)
 
-    def without_change(self, side: str, row: Record) -> Ablated:
+    def without_change(self, side: str, row: Record) -> AblationRow:
         there = self.rows.get((side, self.base))
-        return Ablated(side, self.label, row, None, there, there)
+        return AblationRow(side, self.label, row, None, there, there)

@@ -42,7 +42,7 @@ class Text:
 
     def markdown(self) -> str:
         """Render as a paragraph."""
-        return _plain(self.text)
+        return _escaped(self.text)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Heading:
 
     def markdown(self) -> str:
         """Render one step below a section's own title."""
-        return f"#### {_plain(self.text)}"
+        return f"#### {_escaped(self.text)}"
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class BulletList:
 
     def markdown(self) -> str:
         """Render as a list."""
-        return "\n".join(f"- {_plain(item)}" for item in self.items)
+        return "\n".join(f"- {_escaped(item)}" for item in self.items)
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class TableBlock:
             return f"*{NOT_RUN}*"
         rule = [":---" if index < self.num_names else "---:" for index in range(len(self.headers))]
         lines = [self.headers, rule, *self.rows]
-        text = "\n".join(f"| {' | '.join(_plain(cell) for cell in line)} |" for line in lines)
-        return f"{_plain(self.caption)}\n\n{text}" if self.caption else text
+        text = "\n".join(f"| {' | '.join(_escaped(cell) for cell in line)} |" for line in lines)
+        return f"{_escaped(self.caption)}\n\n{text}" if self.caption else text
 
     def _cells(self, row: Sequence[str]) -> str:
         return "".join(
@@ -141,7 +141,7 @@ class FigureBlock:
         """Render as an image link."""
         if self.drawing is None:
             return f"*{NOT_RUN}*"
-        return f"![{_plain(self.drawing.alt)}]({quote(self.path)})\n\n{_plain(self.caption)}"
+        return f"![{_escaped(self.drawing.alt)}]({quote(self.path)})\n\n{_escaped(self.caption)}"
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class ImageBlock:
         """Render as an image link."""
         if self.png is None:
             return f"*{NOT_RUN}*"
-        return f"![{_plain(self.alt)}]({quote(self.path)})\n\n{_plain(self.caption)}"
+        return f"![{_escaped(self.alt)}]({quote(self.path)})\n\n{_escaped(self.caption)}"
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class FoldedBlocks:
     def markdown(self) -> str:
         """Render under a bold line."""
         inside = "\n\n".join(block.markdown() for block in self.blocks)
-        return f"**{_plain(self.title)}**\n\n{inside}"
+        return f"**{_escaped(self.title)}**\n\n{inside}"
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ class Section:
     blocks: Sequence[Block]
 
 
-def _plain(text: str) -> str:
+def _escaped(text: str) -> str:
     """Keep Markdown from reading structure or HTML into text that comes from data."""
     for mark in ("\\", "|", "`", "*", "_", "["):
         text = text.replace(mark, f"\\{mark}")

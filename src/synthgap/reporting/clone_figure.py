@@ -15,20 +15,23 @@ from synthgap.reporting.drawing import (
     TO_SYNTHETIC,
     ReportFigure,
     SeriesStyle,
-    draw,
-    line,
+    draw_series,
+    render_figure,
 )
-from synthgap.reporting.labels import (
+from synthgap.reporting.published import SHARE_LABEL, published
+from synthgap.reporting.record_names import (
     Record,
+    base_setting,
     companion,
     generator_name,
     scheme_name,
     select,
     set_name,
+    setting_key,
+    setting_records,
+    without_size,
 )
-from synthgap.reporting.published import SHARE, published
 from synthgap.reporting.series import PROBE
-from synthgap.reporting.settings import base_of, setting, whole, without_size
 from synthgap.reporting.summary import Summary
 
 if TYPE_CHECKING:
@@ -60,25 +63,25 @@ def settings_figure(summary: Summary) -> ReportFigure | None:
         _legend(figure, [grid[0][0], grid[0][2], grid[1][0], grid[1][2]])
 
     alt = f"{summary.recipe}: accuracy and linear probes against guidance, prompts and size"
-    return draw((summary.recipe, "settings"), alt, (10.4, 6.8), paint)
+    return render_figure((summary.recipe, "settings"), alt, (10.4, 6.8), paint)
 
 
 def _by_guidance(summary: Summary) -> Curves:
     """A curve a generator, prompts, steps and size; sets without guidance have no place on it."""
     groups: dict[tuple[str, str, int | None, int], list[Record]] = {}
-    for row in whole(summary.top1):
+    for row in setting_records(summary.top1):
         if row["guidance_scale"] is not None:
-            groups.setdefault(setting(row), []).append(row)
+            groups.setdefault(setting_key(row), []).append(row)
     found = []
     for index, rows in enumerate(groups.values()):
-        look = SeriesStyle(_label(rows[0], groups), PALETTE[index % 5], MARKERS[index % 5])
+        look = SeriesStyle(_curve_label(rows[0], groups), PALETTE[index % 5], MARKERS[index % 5])
         found.append((look, sorted(rows, key=lambda row: float(row["guidance_scale"]))))
     return found
 
 
-def _label(row: Record, groups: Mapping[tuple[str, str, int | None, int], object]) -> str:
+def _curve_label(row: Record, groups: Mapping[tuple[str, str, int | None, int], object]) -> str:
     """Name a curve by what tells it from others: steps and size only where they differ."""
-    generator, scheme, steps, images = setting(row)
+    generator, scheme, steps, images = setting_key(row)
     words = [f"{generator_name(generator)} generator"]
     words += [scheme_name(scheme)] if scheme else []
     words += [f"{steps} steps"] if len({key[2] for key in groups}) > 1 else []
@@ -93,12 +96,12 @@ def _by_size(summary: Summary) -> Curves:
         real.append(summary.real)
     groups: dict[str, list[Record]] = {}
     parts = [row for row in select(summary.top1, experiment="clone") if row["fraction"] != 1]
-    for row in [*parts, *whole(summary.top1)]:
+    for row in [*parts, *setting_records(summary.top1)]:
         if row["source"] == "synthetic":
             groups.setdefault(without_size(row["set"]), []).append(row)
         elif row["num_images"] not in {other["num_images"] for other in real}:
             real.append(row)
-    base = base_of(summary.top1)
+    base = base_setting(summary.top1)
     found = [(SeriesStyle("real", REAL, "^", "--"), real)]
     for name, rows in groups.items():
         sizes = {row["num_images"] for row in rows}
@@ -112,9 +115,11 @@ def _by_size(summary: Summary) -> Curves:
 
 def _against_guidance(axes: Axes, summary: Summary, curves: Curves, *, probed: bool) -> None:
     for look, rows in curves:
-        there = _measured(summary, rows, probed=probed)
-        line(axes, [row["guidance_scale"] for row, _ in there], [found for _, found in there], look)
-    for _, found in _measured(summary, [summary.real] if summary.real else [], probed=probed):
+        there = _with_metric(summary, rows, probed=probed)
+        draw_series(
+            axes, [row["guidance_scale"] for row, _ in there], [found for _, found in there], look
+        )
+    for _, found in _with_metric(summary, [summary.real] if summary.real else [], probed=probed):
         axes.axhline(
             found["mean"], color=REAL, linestyle=(0, (1.5, 2.0)), linewidth=1.2,
             label="real, as many images",
@@ -134,8 +139,10 @@ def _guidance_axis(axes: Axes, scales: Sequence[float]) -> None:
 
 def _against_size(axes: Axes, summary: Summary, curves: Curves, *, probed: bool) -> None:
     for look, rows in curves:
-        there = _measured(summary, rows, probed=probed)
-        line(axes, [row["num_images"] for row, _ in there], [found for _, found in there], look)
+        there = _with_metric(summary, rows, probed=probed)
+        draw_series(
+            axes, [row["num_images"] for row, _ in there], [found for _, found in there], look
+        )
     sizes = sorted({int(row["num_images"]) for _, rows in curves for row in rows})
     axes.set_xscale("log", base=2)
     kept = [size for size in sizes if all(abs(size - o) / o > 0.2 for o in sizes if o > size)]
@@ -152,10 +159,10 @@ def _shares_by_guidance(axes: Axes, summary: Summary, curves: Curves) -> None:
     for scale, prompt, top1 in table["top1_by_scale_and_prompt"]:
         by_prompt.setdefault(prompt, []).append((scale, 100 * top1 / table["real"]))
     for prompt, points in by_prompt.items():
-        _their_curve(axes, sorted(points), prompt, label=f"FITYMI: {prompt}")
+        _published_curve(axes, sorted(points), prompt, label=f"FITYMI: {prompt}")
     ours = [float(row["guidance_scale"]) for _, rows in curves for row in rows]
     _guidance_axis(axes, [*ours, *(row[0] for row in table["top1_by_scale_and_prompt"])])
-    axes.set_ylabel(SHARE)
+    axes.set_ylabel(SHARE_LABEL)
 
 
 def _shares_by_size(axes: Axes, summary: Summary, curves: Curves) -> None:
@@ -165,14 +172,14 @@ def _shares_by_size(axes: Axes, summary: Summary, curves: Curves) -> None:
     table = published()["guidance"][0]
     grown = table["top1_by_size"]
     points = [(times, 100 * top1 / table["real"]) for times, top1 in grown["rows"]]
-    _their_curve(axes, points, grown["prompt"])
+    _published_curve(axes, points, grown["prompt"])
     axes.set_xscale("log")
     low, high = axes.get_xlim()
     ticks = [tick for tick in (0.001, 0.01, 0.1, 1, 10, 50) if low <= tick <= high]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xticks([], minor=True)
     axes.set_xlabel("training images, times the real set's")
-    axes.set_ylabel(SHARE)
+    axes.set_ylabel(SHARE_LABEL)
 
 
 def _share_curve(
@@ -185,7 +192,7 @@ def _share_curve(
     axes.plot(x, heights, color=look.color, marker=look.marker, linestyle=look.line)
 
 
-def _their_curve(
+def _published_curve(
     axes: Axes, points: Sequence[tuple[float, float]], prompt: str, label: str | None = None
 ) -> None:
     axes.plot(
@@ -194,7 +201,7 @@ def _their_curve(
     )  # fmt: skip
 
 
-def _measured(
+def _with_metric(
     summary: Summary, rows: Sequence[Record], *, probed: bool
 ) -> list[tuple[Record, Record]]:
     """Rows that have the wanted number, with its record."""

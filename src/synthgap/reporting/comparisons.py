@@ -9,10 +9,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from synthgap.reporting.labels import CONTROL_OF, row_name
+from synthgap.reporting.record_names import (
+    CONTROL_OF,
+    base_setting,
+    is_plain,
+    row_name,
+    setting_records,
+)
 from synthgap.reporting.records import DIGITS, SeriesDifference, SeriesPanel
 from synthgap.reporting.series import PROBE, TOP1, Series
-from synthgap.reporting.settings import base_of, is_plain, whole
 
 Kind = Literal["ordering", "control", "prefix", "ablation", "setting", "guidance", "sampling"]
 Verdict = Literal["holds", "reversed", "not resolved", "single run", "not run"]
@@ -106,7 +111,7 @@ def _prefixes(panel: SeriesPanel) -> Iterator[Comparison]:
 def _ablations(panel: SeriesPanel) -> Iterator[Comparison]:
     for one in panel.series:
         if one.at.experiment == "ablate":
-            base = _base(panel, one)
+            base = _ablation_base(panel, one)
             if base is not one:
                 statement = "what the change does, against the student without it"
                 yield _compare(panel, "ablation", statement, one, base)
@@ -114,13 +119,15 @@ def _ablations(panel: SeriesPanel) -> Iterator[Comparison]:
 
 def _settings(panel: SeriesPanel) -> Iterator[Comparison]:
     """Each setting of the generator against the set that the other experiments use."""
-    students = {row["set"]: row for row in whole([asdict(one.at) for one in panel.series])}
-    base = base_of([asdict(one.at) for one in panel.series])
+    students = {
+        row["set"]: row for row in setting_records([asdict(one.at) for one in panel.series])
+    }
+    base = base_setting([asdict(one.at) for one in panel.series])
     if base is None:
         return
-    right = panel.find(**_place(base))
+    right = panel.find(**_series_place(base))
     for row in students.values():
-        left = panel.find(**_place(row))
+        left = panel.find(**_series_place(row))
         if left is None or right is None or left is right:
             continue
         statement = "what the setting does, against the recipe's own"
@@ -128,14 +135,14 @@ def _settings(panel: SeriesPanel) -> Iterator[Comparison]:
         yield found
         if left.probed is not None and right.probed is not None:
             probes = panel.difference(left, right, PROBE)
-            yield _resolved(replace(found, metric=PROBE), probes)
+            yield _with_difference(replace(found, metric=PROBE), probes)
 
 
-def _place(row: Mapping[str, Any]) -> dict[str, Any]:
+def _series_place(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in ("experiment", "set", "fraction")}
 
 
-def _base(panel: SeriesPanel, changed: Series) -> Series | None:
+def _ablation_base(panel: SeriesPanel, changed: Series) -> Series | None:
     """The student that an ablation's row differs from by its change alone."""
     at = changed.at
     if at.arm is not None:
@@ -162,10 +169,10 @@ def _compare(
     if left is None or right is None:
         return found
     placed = replace(found, depth=left.at.depth, fraction=left.at.fraction)
-    return _resolved(placed, panel.difference(left, right))
+    return _with_difference(placed, panel.difference(left, right))
 
 
-def _resolved(comparison: Comparison, found: SeriesDifference) -> Comparison:
+def _with_difference(comparison: Comparison, found: SeriesDifference) -> Comparison:
     """Say by how much the two differ, and what follows."""
     verdict: Verdict = "not resolved"
     if found.interval.excludes_zero and found.seeds_agree:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from synthgap.reporting.labels import Record
+from synthgap.reporting.record_names import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ class SeriesStyle:
     hollow: bool = False
 
 
-def draw(
+def render_figure(
     place: tuple[str, str], alt: str, size: tuple[float, float], paint: Callable[[Figure], None]
 ) -> ReportFigure:
     """Paint the figure of `place` (recipe, kind), `size` in inches, without dates in its bytes."""
@@ -76,11 +76,11 @@ def draw(
         )
         figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
     return ReportFigure(
-        place[1], alt, png.getvalue(), _inline(svg.getvalue(), "-".join(place), alt)
+        place[1], alt, png.getvalue(), _inline_svg(svg.getvalue(), "-".join(place), alt)
     )
 
 
-def _inline(svg: str, name: str, alt: str) -> str:
+def _inline_svg(svg: str, name: str, alt: str) -> str:
     """Make the SVG an element of a page: no prolog, no metadata, own ids, themed colours."""
     own = re.sub(r"[^A-Za-z0-9_-]", "-", name)
     svg = svg[svg.index("<svg") :]
@@ -97,7 +97,7 @@ def _inline(svg: str, name: str, alt: str) -> str:
     return svg.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
 
 
-def line(
+def draw_series(
     axes: Axes, x: Sequence[float], rows: Sequence[Record], look: SeriesStyle, *, band: bool = True
 ) -> None:
     """Draw means with their bootstrap intervals as bars, and as a band where curves are few."""
@@ -112,13 +112,13 @@ def line(
     )  # fmt: skip
 
 
-def seed_dots(axes: Axes, x: float, values: Sequence[float], color: str) -> None:
+def draw_seeds(axes: Axes, x: float, values: Sequence[float], color: str) -> None:
     """Show each seed's own number as a small dot beside the mean."""
     if len(values) > 1:
         axes.plot([x] * len(values), values, ".", color=color, markersize=3, alpha=0.55)
 
 
-def baselines(axes: Axes, rows: Sequence[tuple[str, Record | None, str]]) -> None:
+def draw_baselines(axes: Axes, rows: Sequence[tuple[str, Record | None, str]]) -> None:
     """Draw horizontal references, named with their numbers in the right margin."""
     known = [(name, float(row["mean"]), color) for name, row, color in rows if row is not None]
     low, high = axes.get_ylim()

@@ -10,18 +10,18 @@ from typing import Any, Self
 import numpy as np
 
 from synthgap.jobs import Artifacts, read_json, whole_file, write_json
-from synthgap.reporting.labels import set_name
+from synthgap.reporting.record_names import set_name
 from synthgap.reporting.series import PREDICTIONS_FILE, Series
 
-FILE, SHEET = "fidelity.json", "fidelity-"
-REAL = "train"  # the set that real-trained students learn from
-SHOWN_BY = ("train", "clone")  # the first that has a set's students shows them
-DIGITS = 2
+FIDELITY_FILE, FIDELITY_SHEET = "fidelity.json", "fidelity-"
+REAL_SET = "train"  # the set that real-trained students learn from
+STUDENT_EXPERIMENTS = ("train", "clone")  # the first that has a set's students shows them
+ACCURACY_DIGITS = 2
 Numbers = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Row:
+class FidelityRow:
     """One class of one set: its diseases, those of real images, and what students lose by it."""
 
     set: str
@@ -61,16 +61,16 @@ class FidelityNumbers:
 
     def gap(self, name: str, class_name: str) -> float | None:
         """Points of a class's accuracy that a set's students lie below real-trained ones."""
-        real = self.accuracy.get(REAL, {}).get(class_name)
+        real = self.accuracy.get(REAL_SET, {}).get(class_name)
         other = self.accuracy.get(name, {}).get(class_name)
         return None if real is None or other is None else real - other
 
-    def rows(self, name: str) -> list[Row]:
+    def rows(self, name: str) -> list[FidelityRow]:
         """A set's classes, least agreed first; those without images last."""
         entry = self.sets[name]
         prompts = {worst["class"]: tuple(worst["prompts"]) for worst in entry["worst"]}
         found = [
-            Row(
+            FidelityRow(
                 set=name,
                 class_name=class_name,
                 numbers=entry["classes"][class_name],
@@ -80,19 +80,25 @@ class FidelityNumbers:
             )
             for class_name in self.content["classes"]
         ]
-        return sorted(found, key=_badness)
+        return sorted(found, key=_agreement_key)
 
-    def worst(self, count: int) -> list[Row]:
+    def worst(self, count: int) -> list[FidelityRow]:
         """The worst classes over all sets."""
-        return sorted((row for name in self.sets for row in self.rows(name)), key=_badness)[:count]
+        return sorted((row for name in self.sets for row in self.rows(name)), key=_agreement_key)[
+            :count
+        ]
 
 
 def fidelity_sentences(fidelity: FidelityNumbers) -> list[str]:
     """Which set is nearest to real images, which most diverse, and which class is worst."""
-    return [*_nearest(fidelity), *_diversity(fidelity), *_judged(fidelity)]
+    return [
+        *_fid_sentence(fidelity),
+        *_diversity_sentence(fidelity),
+        *_agreement_sentence(fidelity),
+    ]
 
 
-def keep_fidelity(
+def copy_fidelity(
     summary: Path, series: Sequence[Series], cell: Path, artifacts: Artifacts
 ) -> list[Path]:
     """Copy what the report shows of stage `fidelity`; return its folder where it was not run.
@@ -100,13 +106,13 @@ def keep_fidelity(
     `cell` is the folder of any students, whose predictions name the test images.
     """
     folder = artifacts.stage("fidelity")
-    if not (folder / FILE).is_file():
+    if not (folder / FIDELITY_FILE).is_file():
         return [folder]
-    content = read_json(folder / FILE)
+    content = read_json(folder / FIDELITY_FILE)
     accuracy = class_accuracy(series, scored_images(cell))
-    write_json(summary / FILE, {**content, "accuracy": accuracy})
+    write_json(summary / FIDELITY_FILE, {**content, "accuracy": accuracy})
     for path in sorted(folder.glob("*.png")):
-        with whole_file(summary / f"{SHEET}{path.name}") as partial:
+        with whole_file(summary / f"{FIDELITY_SHEET}{path.name}") as partial:
             partial.write_bytes(path.read_bytes())
     return []
 
@@ -126,25 +132,25 @@ def class_accuracy(series: Sequence[Series], images: Sequence[str]) -> dict[str,
     """
     folders = np.asarray([path.partition("/")[0] for path in images])
     found: dict[str, dict[str, float]] = {}
-    for experiment in SHOWN_BY:
+    for experiment in STUDENT_EXPERIMENTS:
         for one in series:
             at = one.at
             whole = at.experiment == experiment and at.fraction == 1 and at.arm is None
             if not whole or at.set in found:
                 continue
             found[at.set] = {
-                str(name): round(100 * float(one.shares[folders == name].mean()), DIGITS)
+                str(name): round(100 * float(one.shares[folders == name].mean()), ACCURACY_DIGITS)
                 for name in np.unique(folders)
             }
     return found
 
 
-def _badness(row: Row) -> tuple[float, float]:
+def _agreement_key(row: FidelityRow) -> tuple[float, float]:
     agreement = row.numbers["agreement"]
     return (2.0, 0.0) if agreement is None else (agreement, row.numbers["confidence"])
 
 
-def _by(fidelity: FidelityNumbers, metric: str) -> dict[str, float]:
+def _metric_by_set(fidelity: FidelityNumbers, metric: str) -> dict[str, float]:
     return {
         name: float(entry["metrics"][metric])
         for name, entry in fidelity.sets.items()
@@ -152,8 +158,8 @@ def _by(fidelity: FidelityNumbers, metric: str) -> dict[str, float]:
     }
 
 
-def _nearest(fidelity: FidelityNumbers) -> Iterator[str]:
-    found = _by(fidelity, "fid")
+def _fid_sentence(fidelity: FidelityNumbers) -> Iterator[str]:
+    found = _metric_by_set(fidelity, "fid")
     if not found:
         return
     first, last = min(found, key=found.__getitem__), max(found, key=found.__getitem__)
@@ -164,8 +170,8 @@ def _nearest(fidelity: FidelityNumbers) -> Iterator[str]:
     yield f"{line}; {real['what']}, real images score {real['metrics']['fid']:.1f}."
 
 
-def _diversity(fidelity: FidelityNumbers) -> Iterator[str]:
-    found = _by(fidelity, "diversity")
+def _diversity_sentence(fidelity: FidelityNumbers) -> Iterator[str]:
+    found = _metric_by_set(fidelity, "diversity")
     if not found:
         return
     least = min(found, key=found.__getitem__)
@@ -177,7 +183,7 @@ def _diversity(fidelity: FidelityNumbers) -> Iterator[str]:
     )
 
 
-def _judged(fidelity: FidelityNumbers) -> Iterator[str]:
+def _agreement_sentence(fidelity: FidelityNumbers) -> Iterator[str]:
     rows = fidelity.worst(1)
     if not rows or rows[0].numbers["agreement"] is None:
         return

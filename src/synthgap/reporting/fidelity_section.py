@@ -15,13 +15,18 @@ from synthgap.reporting.blocks import (
     TableBlock,
     Text,
 )
-from synthgap.reporting.fidelity import SHEET, FidelityNumbers, Row, fidelity_sentences
-from synthgap.reporting.formats import NONE, number
-from synthgap.reporting.labels import set_name
+from synthgap.reporting.fidelity import (
+    FIDELITY_SHEET,
+    FidelityNumbers,
+    FidelityRow,
+    fidelity_sentences,
+)
+from synthgap.reporting.formats import DASH, number
+from synthgap.reporting.record_names import set_name
 from synthgap.reporting.summary import Summary
 
 KEY, TITLE = "fidelity", "Fidelity and diseases of the synthetic images"
-WORST, LONGEST = 10, 70  # classes told first, characters of a prompt
+NUM_WORST, MAX_PROMPT = 10, 70  # classes told first, characters of a prompt
 DOWN, UP = "\N{DOWNWARDS ARROW}", "\N{UPWARDS ARROW}"
 SET_HEADERS = (
     "image set", "images", f"FID {DOWN}", f"KID \N{MULTIPLICATION SIGN} 1000 {DOWN}",
@@ -35,7 +40,7 @@ CLASS_HEADERS = (
     "class", "taken for", "agreement % (real)", "separability % (real)", "diversity",
     "Vendi (real)", "accuracy gap, points", "prompt",
 )  # fmt: skip
-READING = (
+METRIC_HELP = (
     "FID, KID: distance between the distributions of features (Heusel et al. 2017, Binkowski et "
     "al. 2018). Precision, recall: shares of synthetic images near real ones, and the reverse "
     "(Kynkaanniemi et al. 2019); density, coverage: likewise, less moved by outliers (Naeem et al. "
@@ -61,27 +66,27 @@ def fidelity_section(summary: Summary) -> Section:
         set_table(found),
         disease_table(found),
         Text(_provenance(found), quiet=True),
-        FoldedBlocks("What the numbers are", [BulletList(READING)]),
+        FoldedBlocks("What the numbers are", [BulletList(METRIC_HELP)]),
         Heading("The worst classes of all sets"),
-        class_table(found.worst(WORST), with_set=True),
-        Text(_gaps(summary), quiet=True),
-        FoldedBlocks("Every class of every set, worst first", list(_every(found))),
+        class_table(found.worst(NUM_WORST), with_set=True),
+        Text(_class_note(summary), quiet=True),
+        FoldedBlocks("Every class of every set, worst first", list(_class_tables(found))),
         Heading("Synthetic images beside their nearest real ones"),
-        *_sheets(summary, found),
+        *_sheet_blocks(summary, found),
     ]
     return Section(KEY, TITLE, blocks)
 
 
 def set_table(found: FidelityNumbers) -> TableBlock:
     """How close each whole set is, under what real images score."""
-    rows = [_set_row(*one) for one in _all(found)]
+    rows = [_set_row(*one) for one in _all_metrics(found)]
     caption = f"Against the real training images, in the features of {found.network}."
     return TableBlock(SET_HEADERS, rows, caption=caption)
 
 
 def disease_table(found: FidelityNumbers) -> TableBlock:
     """What is wrong with each set, over all classes."""
-    rows = [_disease_row(name, metrics) for name, _, metrics in _all(found)]
+    rows = [_disease_row(name, metrics) for name, _, metrics in _all_metrics(found)]
     caption = (
         "Agreement of the judge over all images; separability and diversity are means over "
         "classes, in the same features."
@@ -89,14 +94,14 @@ def disease_table(found: FidelityNumbers) -> TableBlock:
     return TableBlock(DISEASE_HEADERS, rows, caption=caption)
 
 
-def class_table(rows: list[Row], *, with_set: bool) -> TableBlock:
+def class_table(rows: list[FidelityRow], *, with_set: bool) -> TableBlock:
     """Diseases of classes; a prompt is told where the class is among its set's worst."""
     told = [[*([row.set] if with_set else []), *_class_row(row)] for row in rows]
     headers = (*(("set",) if with_set else ()), *CLASS_HEADERS)
     return TableBlock(headers, told, num_names=3 if with_set else 2)
 
 
-def _all(found: FidelityNumbers) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+def _all_metrics(found: FidelityNumbers) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
     """Name, images and metrics of the reference, then of every set."""
     real = found.real
     yield f"real: {real['what']}", real["num_images"], real["metrics"]
@@ -105,60 +110,67 @@ def _all(found: FidelityNumbers) -> Iterator[tuple[str, int, Mapping[str, Any]]]
 
 
 def _set_row(name: str, count: int, metrics: Mapping[str, Any]) -> list[str]:
-    kid = _shown(metrics, "kid", 1, 1000)
+    kid = _format_metric(metrics, "kid", 1, 1000)
     if metrics.get("kid") is not None:
         kid += f" \N{PLUS-MINUS SIGN} {number(1000 * metrics['kid_std'], 1)}"
     shares = ("precision", "recall", "density", "coverage")
     return [
         name,
         f"{count:,}",
-        _shown(metrics, "fid", 2),
+        _format_metric(metrics, "fid", 2),
         kid,
-        *(_shown(metrics, key, 2) for key in shares),
-        _shown(metrics, "vendi", 1),
+        *(_format_metric(metrics, key, 2) for key in shares),
+        _format_metric(metrics, "vendi", 1),
     ]
 
 
 def _disease_row(name: str, metrics: Mapping[str, Any]) -> list[str]:
-    clip, same = _shown(metrics, "clip_score", 3), _shown(metrics, "clip_score_real", 3)
+    clip, same = (
+        _format_metric(metrics, "clip_score", 3),
+        _format_metric(metrics, "clip_score_real", 3),
+    )
     return [
         name,
-        _shown(metrics, "agreement", 1, 100),
-        _shown(metrics, "separability", 1),
-        _shown(metrics, "diversity", 2),
-        _shown(metrics, "authenticity", 1, 100),
-        clip if clip == NONE else _beside(clip, same),
+        _format_metric(metrics, "agreement", 1, 100),
+        _format_metric(metrics, "separability", 1),
+        _format_metric(metrics, "diversity", 2),
+        _format_metric(metrics, "authenticity", 1, 100),
+        clip if clip == DASH else _with_real(clip, same),
     ]
 
 
-def _class_row(row: Row) -> list[str]:
+def _class_row(row: FidelityRow) -> list[str]:
     numbers, real = row.numbers, row.real
     taken = ", ".join(f"{name} ({100 * share:.0f} %)" for name, share in numbers["taken_for"])
-    prompt = row.prompts[0] if row.prompts else NONE
+    prompt = row.prompts[0] if row.prompts else DASH
     return [
         row.class_name,
-        taken or NONE,
-        _beside(_shown(numbers, "agreement", 0, 100), _shown(real, "agreement", 0, 100)),
-        _beside(_shown(numbers, "separability", 0), _shown(real, "separability", 0)),
-        _shown(numbers, "diversity", 2),
-        _beside(_shown(numbers, "vendi", 1), _shown(numbers, "vendi_real", 1)),
-        NONE if row.gap_pp is None else number(row.gap_pp, 1, "+"),
-        prompt if len(prompt) <= LONGEST else f"{prompt[:LONGEST]}\N{HORIZONTAL ELLIPSIS}",
+        taken or DASH,
+        _with_real(
+            _format_metric(numbers, "agreement", 0, 100), _format_metric(real, "agreement", 0, 100)
+        ),
+        _with_real(
+            _format_metric(numbers, "separability", 0), _format_metric(real, "separability", 0)
+        ),
+        _format_metric(numbers, "diversity", 2),
+        _with_real(_format_metric(numbers, "vendi", 1), _format_metric(numbers, "vendi_real", 1)),
+        DASH if row.gap_pp is None else number(row.gap_pp, 1, "+"),
+        prompt if len(prompt) <= MAX_PROMPT else f"{prompt[:MAX_PROMPT]}\N{HORIZONTAL ELLIPSIS}",
     ]
 
 
-def _beside(own: str, real: str) -> str:
+def _with_real(own: str, real: str) -> str:
     return f"{own} ({real})"
 
 
-def _shown(numbers: Mapping[str, Any], key: str, digits: int, scale: float = 1.0) -> str:
+def _format_metric(numbers: Mapping[str, Any], key: str, digits: int, scale: float = 1.0) -> str:
     value = numbers.get(key)
-    return NONE if value is None else number(scale * float(value), digits)
+    return DASH if value is None else number(scale * float(value), digits)
 
 
 def _provenance(found: FidelityNumbers) -> str:
     real = found.real
-    text = f"Features: {found.network}. The judge {_learned(found)}. "
+    text = f"Features: {found.network}. The judge {_judge_origin(found)}. "
     if found.content["feature_network"]["kind"] == "judge":
         text += (
             "It is an in-domain network: numbers compare these sets with each other, and not with "
@@ -173,7 +185,7 @@ def _provenance(found: FidelityNumbers) -> str:
     return f"{text}. FID falls and Vendi rises with the number of images: compare equal numbers."
 
 
-def _learned(found: FidelityNumbers) -> str:
+def _judge_origin(found: FidelityNumbers) -> str:
     judge = found.content["judge"]
     if judge["learned_from"] is None:
         return "was made elsewhere"
@@ -181,7 +193,7 @@ def _learned(found: FidelityNumbers) -> str:
     return f"learned from {judge['learned_from']}{count}"
 
 
-def _gaps(summary: Summary) -> str:
+def _class_note(summary: Summary) -> str:
     return (
         "In brackets: real images. Accuracy gap: points that students of the set lie below "
         "real-trained ones on this class's real test images "
@@ -190,25 +202,25 @@ def _gaps(summary: Summary) -> str:
     )
 
 
-def _every(found: FidelityNumbers) -> Iterator[Block]:
+def _class_tables(found: FidelityNumbers) -> Iterator[Block]:
     for name in found.sets:
         yield Heading(set_name(name))
         yield class_table(found.rows(name), with_set=False)
 
 
-def _sheets(summary: Summary, found: FidelityNumbers) -> Iterator[Block]:
+def _sheet_blocks(summary: Summary, found: FidelityNumbers) -> Iterator[Block]:
     """The contact sheets of each set, all but the one that the experiments use folded."""
     used = summary.donor["set"] if summary.donor is not None else next(iter(found.sets), None)
     for name, entry in found.sets.items():
         photos: list[Block] = [
-            _photo(summary, entry["sheets"]["neighbours"], _neighbours_caption(name, found)),
-            _photo(summary, entry["sheets"]["worst"], _worst_caption(name, found)),
+            _sheet_block(summary, entry["sheets"]["neighbours"], _neighbours_caption(name, found)),
+            _sheet_block(summary, entry["sheets"]["worst"], _worst_caption(name, found)),
         ]
         yield from photos if name == used else [FoldedBlocks(set_name(name), photos)]
 
 
-def _photo(summary: Summary, sheet: str, caption: str) -> ImageBlock:
-    key = f"{SHEET}{sheet.removesuffix('.png')}"
+def _sheet_block(summary: Summary, sheet: str, caption: str) -> ImageBlock:
+    key = f"{FIDELITY_SHEET}{sheet.removesuffix('.png')}"
     alt = f"{summary.recipe}: {caption.partition(':')[0]}"
     return ImageBlock(summary.photos.get(key), alt, caption, f"figures/{summary.recipe}/{key}.png")
 
@@ -225,7 +237,7 @@ def _worst_caption(name: str, found: FidelityNumbers) -> str:
     return (
         f"{_titled(name)}, worst classes: under each image what the judge takes it for, least "
         "certain of the class first, with the class's first prompt. The judge "
-        f"{_learned(found)}."
+        f"{_judge_origin(found)}."
     )
 
 

@@ -16,13 +16,13 @@ from synthgap.reporting.drawing import (
     TO_SYNTHETIC,
     ReportFigure,
     SeriesStyle,
-    baselines,
-    draw,
+    draw_baselines,
+    draw_seeds,
+    draw_series,
     legend_above,
-    line,
-    seed_dots,
+    render_figure,
 )
-from synthgap.reporting.labels import Record, arrow, fraction_name, select
+from synthgap.reporting.record_names import Record, arrow, fraction_name, select
 from synthgap.reporting.summary import Summary
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-LOOKS = {
+TRANSFER_STYLES = {
     "synthetic->real": SeriesStyle(arrow("synthetic->real"), TO_REAL, "o"),
     "real->synthetic": SeriesStyle(arrow("real->synthetic"), TO_SYNTHETIC, "s"),
     "real->real": SeriesStyle(f"{arrow('real->real')} (control)", REAL, "^", "--"),
@@ -38,45 +38,47 @@ LOOKS = {
         f"{arrow('synthetic->synthetic')} (control)", SYNTHETIC, "v", "--"
     ),
 }
-DODGE = dict(zip(LOOKS, (-0.05, 0.05, -0.15, 0.15), strict=True))  # bars side by side
+DEPTH_OFFSETS = dict(
+    zip(TRANSFER_STYLES, (-0.05, 0.05, -0.15, 0.15), strict=True)
+)  # bars side by side
 PREFIX_MARKERS = "oDPX*"
 MAX_NAMED_UNITS = 9
 
 
 def transfer_figure(summary: Summary) -> ReportFigure | None:
     """Draw accuracy against depth, all four directions."""
-    curves = {name: rows for name in LOOKS if (rows := summary.moved(name))}
+    curves = {name: rows for name in TRANSFER_STYLES if (rows := summary.moved(name))}
     if not curves:
         return None
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         for name, rows in curves.items():
-            depths = [int(row["depth"]) + DODGE[name] for row in rows]
-            line(axes, depths, rows, LOOKS[name], band=False)
+            depths = [int(row["depth"]) + DEPTH_OFFSETS[name] for row in rows]
+            draw_series(axes, depths, rows, TRANSFER_STYLES[name], band=False)
             for depth, row in zip(depths, rows, strict=True):
-                seed_dots(axes, depth + 0.035, summary.seeds_of(row), LOOKS[name].color)
-            _ends(axes, summary, name, rows)
+                draw_seeds(axes, depth + 0.035, summary.seeds_of(row), TRANSFER_STYLES[name].color)
+            _draw_ends(axes, summary, name, rows)
         unit_ticks(axes, summary.units)
         axes.set_ylabel("top-1 on real test images (%)")
-        room(axes, (summary.real, summary.donor))
-        baselines(axes, references(summary))
+        widen_axis(axes, (summary.real, summary.donor))
+        draw_baselines(axes, baseline_rows(summary))
         legend_above(figure, axes, 4)
 
     alt = f"{summary.recipe}: accuracy against the number of frozen units for each direction"
-    return draw((summary.recipe, "transfer"), alt, (9.2, 4.6), paint)
+    return render_figure((summary.recipe, "transfer"), alt, (9.2, 4.6), paint)
 
 
-def _ends(axes: Axes, summary: Summary, direction: str, rows: Sequence[Record]) -> None:
+def _draw_ends(axes: Axes, summary: Summary, direction: str, rows: Sequence[Record]) -> None:
     """Join the curve to what its ends are: depth 0 from scratch, all units the donor itself."""
     donor, student = (
         summary.real if side == "real" else summary.donor for side in direction.split("->")
     )
-    look = LOOKS[direction]
+    look = TRANSFER_STYLES[direction]
     for end, row, there in ((rows[0], student, 0), (rows[-1], donor, len(summary.units))):
         if row is not None:
             axes.plot(
-                [there, end["depth"] + DODGE[direction]], [row["mean"], end["mean"]],
+                [there, end["depth"] + DEPTH_OFFSETS[direction]], [row["mean"], end["mean"]],
                 color=look.color, linestyle=":", linewidth=1.1,
             )  # fmt: skip
             axes.plot(
@@ -94,7 +96,7 @@ def unit_ticks(axes: Axes, units: Sequence[str]) -> None:
     axes.set_xlabel("units frozen from the donor, with the last one's name (0: from scratch)")
 
 
-def references(summary: Summary) -> list[tuple[str, Record | None, str]]:
+def baseline_rows(summary: Summary) -> list[tuple[str, Record | None, str]]:
     """Name the two students that every curve runs between."""
     scale = summary.donor["guidance_scale"] if summary.donor else 0
     return [
@@ -103,7 +105,7 @@ def references(summary: Summary) -> list[tuple[str, Record | None, str]]:
     ]
 
 
-def room(axes: Axes, rows: Sequence[Record | None]) -> None:
+def widen_axis(axes: Axes, rows: Sequence[Record | None]) -> None:
     """Widen the axis to what baselines will show."""
     low, high = axes.get_ylim()
     means = [float(row["mean"]) for row in rows if row is not None]
@@ -119,9 +121,9 @@ def guidance_figure(summary: Summary) -> ReportFigure | None:
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         scales = [float(row["guidance_scale"]) for row in rows]
-        line(axes, scales, rows, SeriesStyle("synthetic", SYNTHETIC, "v"))
+        draw_series(axes, scales, rows, SeriesStyle("synthetic", SYNTHETIC, "v"))
         for row in rows:
-            seed_dots(axes, row["guidance_scale"] * 1.035, summary.seeds_of(row), SYNTHETIC)
+            draw_seeds(axes, row["guidance_scale"] * 1.035, summary.seeds_of(row), SYNTHETIC)
         if scales[0] > 0:
             axes.set_xscale("log")
         axes.set_xticks(scales, [f"{scale:g}" for scale in scales])
@@ -131,11 +133,11 @@ def guidance_figure(summary: Summary) -> ReportFigure | None:
             axes.set_xlim(scales[0] / 2, scales[0] * 2)  # else a seed's dot lies as far as it can
         axes.set_xlabel("guidance scale of the training images")
         axes.set_ylabel("top-1 on real test images (%)")
-        room(axes, (summary.real, summary.corpus))
-        baselines(axes, [("real", summary.real, REAL), ("corpus", summary.corpus, CORPUS)])
+        widen_axis(axes, (summary.real, summary.corpus))
+        draw_baselines(axes, [("real", summary.real, REAL), ("corpus", summary.corpus, CORPUS)])
 
     alt = f"{summary.recipe}: accuracy against guidance scale, beside real and corpus"
-    return draw((summary.recipe, "guidance"), alt, (6.2, 3.6), paint)
+    return render_figure((summary.recipe, "guidance"), alt, (6.2, 3.6), paint)
 
 
 def reduce_figure(summary: Summary) -> ReportFigure | None:
@@ -147,23 +149,23 @@ def reduce_figure(summary: Summary) -> ReportFigure | None:
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         for (arm, depth), rows in arms.items():
-            look = arm_look(arm, depth, [key[1] for key in arms if key[0] == arm])
+            look = arm_style(arm, depth, [key[1] for key in arms if key[0] == arm])
             if arm == "prefix" and len(rows) > 1:
-                look = replace(look, label=f"{look.label} (fit {_fit_line(axes, rows)})")
+                look = replace(look, label=f"{look.label} (fit {_draw_fit(axes, rows)})")
             labels = [float(row["real_labels"]["student"]) for row in rows]
-            line(axes, labels, rows, look)
+            draw_series(axes, labels, rows, look)
         axes.set_xscale("log", base=2)
         _label_ticks(axes, list(chain.from_iterable(arms.values())))
         axes.set_ylabel("top-1 on real test images (%)")
-        room(axes, (summary.real, summary.donor))
-        baselines(axes, references(summary))
+        widen_axis(axes, (summary.real, summary.donor))
+        draw_baselines(axes, baseline_rows(summary))
         legend_above(figure, axes, 2)
 
     alt = f"{summary.recipe}: accuracy against the number of real labels for each arm"
-    return draw((summary.recipe, "reduce"), alt, (9.2, 4.8), paint)
+    return render_figure((summary.recipe, "reduce"), alt, (9.2, 4.8), paint)
 
 
-def arm_look(arm: str, depth: int, depths: Sequence[int]) -> SeriesStyle:
+def arm_style(arm: str, depth: int, depths: Sequence[int]) -> SeriesStyle:
     """How one data-reduction arm is drawn and named."""
     if arm == "scratch":
         return SeriesStyle("from scratch", REAL, "^", "--")
@@ -176,7 +178,7 @@ def arm_look(arm: str, depth: int, depths: Sequence[int]) -> SeriesStyle:
     )
 
 
-def _fit_line(axes: Axes, rows: Sequence[Record]) -> Log2Fit:
+def _draw_fit(axes: Axes, rows: Sequence[Record]) -> Log2Fit:
     fit = fit_log2([row["fraction"] for row in rows], [row["mean"] for row in rows])
     labels = [row["real_labels"]["student"] for row in rows]
     heights = [fit.at(row["fraction"]) for row in rows]
@@ -191,11 +193,11 @@ def _label_ticks(axes: Axes, rows: Sequence[Record]) -> None:
     axes.set_xlabel("real labels of the student (share of the real training set)")
 
 
-DARK, LIGHT = "#000000", "#ffffff"
+DARK_TEXT, LIGHT_TEXT = "#000000", "#ffffff"
 CELL_IN = (0.85, 0.42)  # inches of one cell
 
 
-def measured(summary: Summary) -> dict[tuple[int, float], float]:
+def top1_grid(summary: Summary) -> dict[tuple[int, float], float]:
     """Top-1 by (depth, fraction): from scratch is depth 0, transfer on all labels is fraction 1."""
     rows = [
         *select(summary.top1, experiment="reduce", arm="prefix"),
@@ -210,7 +212,7 @@ def measured(summary: Summary) -> dict[tuple[int, float], float]:
 
 def heatmap_figure(summary: Summary) -> ReportFigure | None:
     """Draw the heat map, with gaps where nothing was measured; nothing below two fractions."""
-    values = measured(summary)
+    values = top1_grid(summary)
     depths = sorted({depth for depth, _ in values})
     fractions = sorted({fraction for _, fraction in values}, reverse=True)
     if len(fractions) < 2:
@@ -231,7 +233,7 @@ def heatmap_figure(summary: Summary) -> ReportFigure | None:
                 level = (value - low) / (high - low or 1.0)
                 box = Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, color=colormaps["cividis"](level))
                 axes.add_patch(box)
-                ink = DARK if level > 0.55 else LIGHT
+                ink = DARK_TEXT if level > 0.55 else LIGHT_TEXT
                 axes.text(x, y, f"{value:.1f}", ha="center", va="center", color=ink)
         axes.set_xlim(-0.5, len(fractions) - 0.5)
         axes.set_ylim(len(depths) - 0.5, -0.5)
@@ -247,4 +249,4 @@ def heatmap_figure(summary: Summary) -> ReportFigure | None:
 
     size = (1.6 + CELL_IN[0] * len(fractions), 0.9 + CELL_IN[1] * len(depths))
     alt = f"{summary.recipe}: accuracy by units frozen and share of the real labels"
-    return draw((summary.recipe, "heatmap"), alt, size, paint)
+    return render_figure((summary.recipe, "heatmap"), alt, size, paint)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthgap.evaluation import Estimate
-from synthgap.reporting.labels import Record
+from synthgap.reporting.record_names import Record
 
-NONE = "\N{EM DASH}"
-MAX_SAID = 3  # comparisons that a sentence names
+DASH = "\N{EM DASH}"
+MAX_NAMED = 3  # comparisons that a sentence names
 
 
 def number(value: float, digits: int, sign: str = "") -> str:
@@ -28,14 +28,14 @@ def spread(row: Record) -> str:
 def interval(row: Record, digits: int = 1, scale: float = 1.0) -> str:
     """`[93.1, 97.0]`, or a dash where there is none."""
     if row["low"] is None or row["high"] is None:
-        return NONE
+        return DASH
     return f"[{number(scale * row['low'], digits)}, {number(scale * row['high'], digits)}]"
 
 
 def with_interval(row: Record | None, digits: int = 1, scale: float = 1.0) -> str:
     """`3.2 [2.1, 4.4]`; a dash where undefined."""
     if row is None or row["mean"] is None:
-        return NONE
+        return DASH
     mean = number(scale * row["mean"], digits)
     return mean if row["low"] is None else f"{mean} {interval(row, digits, scale)}"
 
@@ -43,14 +43,14 @@ def with_interval(row: Record | None, digits: int = 1, scale: float = 1.0) -> st
 def signed(difference: Mapping[str, Any]) -> str:
     """`+3.2 [2.1, 4.4]` points of a comparison."""
     if difference["difference_pp"] is None:
-        return NONE
+        return DASH
     return f"{number(difference['difference_pp'], 1, '+')} {interval(difference)}"
 
 
 def label_equivalent(row: Record | None, measured: tuple[float, float] | None) -> str:
     """`150 [120, 190]`, a bound such as `< 19`, or a dash; `measured` is the curve's range."""
     if row is None or measured is None:
-        return NONE
+        return DASH
     if row["mean"] is None:
         return f"< {row['high']:.0f}" if row["high"] is not None else f"> {row['low']:.0f}"
     low = f"{row['low']:.0f}" if row["low"] is not None else f"< {measured[0]:.0f}"
@@ -69,7 +69,7 @@ def plus_minus(numbers: Sequence[float]) -> str:
     return f"{numbers[0]:.1f} \N{PLUS-MINUS SIGN} {numbers[1]:.1f}"
 
 
-def resolved(rows: Sequence[Record]) -> str | None:
+def resolved_sentence(rows: Sequence[Record]) -> str | None:
     """Which of some comparisons are resolved from zero, largest first; nothing where none ran."""
     ran = [row for row in rows if row["verdict"] != "not run"]
     if not ran:
@@ -79,6 +79,6 @@ def resolved(rows: Sequence[Record]) -> str | None:
     if not clear:
         return f"{counts}."
     clear.sort(key=lambda row: -abs(float(row["difference_pp"])))
-    shown = [f"{row['left']} {signed(row)}" for row in clear[:MAX_SAID]]
-    largest = "the largest, in points" if len(clear) > MAX_SAID else "in points"
+    shown = [f"{row['left']} {signed(row)}" for row in clear[:MAX_NAMED]]
+    largest = "the largest, in points" if len(clear) > MAX_NAMED else "in points"
     return f"{counts}; {largest}: {'; '.join(shown)}."

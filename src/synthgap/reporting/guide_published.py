@@ -6,13 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from synthgap.reporting.blocks import Block, BulletList, FoldedBlocks, TableBlock, Text
-from synthgap.reporting.formats import NONE
-from synthgap.reporting.labels import METHODS, Record, one
+from synthgap.reporting.formats import DASH
 from synthgap.reporting.published import published
+from synthgap.reporting.record_names import METHOD_NAMES, Record, find_one
 
 POOLED, SYNTHETIC = "pooled", "synthetic"
-HELD_NAMES = {POOLED: "pooling", SYNTHETIC: "synthetic alone"}
-YARDSTICKS = ("real", "bound", "synthetic", "pooled")  # they differ in images, not in how to learn
+BASE_NAMES = {POOLED: "pooling", SYNTHETIC: "synthetic alone"}
+BASELINE_METHODS = (
+    "real",
+    "bound",
+    "synthetic",
+    "pooled",
+)  # they differ in images, not in how to learn
 
 
 def by_protocol(rows: Iterable[Record]) -> dict[str, list[Record]]:
@@ -24,7 +29,7 @@ def by_protocol(rows: Iterable[Record]) -> dict[str, list[Record]]:
     for row in rows:
         if row["experiment"] == "guide":
             found.setdefault(str(row["protocol"]), []).append(row)
-    return {name: sorted(methods, key=_rank) for name, methods in found.items()}
+    return {name: sorted(methods, key=_method_rank) for name, methods in found.items()}
 
 
 def is_low_shot(rows: Sequence[Mapping[str, Any]]) -> bool:
@@ -37,15 +42,15 @@ def base_method(rows: Sequence[Mapping[str, Any]]) -> str:
     return POOLED if is_low_shot(rows) else SYNTHETIC
 
 
-def _rank(row: Record) -> tuple[int, str]:
-    known = list(METHODS)
+def _method_rank(row: Record) -> tuple[int, str]:
+    known = list(METHOD_NAMES)
     method = str(row["method"])
     return (known.index(method) if method in known else len(known), method)
 
 
-Guiding = Mapping[str, Any]
-BESIDE = "CIFAR-10"  # the dataset whose columns stand beside ours
-NOTES = (
+GuidanceTable = Mapping[str, Any]
+COMPARED_DATASET = "CIFAR-10"  # the dataset whose columns stand beside ours
+PUBLISHED_NOTES = (
     "Hyper-parameters and spreads are not printed; a number is a mean over five runs. A sampled "
     "generator (LSGM, SG-XL, Proj-GAN, DTGAN) and another dataset stand behind every column: "
     "differences can be compared, levels cannot.",
@@ -61,36 +66,42 @@ NOTES = (
 )
 
 
-def guiding(table: str) -> Guiding:
+def guidance_table(table: str) -> GuidanceTable:
     """One of PG/RG's tables by its printed number: `1`, `2 (A)`, `2 (B)`, `3` or `4`."""
-    found = one(published()["guiding"], table=table)
+    found = find_one(published()["guiding"], table=table)
     assert found is not None, f"published.json has no guiding table {table!r}"
     return found
 
 
-def tables_beside(*, low_shot: bool, init: str) -> list[Guiding]:
+def published_tables(*, low_shot: bool, init: str) -> list[GuidanceTable]:
     """The published tables of a protocol; zero-shot they differ by where students begin."""
     if low_shot:
-        return [guiding("4")]
-    return [guiding("2 (A)"), guiding("3")] if init == "random" else [guiding("2 (B)")]
+        return [guidance_table("4")]
+    return (
+        [guidance_table("2 (A)"), guidance_table("3")]
+        if init == "random"
+        else [guidance_table("2 (B)")]
+    )
 
 
-def printed(table: Guiding, method: str) -> str:
+def published_cell(table: GuidanceTable, method: str) -> str:
     """A method's numbers on CIFAR-10, a generator each; a dash where there are none."""
     values = _values(table).get(method)
     if values is None:
-        return NONE
+        return DASH
     shown = zip(table["columns"], values, strict=True)
-    return " / ".join(_percent(value) for (dataset, _), value in shown if dataset == BESIDE)
+    return " / ".join(
+        _percent(value) for (dataset, _), value in shown if dataset == COMPARED_DATASET
+    )
 
 
-def printed_header(table: Guiding) -> str:
+def published_header(table: GuidanceTable) -> str:
     """What `printed` shows."""
-    generators = [name for dataset, name in table["columns"] if dataset == BESIDE]
-    return f"PG/RG {table['table']}, {BESIDE}: {' / '.join(generators)} (%)"
+    generators = [name for dataset, name in table["columns"] if dataset == COMPARED_DATASET]
+    return f"PG/RG {table['table']}, {COMPARED_DATASET}: {' / '.join(generators)} (%)"
 
 
-def printed_differences(tables: Sequence[Guiding], method: str) -> list[float]:
+def published_differences(tables: Sequence[GuidanceTable], method: str) -> list[float]:
     """Points between a method and what the others are held against, of every column.
 
     That is pooling in Table 4, synthetic images alone in the others.
@@ -105,27 +116,27 @@ def printed_differences(tables: Sequence[Guiding], method: str) -> list[float]:
     return found
 
 
-def published_guiding() -> FoldedBlocks:
+def published_methods() -> FoldedBlocks:
     """Tables 2 to 4 as printed, a row a method and a column a dataset and generator."""
-    tables = [guiding(name) for name in ("2 (A)", "2 (B)", "3", "4")]
+    tables = [guidance_table(name) for name in ("2 (A)", "2 (B)", "3", "4")]
     blocks: list[Block] = [Text(published()["note"], quiet=True)]
     for table in tables:
-        blocks += _whole(table)
+        blocks += _full_table(table)
     title = "PG/RG, Tables 2, 3 and 4"
     return FoldedBlocks(f"Published, other datasets: {title}", blocks)
 
 
 def published_cross() -> TableBlock:
     """Table 1: every source's student on every source's training images."""
-    table = guiding("1")
+    table = guidance_table("1")
     headers = ("classifier", *(f"on {name}" for _, name in table["columns"]))
     rows = [[label, *map(_percent, values)] for label, _, *values in table["rows"]]
     caption = f"PG/RG, Table {table['table']}: {table['dataset']}, {table['student']}; top-1 (%)."
     return TableBlock(headers, rows, caption=caption)
 
 
-def _whole(table: Guiding) -> Iterator[Block]:
-    headers = ["row", f"real labels, {BESIDE}"]
+def _full_table(table: GuidanceTable) -> Iterator[Block]:
+    headers = ["row", f"real labels, {COMPARED_DATASET}"]
     headers += [f"{dataset}, {generator}" for dataset, generator in table["columns"]]
     rows = [
         [label, f"{table['real_labels'][method]:,}", *map(_percent, values)]
@@ -137,9 +148,9 @@ def _whole(table: Guiding) -> Iterator[Block]:
         yield BulletList([f"Table {table['table']}: {slip}." for slip in table["slips"]])
 
 
-def _values(table: Guiding) -> dict[str, list[float | None]]:
+def _values(table: GuidanceTable) -> dict[str, list[float | None]]:
     return {method: values for _, method, *values in table["rows"]}
 
 
 def _percent(value: float | None) -> str:
-    return NONE if value is None else f"{value:.2f}"
+    return DASH if value is None else f"{value:.2f}"

@@ -21,11 +21,11 @@ from synthgap.reporting.drawing import (
     TO_SYNTHETIC,
     ReportFigure,
     SeriesStyle,
-    draw,
+    render_figure,
 )
-from synthgap.reporting.figures import arm_look
-from synthgap.reporting.formats import NONE, plus_minus
-from synthgap.reporting.labels import Record, arrow, fraction_name
+from synthgap.reporting.figures import arm_style
+from synthgap.reporting.formats import DASH, plus_minus
+from synthgap.reporting.record_names import Record, arrow, fraction_name
 from synthgap.reporting.summary import Summary
 
 if TYPE_CHECKING:
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-MOVES = {
+SHARE_STYLES = {
     "synthetic->real": SeriesStyle(arrow("synthetic->real"), TO_REAL, "o"),
     "real->synthetic": SeriesStyle(arrow("real->synthetic"), TO_SYNTHETIC, "s"),
 }
-SHARE = "% of own real baseline"
-PROMPTS = {  # schemes as FITYMI writes them; a sentence around the class name is none of its own
+SHARE_LABEL = "% of own real baseline"
+NOTATION = {  # schemes as FITYMI writes them; a sentence around the class name is none of its own
     "template": "c", "name": "c", "hypernym": "c, h_c", "definition": "c, d_c",
     "background": "c, h_c inside b",
 }  # fmt: skip
-GUIDED = {"ImageNet-100": (INK, "s"), "ImageNet-1K": (SOFT, "D")}
+GUIDANCE_MARKS = {"ImageNet-100": (INK, "s"), "ImageNet-1K": (SOFT, "D")}
 
 
 @cache
@@ -61,7 +61,7 @@ def published_setting(row: Record) -> float | None:
         return None
     if named.steps is not None or named.factor is not None:
         return None
-    wanted = (row["guidance_scale"], PROMPTS.get(row["scheme"]))
+    wanted = (row["guidance_scale"], NOTATION.get(row["scheme"]))
     for scale, prompt, top1 in table["top1_by_scale_and_prompt"]:
         if (scale, prompt) == wanted:
             return float(top1)
@@ -79,17 +79,17 @@ def published_figure(summary: Summary) -> ReportFigure | None:
         for row in grid:
             for axes in row[1:]:
                 axes.sharey(row[0])
-        _our_transfer(grid[0][0], summary, real)
+        _draw_our_transfer(grid[0][0], summary, real)
         tables = published()["transfer"]
         for axes, dataset in zip(
             grid[0][1:], dict.fromkeys(t["dataset"] for t in tables), strict=True
         ):
-            _their_transfer(axes, [table for table in tables if table["dataset"] == dataset])
-        _our_arms(grid[1][0], summary, real)
-        _their_arms(grid[1][1], published()["reduce"])
-        _guidance(grid[1][2], summary, real)
+            _draw_their_transfer(axes, [table for table in tables if table["dataset"] == dataset])
+        _draw_our_arms(grid[1][0], summary, real)
+        _draw_their_arms(grid[1][1], published()["reduce"])
+        _draw_guidance(grid[1][2], summary, real)
         for row in grid:
-            row[0].set_ylabel(SHARE)
+            row[0].set_ylabel(SHARE_LABEL)
         legends = [
             axes.get_legend_handles_labels() for axes in (grid[0][1], grid[1][1], grid[1][2])
         ]
@@ -97,64 +97,64 @@ def published_figure(summary: Summary) -> ReportFigure | None:
         figure.legend(handles, names, loc="outside upper left", ncols=4)
 
     alt = f"{summary.recipe} beside published results, each as a share of its own real baseline"
-    return draw((summary.recipe, "published"), alt, (10.4, 6.6), paint)
+    return render_figure((summary.recipe, "published"), alt, (10.4, 6.6), paint)
 
 
-def _our_transfer(axes: Axes, summary: Summary, real: float) -> None:
-    for direction, look in MOVES.items():
+def _draw_our_transfer(axes: Axes, summary: Summary, real: float) -> None:
+    for direction, look in SHARE_STYLES.items():
         rows = summary.moved(direction)
         shares = [int(row["depth"]) / len(summary.units) for row in rows]
-        _curve(axes, shares, [100 * row["mean"] / real for row in rows], look)
-    _name_transfer(axes, f"ours: {summary.recipe}, {summary.about['student']}")
+        _draw_curve(axes, shares, [100 * row["mean"] / real for row in rows], look)
+    _label_transfer(axes, f"ours: {summary.recipe}, {summary.about['student']}")
 
 
-def _their_transfer(axes: Axes, tables: Sequence[Mapping[str, Any]]) -> None:
+def _draw_their_transfer(axes: Axes, tables: Sequence[Mapping[str, Any]]) -> None:
     for table in tables:
         depths, means, _ = zip(*table["top1_by_depth"], strict=True)
         shares = [depth / table["num_units"] for depth in depths]
         heights = [100 * mean / table["real"][0] for mean in means]
-        _curve(axes, shares, heights, MOVES[table["direction"]])
+        _draw_curve(axes, shares, heights, SHARE_STYLES[table["direction"]])
     numbers = " and ".join(table["table"] for table in tables)
     first = tables[0]
     name = f"published: {first['dataset']}, {first['student']}"
-    _name_transfer(axes, f"{name}\n{first['paper']}, Tables {numbers}")
+    _label_transfer(axes, f"{name}\n{first['paper']}, Tables {numbers}")
 
 
-def _name_transfer(axes: Axes, title: str) -> None:
+def _label_transfer(axes: Axes, title: str) -> None:
     _title(axes, title)
     axes.axhline(100, color=REAL, linestyle=(0, (1.5, 2.0)), linewidth=1.0)
     axes.set_xlim(-0.02, 1.02)
     axes.set_xlabel("share of the units frozen")
 
 
-def _our_arms(axes: Axes, summary: Summary, real: float) -> None:
+def _draw_our_arms(axes: Axes, summary: Summary, real: float) -> None:
     arms = {key: rows for key, rows in summary.arms.items() if key[0] != "finetune"}
     for (arm, depth), rows in arms.items():
         halved = [1 / float(row["fraction"]) for row in rows]
-        look = _arm_look(arm, depth, [key[1] for key in arms if key[0] == arm])
-        _curve(axes, halved, [100 * row["mean"] / real for row in rows], look)
-    _name_arms(axes, f"ours: {summary.recipe}, {summary.about['student']}", empty=not arms)
+        look = _shared_arm_style(arm, depth, [key[1] for key in arms if key[0] == arm])
+        _draw_curve(axes, halved, [100 * row["mean"] / real for row in rows], look)
+    _label_arms(axes, f"ours: {summary.recipe}, {summary.about['student']}", empty=not arms)
 
 
-def _their_arms(axes: Axes, tables: Sequence[Mapping[str, Any]]) -> None:
+def _draw_their_arms(axes: Axes, tables: Sequence[Mapping[str, Any]]) -> None:
     for table in tables:
         denominators, means, _ = zip(*table["top1_by_denominator"], strict=True)
         heights = [100 * mean / table["real"][0] for mean in means]
-        look = _arm_look(table["arm"], table["depth"], [table["depth"]])
-        _curve(axes, denominators, heights, look)
+        look = _shared_arm_style(table["arm"], table["depth"], [table["depth"]])
+        _draw_curve(axes, denominators, heights, look)
     first = tables[0]
     numbers = " and ".join(table["table"] for table in tables)
     name = f"published: {first['dataset']}, {first['student']}"
-    _name_arms(axes, f"{name}\n{first['paper']}, Tables {numbers}", empty=False)
+    _label_arms(axes, f"{name}\n{first['paper']}, Tables {numbers}", empty=False)
 
 
-def _arm_look(arm: str, depth: int, depths: Sequence[int]) -> SeriesStyle:
+def _shared_arm_style(arm: str, depth: int, depths: Sequence[int]) -> SeriesStyle:
     """Like in the recipe's own figure, but named for every network: depths differ between them."""
-    look = arm_look(arm, depth, depths)
+    look = arm_style(arm, depth, depths)
     return look if arm == "scratch" else replace(look, label="prefix frozen from synthetic")
 
 
-def _name_arms(axes: Axes, title: str, *, empty: bool) -> None:
+def _label_arms(axes: Axes, title: str, *, empty: bool) -> None:
     _title(axes, title)
     axes.set_xlabel("real training set divided by")
     if empty:
@@ -166,13 +166,13 @@ def _name_arms(axes: Axes, title: str, *, empty: bool) -> None:
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
 
 
-def _guidance(axes: Axes, summary: Summary, real: float) -> None:
+def _draw_guidance(axes: Axes, summary: Summary, real: float) -> None:
     rows: list[Record] = summary.synthetic
     scales = [float(row["guidance_scale"]) for row in rows]
     ours = SeriesStyle(f"ours: {summary.recipe}", SYNTHETIC, "v")
-    _curve(axes, scales, [100 * row["mean"] / real for row in rows], ours)
+    _draw_curve(axes, scales, [100 * row["mean"] / real for row in rows], ours)
     for table in published()["guidance"]:
-        color, marker = GUIDED[table["dataset"]]
+        color, marker = GUIDANCE_MARKS[table["dataset"]]
         numbers = table["top1_by_scale_and_prompt"]
         axes.plot(
             [scale for scale, _, _ in numbers],
@@ -188,7 +188,7 @@ def _guidance(axes: Axes, summary: Summary, real: float) -> None:
     _title(axes, "trained on synthetic only\npublished: FITYMI, Table 1, ResNet-50")
 
 
-def _curve(axes: Axes, x: Sequence[float], y: Sequence[float], look: SeriesStyle) -> None:
+def _draw_curve(axes: Axes, x: Sequence[float], y: Sequence[float], look: SeriesStyle) -> None:
     axes.plot(
         x, y, color=look.color, marker=look.marker, linestyle=look.line, label=look.label,
         markerfacecolor="none" if look.hollow else look.color,
@@ -213,7 +213,7 @@ def published_transfer() -> FoldedBlocks:
         rows.append(
             [str(depth), *(plus_minus(table["top1_by_depth"][index][1:]) for table in tables)]
         )
-    return _published("MtG, Tables 6 to 9", TableBlock(headers, rows), tables)
+    return _published_block("MtG, Tables 6 to 9", TableBlock(headers, rows), tables)
 
 
 def published_reduce() -> FoldedBlocks:
@@ -227,7 +227,7 @@ def published_reduce() -> FoldedBlocks:
     ]
     fit = published()["printed_fit"]
     note = Text(f"Printed fit: {fit['slope']} log(x) + {fit['intercept']}. {fit['slip']}.")
-    return _published("MtG, Table 10", TableBlock(headers, rows), tables, note)
+    return _published_block("MtG, Table 10", TableBlock(headers, rows), tables, note)
 
 
 def published_guidance() -> FoldedBlocks:
@@ -235,14 +235,16 @@ def published_guidance() -> FoldedBlocks:
     rows = []
     for table in published()["guidance"]:
         base = f"{table['dataset']}, real ({table['real_name']})"
-        rows.append([base, NONE, NONE, f"{table['real']:.1f}", "100"])
+        rows.append([base, DASH, DASH, f"{table['real']:.1f}", "100"])
         rows += [
             [f"{table['dataset']}, synthetic", prompt, f"{scale:g}", f"{value:.1f}",
              f"{100 * value / table['real']:.0f}"]
             for scale, prompt, value in table["top1_by_scale_and_prompt"]
         ]  # fmt: skip
     headers = ("trained on", "prompt", "guidance", "top-1 (%)", "% of own real baseline")
-    return _published("FITYMI, Table 1 (ResNet-50)", TableBlock(headers, rows, num_names=2), [])
+    return _published_block(
+        "FITYMI, Table 1 (ResNet-50)", TableBlock(headers, rows, num_names=2), []
+    )
 
 
 def published_settings() -> FoldedBlocks:
@@ -256,13 +258,13 @@ def published_settings() -> FoldedBlocks:
     ]  # fmt: skip
     for table in published()["probes"]:
         rows += [
-            [name, NONE if scale is None else f"{scale:g}", NONE,
+            [name, DASH if scale is None else f"{scale:g}", DASH,
              f"linear probe, {table['probed_on']}", f"{top1:.1f}"]
             for name, scale, top1 in table["rows"]
         ]  # fmt: skip
     headers = ("trained on", "guidance", "size", "what", "%")
     title = "FITYMI, Tables 1 and 2 (ResNet-50)"
-    return _published(title, TableBlock(headers, rows, num_names=4), [])
+    return _published_block(title, TableBlock(headers, rows, num_names=4), [])
 
 
 def published_ablations() -> FoldedBlocks:
@@ -274,10 +276,10 @@ def published_ablations() -> FoldedBlocks:
         for side, _, label, mean, std in table["rows"]
     ]
     headers = ("table", "trained on", "row", "top-1 (%)")
-    return _published("MtG, Tables 1 to 5", TableBlock(headers, rows, num_names=3), tables)
+    return _published_block("MtG, Tables 1 to 5", TableBlock(headers, rows, num_names=3), tables)
 
 
-def _published(
+def _published_block(
     title: str, table: TableBlock, tables: Sequence[Record], *more: Block
 ) -> FoldedBlocks:
     slips = [f"Table {one['table']}: {slip}" for one in tables for slip in one["slips"]]

@@ -58,7 +58,7 @@ class SeriesPanel:
         self._drawn: dict[Coordinates, np.ndarray] = {
             one.at: row for one, row in zip(series, drawn, strict=True)
         }
-        self._probed = _probed(series, how)
+        self._probed = _probe_replicates(series, how)
         self.real = self.find(experiment="train", set="train")
         self.curve = self._scratch_curve()
 
@@ -115,7 +115,7 @@ class SeriesPanel:
         return ScratchCurve(labels, means), np.stack([self.drawn(one) for one in ordered])
 
 
-def _probed(series: list[Series], how: Resampling) -> dict[Coordinates, np.ndarray]:
+def _probe_replicates(series: list[Series], how: Resampling) -> dict[Coordinates, np.ndarray]:
     shares = {one.at: one.probe_shares for one in series}
     there = {at: values for at, values in shares.items() if values is not None}
     if not there:
@@ -135,7 +135,9 @@ def records(panel: SeriesPanel) -> list[dict[str, Any]]:
         for run in series.runs:
             one = asdict(series.of_run(run, TOP1)) | {"seed": run["seed"]}
             found.append(_record(series, TOP1, one))
-        found.extend(_record(series, metric, values) for metric, values in _derived(panel, series))
+        found.extend(
+            _record(series, metric, values) for metric, values in _derived_numbers(panel, series)
+        )
     return found
 
 
@@ -158,19 +160,19 @@ def _from_scratch(series: Series) -> bool:
     return series.at.arm == "scratch" and series.at.experiment == "reduce"
 
 
-def _derived(panel: SeriesPanel, series: Series) -> Iterator[tuple[str, dict[str, Any]]]:
+def _derived_numbers(panel: SeriesPanel, series: Series) -> Iterator[tuple[str, dict[str, Any]]]:
     if panel.real is None:
         return
     gap = panel.difference(panel.real, series)
     yield "gap_pp", {**asdict(gap.estimate), **asdict(gap.interval)}
     donor = panel.synthetic(series.at.guidance_scale)
     if donor is not None:
-        yield "gap_closed", _closed(panel, series, donor, panel.real)
+        yield "gap_closed", _gap_closed(panel, series, donor, panel.real)
     if panel.curve is not None and series is not panel.real and not _from_scratch(series):
         yield "label_equivalent", _label_equivalent(panel, series, panel.curve)
 
 
-def _closed(panel: SeriesPanel, series: Series, donor: Series, real: Series) -> dict[str, Any]:
+def _gap_closed(panel: SeriesPanel, series: Series, donor: Series, real: Series) -> dict[str, Any]:
     means = [one.over_seeds(TOP1).mean for one in (series, donor, real)]
     mean = float(gap_closed(means[0], synthetic=means[1], real=means[2]))
     if np.isnan(mean):

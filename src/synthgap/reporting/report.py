@@ -20,11 +20,11 @@ from synthgap.reporting.blocks import (
     Section,
 )
 from synthgap.reporting.drawing import VARIABLES
-from synthgap.reporting.sections import sections
+from synthgap.reporting.recipe_sections import sections
 from synthgap.reporting.summary import read_summaries
 
 TITLE = "synthgap: synthetic against real training images"
-READING = BulletList(
+READING_HELP = BulletList(
     [
         "Every accuracy is scored on real test images that neither generator nor student has seen. "
         "95.2 \N{PLUS-MINUS SIGN} 0.3 is the mean and population std over seeds of each run's mean "
@@ -59,14 +59,14 @@ def html_page(reports: Mapping[str, Sequence[Section]]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(TITLE)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
         f"<header><h1>{escape(TITLE)}</h1>{_contents(reports)}"
-        f"<details class=reading><summary>How to read the numbers</summary>{READING.html()}"
+        f"<details class=reading><summary>How to read the numbers</summary>{READING_HELP.html()}"
         f"</details></header>\n<main>\n{body}</main>\n</body>\n</html>\n"
     )
 
 
 def markdown_page(reports: Mapping[str, Sequence[Section]]) -> str:
     """Write the same report as Markdown, figures linked as files beside it."""
-    texts = [f"# {TITLE}", READING.markdown()]
+    texts = [f"# {TITLE}", READING_HELP.markdown()]
     for recipe, parts in reports.items():
         texts.append(f"## Recipe {recipe}")
         for section in parts:
@@ -128,7 +128,7 @@ def report(artifacts: Artifacts) -> None:
 
 
 def _write_figures(folder: Path, parts: list[Section]) -> None:
-    for block in chain.from_iterable(_shown(section.blocks) for section in parts):
+    for block in chain.from_iterable(_all_blocks(section.blocks) for section in parts):
         content: bytes | None = None
         if isinstance(block, FigureBlock) and block.drawing is not None:
             content = block.drawing.png
@@ -139,9 +139,9 @@ def _write_figures(folder: Path, parts: list[Section]) -> None:
                 partial.write_bytes(content)
 
 
-def _shown(blocks: Sequence[Block]) -> Iterator[Block]:
+def _all_blocks(blocks: Sequence[Block]) -> Iterator[Block]:
     """Every block, those behind a click too."""
     for block in blocks:
         yield block
         if isinstance(block, FoldedBlocks):
-            yield from _shown(block.blocks)
+            yield from _all_blocks(block.blocks)

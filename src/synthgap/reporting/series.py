@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 RUN_FILE = "run.json"
 PREDICTIONS_FILE = "predictions.parquet"
-AGREEMENT_PP = 0.05
+TOLERANCE_PP = 0.05
 TOP1, PROBE = "test/top1", "probe/top1"
 
 
@@ -103,7 +103,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class CorrectAnswers:
+class CorrectPredictions:
     """What runs, by digest, got right of each test image, in the order of image paths."""
 
     right: Mapping[str, np.ndarray]  # shares of the last epochs, 0..1
@@ -123,7 +123,7 @@ class OutputCell:
         Raises:
             DataError: predictions are missing, of other images, or disagree with run.json.
         """
-        answers = _answers(self.folder / PREDICTIONS_FILE)
+        answers = _read_predictions(self.folder / PREDICTIONS_FILE)
         groups: dict[Coordinates, list[Mapping[str, Any]]] = {}
         for run in self.about["runs"]:
             place = Coordinates(**{name: run[name] for name in Coordinates.__dataclass_fields__})
@@ -142,7 +142,7 @@ class OutputCell:
                 np.stack(there) if len(there) == len(runs) else None,
             )
 
-    def _check(self, run: Mapping[str, Any], answers: CorrectAnswers) -> None:
+    def _check(self, run: Mapping[str, Any], answers: CorrectPredictions) -> None:
         if run["digest"] not in answers.right:
             raise DataError(
                 f"{self.folder / PREDICTIONS_FILE}: no rows of run {run['name']!r}; rerun the stage"
@@ -152,7 +152,7 @@ class OutputCell:
                 continue
             told = run["last"][metric]["mean"]
             found = 100 * float(right[run["digest"]].mean())
-            if abs(told - found) > AGREEMENT_PP:
+            if abs(told - found) > TOLERANCE_PP:
                 raise DataError(
                     f"{self.folder / RUN_FILE}: run {run['name']!r} says {metric} {told:.2f}, its "
                     f"predictions give {found:.2f}; expected equal; rerun the stage that wrote it"
@@ -191,19 +191,20 @@ def read_series(cells: Iterable[OutputCell]) -> list[Series]:
     return list(found.values())
 
 
-def _answers(path: Path) -> CorrectAnswers:
+def _read_predictions(path: Path) -> CorrectPredictions:
     if not path.is_file():
         raise DataError(f"{path}: missing, expected one row a run and test image; rerun the stage")
     import pandas as pd
 
     rows = pd.read_parquet(path, columns=["run", "image", "correct", "label", "probe"])
     rows["probed"] = (rows["probe"] == rows["label"]).where(rows["probe"].notna())
-    return CorrectAnswers(
-        _table(rows, "correct", path), _table(rows.dropna(subset="probe"), "probed", path)
+    return CorrectPredictions(
+        _pivot_by_run(rows, "correct", path),
+        _pivot_by_run(rows.dropna(subset="probe"), "probed", path),
     )
 
 
-def _table(rows: pd.DataFrame, column: str, path: Path) -> dict[str, np.ndarray]:
+def _pivot_by_run(rows: pd.DataFrame, column: str, path: Path) -> dict[str, np.ndarray]:
     """Values of a column by run, each in the order of image paths."""
     table = rows.pivot_table(index="run", columns="image", values=column, aggfunc="first")
     values = table.to_numpy(dtype=np.float64)

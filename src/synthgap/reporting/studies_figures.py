@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from synthgap.reporting.drawing import INK, REAL, SOFT, SYNTHETIC, TO_REAL, ReportFigure, draw
+from synthgap.reporting.drawing import (
+    INK,
+    REAL,
+    SOFT,
+    SYNTHETIC,
+    TO_REAL,
+    ReportFigure,
+    render_figure,
+)
 from synthgap.reporting.formats import number
 from synthgap.reporting.studies import Objective, StudyFindings, running_best, value, valued
 from synthgap.reporting.studies_axes import legend, legend_entries, limits, mark
@@ -40,7 +48,7 @@ def history_figure(found: StudyFindings) -> ReportFigure | None:
 
     alt = f"{found.recipe}, study {found.name}: {_told(found)}"
     size = (9.2, 0.9 + PANEL_IN * len(objectives))
-    return draw((found.recipe, "tune-history"), alt, size, paint)
+    return render_figure((found.recipe, "tune-history"), alt, size, paint)
 
 
 def _panel(axes: Axes, found: StudyFindings, objective: Objective) -> None:
@@ -118,7 +126,9 @@ def importance_figure(found: StudyFindings) -> ReportFigure | None:
 
     told = ", ".join(f"{names[key]} {100 * shares[key]:.0f} %" for key in reversed(keys))
     alt = f"{found.recipe}, study {found.name}: importance of {told}"
-    return draw((found.recipe, "tune-importance"), alt, (9.2, 0.9 + BAR_IN * len(keys)), paint)
+    return render_figure(
+        (found.recipe, "tune-importance"), alt, (9.2, 0.9 + BAR_IN * len(keys)), paint
+    )
 
 
 def pareto_figure(found: StudyFindings) -> ReportFigure | None:
@@ -138,7 +148,7 @@ def pareto_figure(found: StudyFindings) -> ReportFigure | None:
     names = " against ".join(metric_word(each.metric) for each in found.objectives)
     front = ", ".join(str(slot) for slot in found.study.get("pareto") or ())
     alt = f"{found.recipe}, study {found.name}: {names}; Pareto front: trials {front or 'none'}"
-    return draw((found.recipe, "tune-pareto"), alt, (9.2, 4.2), paint)
+    return render_figure((found.recipe, "tune-pareto"), alt, (9.2, 4.2), paint)
 
 
 def _aim(objective: Objective) -> str:
@@ -195,7 +205,7 @@ def verdict_figure(found: StudyFindings) -> ReportFigure | None:
         f"{found.recipe}, study {found.name}: test accuracy of winner and default at every seed; "
         f"paired difference {mean} points"
     )
-    return draw((found.recipe, "tune-verdict"), alt, (9.2, 2.9), paint)
+    return render_figure((found.recipe, "tune-verdict"), alt, (9.2, 2.9), paint)
 
 
 def _outcome(low: float | None, high: float | None) -> tuple[str, str]:

@@ -13,9 +13,9 @@ from synthgap.reporting.drawing import (
     SYNTHETIC,
     TO_REAL,
     ReportFigure,
-    draw,
+    render_figure,
 )
-from synthgap.reporting.figures import DARK, LIGHT
+from synthgap.reporting.figures import DARK_TEXT, LIGHT_TEXT
 from synthgap.reporting.studies import StudyFindings, value
 from synthgap.reporting.studies_names import (
     key_name,
@@ -54,7 +54,7 @@ def grid_figure(found: StudyFindings) -> ReportFigure | None:
     named = f"{metric_word(metric)} by {first} and {second}"
     alt = f"{found.recipe}, study {found.name}: {named}; {told}"
     height = max(3.2, 1.0 + ROW_IN * rows)
-    return draw((found.recipe, "tune-grid"), alt, (9.6, height), paint)
+    return render_figure((found.recipe, "tune-grid"), alt, (9.6, height), paint)
 
 
 def grid_metric(grid: Mapping[str, Any]) -> str:
@@ -88,7 +88,7 @@ def _cells(axes: Axes, grid: Mapping[str, Any], *, num_seeds: int) -> None:
             axes.add_patch(
                 Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, color=colormaps["cividis"](level))
             )
-            ink = DARK if level > 0.55 else LIGHT
+            ink = DARK_TEXT if level > 0.55 else LIGHT_TEXT
             std = grid["stds"][y][x] if num_seeds > 1 else None
             spread = "" if std is None else f"\N{PLUS-MINUS SIGN}{score(metric, std)}"
             text = f"{score(metric, cell)}{spread}{_word(grid, (y, x), best=cell == best)}"

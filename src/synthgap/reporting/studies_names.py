@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
-from synthgap.reporting.formats import NONE, number
+from synthgap.reporting.formats import DASH, number
 
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 LAMBDA = "\N{GREEK SMALL LETTER LAMDA}"
@@ -122,7 +122,7 @@ def metric_word(metric: str) -> str:
 def score(metric: str, reached: float | None, *, unit: bool = False) -> str:
     """A metric's value with its digits; a dash where there is none."""
     if reached is None:
-        return NONE
+        return DASH
     _, mark, digits = metric_look(metric)
     return f"{number(reached, digits)} {mark}" if unit and mark else number(reached, digits)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from synthgap.params.studies import LABELLED
 from synthgap.reporting.formats import number
-from synthgap.reporting.labels import method_name
+from synthgap.reporting.record_names import method_name
 from synthgap.reporting.studies import StudyFindings, value
 from synthgap.reporting.studies_grid import grid_metric, joint_std, unscored
 from synthgap.reporting.studies_names import (

@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
-from synthgap.reporting.drawing import INK, REAL, SOFT, SYNTHETIC, ReportFigure, draw
+from synthgap.reporting.drawing import INK, REAL, SOFT, SYNTHETIC, ReportFigure, render_figure
 from synthgap.reporting.formats import number
 from synthgap.reporting.studies import Objective, StudyFindings, Trial, value, valued
 from synthgap.reporting.studies_axes import Axis, jitter, legend, legend_entries, limits, mark
@@ -54,7 +54,7 @@ def slices_figure(found: StudyFindings) -> ReportFigure | None:
         f"{found.recipe}, study {found.name}: {metric_name(metric)} of every trial against each "
         f"of {', '.join(names.values())}"
     )
-    return draw((found.recipe, "tune-slices"), alt, _size(len(found.keys)), paint)
+    return render_figure((found.recipe, "tune-slices"), alt, _size(len(found.keys)), paint)
 
 
 def _points(scale: Axis, key: str, trials: Sequence[tuple[Trial, float]]) -> Iterator[Point]:
@@ -89,7 +89,7 @@ def watched_figure(found: StudyFindings) -> ReportFigure | None:
 
     told = "; ".join(f"{metric_name(name)}: {_correlation(each)}" for name, each in shown.items())
     alt = f"{found.recipe}, study {found.name}: other metrics against val accuracy; {told}"
-    return draw((found.recipe, "tune-watched"), alt, _size(len(shown)), paint)
+    return render_figure((found.recipe, "tune-watched"), alt, _size(len(shown)), paint)
 
 
 def _pairs(found: StudyFindings, name: str) -> Iterator[Point]:
@@ -149,7 +149,7 @@ def parallel_figure(found: StudyFindings) -> ReportFigure | None:
         f"{found.recipe}, study {found.name}: a line a trial through its "
         f"{len(found.keys)} settings to its {metric_name(objective.metric)}"
     )
-    drawing = draw((found.recipe, "tune-parallel"), alt, size, paint)
+    drawing = render_figure((found.recipe, "tune-parallel"), alt, size, paint)
     return replace(drawing, svg=drawing.svg.replace(PAPER, "var(--paper)"))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from synthgap.reporting.blocks import Block, BulletList, FoldedBlocks, TableBlock
-from synthgap.reporting.formats import NONE
+from synthgap.reporting.formats import DASH
 from synthgap.reporting.studies import StudyFindings, Trial, feasible, value
 from synthgap.reporting.studies_axes import LOOKS
 from synthgap.reporting.studies_names import (
@@ -29,8 +29,8 @@ def settings_table(found: StudyFindings) -> TableBlock:
         [
             names[key], key, tried(found.study["space"][key]),
             value_name(found.default.get(key)),
-            value_name(chosen[1][key]) if chosen and key in chosen[1] else NONE,
-            f"{100 * shares[key]:.0f} %" if key in shares else NONE,
+            value_name(chosen[1][key]) if chosen and key in chosen[1] else DASH,
+            f"{100 * shares[key]:.0f} %" if key in shares else DASH,
         ]
         for key in found.keys
     ]  # fmt: skip
@@ -124,8 +124,8 @@ def _row(found: StudyFindings, trial: Trial) -> list[str]:
     share = trial.get("share")
     return [
         str(trial["trial"]), LOOKS[trial["kind"]][2], _state(found, trial), *_scores(found, trial),
-        NONE if share is None else f"{share:g}", f"{trial.get('num_steps') or 0:,}",
-        *(value_name(trial["tuned"][key]) if key in trial["tuned"] else NONE for key in found.keys),
+        DASH if share is None else f"{share:g}", f"{trial.get('num_steps') or 0:,}",
+        *(value_name(trial["tuned"][key]) if key in trial["tuned"] else DASH for key in found.keys),
     ]  # fmt: skip
 
 
@@ -144,7 +144,7 @@ def _scores(found: StudyFindings, trial: Trial) -> Iterator[str]:
     for metric in found.measured:
         last = (trial.get("last") or {}).get(metric)
         if trial["state"] != "complete":
-            yield NONE  # what it had reached is no score
+            yield DASH  # what it had reached is no score
         elif last is not None and last["n"] > 1:
             yield score_spread(metric, last, unit=False)
         else:

@@ -23,12 +23,12 @@ from synthgap.jobs import (
 )
 from synthgap.params.sections import Grid, Summarise
 from synthgap.reporting.comparisons import comparisons
-from synthgap.reporting.fidelity import keep_fidelity
-from synthgap.reporting.gap import keep_gap
-from synthgap.reporting.labels import set_name
-from synthgap.reporting.pairings import paired_comparisons
-from synthgap.reporting.plots import metrics, write_rows
+from synthgap.reporting.dvc_metrics import metrics, write_plot_rows
+from synthgap.reporting.fidelity import copy_fidelity
+from synthgap.reporting.gap import copy_gap
+from synthgap.reporting.record_names import set_name
 from synthgap.reporting.records import Resampling, SeriesPanel, records
+from synthgap.reporting.seed_comparisons import paired_comparisons
 from synthgap.reporting.series import OutputCell, read_cells, read_series
 from synthgap.reporting.studies import FILE as TUNE
 
@@ -39,8 +39,8 @@ GAP_PX = 4
 GROUP_GAP_PX = 22
 HEADER_PX = 26
 MARGIN_PX = 8
-INK = (27, 31, 36)
-PAPER = (255, 255, 255)
+TEXT_COLOR = (27, 31, 36)
+PAPER_COLOR = (255, 255, 255)
 
 
 def contact_sheet(path: Path, sets: Mapping[str, ImageSet]) -> list[str]:
@@ -59,14 +59,14 @@ def contact_sheet(path: Path, sets: Mapping[str, ImageSet]) -> list[str]:
     group_px = PER_CLASS * (CELL_PX + GAP_PX) - GAP_PX
     width = names_px + len(sets) * (group_px + GROUP_GAP_PX) - GROUP_GAP_PX + MARGIN_PX
     height = HEADER_PX + len(shown) * (CELL_PX + GAP_PX) + MARGIN_PX
-    sheet = Image.new("RGB", (width, height), PAPER)
+    sheet = Image.new("RGB", (width, height), PAPER_COLOR)
     draw = ImageDraw.Draw(sheet)
     for row, name in enumerate(shown):
         middle = HEADER_PX + row * (CELL_PX + GAP_PX) + CELL_PX // 2
-        draw.text((MARGIN_PX, middle), name, fill=INK, font=font, anchor="lm")
+        draw.text((MARGIN_PX, middle), name, fill=TEXT_COLOR, font=font, anchor="lm")
     for column, (caption, images) in enumerate(sets.items()):
         left = names_px + column * (group_px + GROUP_GAP_PX)
-        draw.text((left, HEADER_PX // 2), caption, fill=INK, font=font, anchor="lm")
+        draw.text((left, HEADER_PX // 2), caption, fill=TEXT_COLOR, font=font, anchor="lm")
         for row, name in enumerate(shown):
             _paste_class(sheet, images, name, (left, HEADER_PX + row * (CELL_PX + GAP_PX)))
     with whole_file(path) as partial:
@@ -87,7 +87,7 @@ def _paste_class(sheet: Image.Image, images: ImageSet, name: str, corner: tuple[
         sheet.paste(square(picture, CELL_PX), (left, corner[1]))
 
 
-STYLISED = ("texture", "shape")  # what the report shows of the stage's run.json
+STYLISE_KEYS = ("texture", "shape")  # what the report shows of the stage's run.json
 
 
 @dataclass(frozen=True)
@@ -124,11 +124,11 @@ def summarise(params: SummariseParams, artifacts: Artifacts) -> None:
         write_json(work.folder / "comparisons.json", compared)
         write_json(work.folder / "metrics.json", metrics(rows))
         write_json(work.folder / "environment.json", _environments(cells, artifacts.root))
-        write_rows(work.folder, rows)
+        write_plot_rows(work.folder, rows)
         shown = _contact_sheet(work.folder / "contact.png", params.grid.sets, artifacts)
-        missing += _gather(work.folder, params.grid, artifacts)
-        keep_gap(work.folder, artifacts)
-        missing += keep_fidelity(work.folder, panel.series, cells[0].folder, artifacts)
+        missing += _copy_stage_files(work.folder, params.grid, artifacts)
+        copy_gap(work.folder, artifacts)
+        missing += copy_fidelity(work.folder, panel.series, cells[0].folder, artifacts)
         about = _about(panel, cells[0], how) | {
             "recipe": artifacts.recipe,
             "classes_shown": shown,
@@ -157,7 +157,7 @@ def _folders(grid: Grid, artifacts: Artifacts) -> Iterator[Path]:
     yield artifacts.stage("gap")
 
 
-def _gather(summary: Path, grid: Grid, artifacts: Artifacts) -> list[Path]:
+def _copy_stage_files(summary: Path, grid: Grid, artifacts: Artifacts) -> list[Path]:
     """Copy what the report shows of other stages; return their folders that hold none of it."""
     missing = []
     layers = artifacts.stage("layers") / "layers.json"
@@ -169,7 +169,7 @@ def _gather(summary: Path, grid: Grid, artifacts: Artifacts) -> list[Path]:
     picture = stylise / "before_after.png"
     if picture.is_file():
         found = read_json(stylise / "run.json")
-        write_json(summary / "stylise.json", {name: found[name] for name in STYLISED})
+        write_json(summary / "stylise.json", {name: found[name] for name in STYLISE_KEYS})
         with whole_file(summary / "stylised.png") as partial:
             partial.write_bytes(picture.read_bytes())
     elif "stylised" in grid.ablations:

@@ -11,14 +11,19 @@ from synthgap.errors import DataError
 from synthgap.jobs import read_json
 from synthgap.reporting import gap as gaps
 from synthgap.reporting import studies
-from synthgap.reporting.fidelity import SHEET, FidelityNumbers
-from synthgap.reporting.labels import PLACE, Record, one, select, top1
-from synthgap.reporting.layers import LayerNumbers
-from synthgap.reporting.settings import is_plain
+from synthgap.reporting.fidelity import FIDELITY_SHEET, FidelityNumbers
+from synthgap.reporting.layer_numbers import LayerNumbers
+from synthgap.reporting.record_names import SERIES_KEYS, Record, find_one, is_plain, select, top1
 
-PARTS = ("records.json", "comparisons.json", "about.json", "environment.json")
-PHOTOS = ("contact", "stylised", "oracle")
-BESIDE = {"train", "ablate", "clone", "guide", "gap"}  # experiments that move no prefix
+REQUIRED_FILES = ("records.json", "comparisons.json", "about.json", "environment.json")
+IMAGES = ("contact", "stylised", "oracle")
+NO_PREFIX_EXPERIMENTS = {
+    "train",
+    "ablate",
+    "clone",
+    "guide",
+    "gap",
+}  # experiments that move no prefix
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Summary:
     comparisons: list[Record]
     about: Mapping[str, Any]
     environment: Mapping[str, Any]
-    photos: Mapping[str, bytes]  # PNGs, of those in PHOTOS that there are, and sheets of images
+    photos: Mapping[str, bytes]  # PNGs, of those in IMAGES that there are, and sheets of images
     layers: LayerNumbers | None
     fidelity: FidelityNumbers | None
     stylise: Mapping[str, Any] | None  # texture and shape of sets before and after, by set
@@ -55,12 +60,12 @@ class Summary:
     @property
     def real(self) -> Record | None:
         """The student trained on the real training set."""
-        return one(self.top1, experiment="train", set="train")
+        return find_one(self.top1, experiment="train", set="train")
 
     @property
     def corpus(self) -> Record | None:
         """The student trained on the images that the generator saw."""
-        return one(self.top1, experiment="train", set="corpus")
+        return find_one(self.top1, experiment="train", set="corpus")
 
     @property
     def synthetic(self) -> list[Record]:
@@ -72,10 +77,10 @@ class Summary:
     @property
     def donor(self) -> Record | None:
         """The synthetic-trained student whose prefixes are transferred."""
-        moved = [row for row in self.top1 if row["experiment"] not in BESIDE]
+        moved = [row for row in self.top1 if row["experiment"] not in NO_PREFIX_EXPERIMENTS]
         scales = [row["guidance_scale"] for row in moved]
         used = [scale for scale in scales if scale is not None]
-        return one(self.synthetic, guidance_scale=used[0]) if used else None
+        return find_one(self.synthetic, guidance_scale=used[0]) if used else None
 
     def moved(self, direction: str) -> list[Record]:
         """Transfer and control records of one direction, by rising depth."""
@@ -103,7 +108,7 @@ class Summary:
 
     def seeds_of(self, row: Record) -> list[float]:
         """Test top-1 of each run behind a record over seeds."""
-        place = {name: row[name] for name in PLACE}
+        place = {name: row[name] for name in SERIES_KEYS}
         runs = select(self.records, **place, metric="test/top1", over="epochs")
         return [float(run["mean"]) for run in runs]
 
@@ -125,16 +130,16 @@ def read_summaries(root: Path) -> list[Summary]:
 
 
 def _read(folder: Path) -> Summary:
-    for name in PARTS:
+    for name in REQUIRED_FILES:
         if not (folder / name).is_file():
             raise DataError(
                 f"{folder / name}: missing, expected beside records.json; rerun summarise"
             )
-    records, comparisons, about, environment = (read_json(folder / name) for name in PARTS)
-    pictures = {name: folder / f"{name}.png" for name in PHOTOS}
-    for sheets in (SHEET, gaps.SHEET):
+    records, comparisons, about, environment = (read_json(folder / name) for name in REQUIRED_FILES)
+    pictures = {name: folder / f"{name}.png" for name in IMAGES}
+    for sheets in (FIDELITY_SHEET, gaps.GAP_SHEET):
         pictures |= {path.stem: path for path in sorted(folder.glob(f"{sheets}*.png"))}
-    names = ("layers.json", "fidelity.json", "stylise.json", gaps.FILE, studies.FILE)
+    names = ("layers.json", "fidelity.json", "stylise.json", gaps.GAP_FILE, studies.FILE)
     layers, fidelity, stylise, gap, tune = (_optional(folder / name) for name in names)
     return Summary(
         recipe=folder.name,

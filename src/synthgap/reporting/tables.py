@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from synthgap.reporting.blocks import TableBlock
 from synthgap.reporting.formats import (
-    NONE,
+    DASH,
     interval,
     label_equivalent,
     real_labels,
@@ -14,17 +14,17 @@ from synthgap.reporting.formats import (
     spread,
     with_interval,
 )
-from synthgap.reporting.labels import Record, companion, row_name, select
+from synthgap.reporting.record_names import Record, companion, row_name, select
 from synthgap.reporting.summary import Summary
 
-LABELS = "real labels: generator / donor / student"
+LABEL_COUNT = "real labels: generator / donor / student"
 OTHER_METRICS = ("test/top5", "test/balanced", "test/loss", "val/top1")
 
 
 def results_table(summary: Summary, rows: Sequence[Record]) -> TableBlock:
     """Top-1 with both spreads, and the three derived numbers with their intervals."""
     headers = (
-        "student", LABELS, "seeds", "top-1 (%) \N{PLUS-MINUS SIGN} seeds",
+        "student", LABEL_COUNT, "seeds", "top-1 (%) \N{PLUS-MINUS SIGN} seeds",
         f"{summary.confidence} interval", "gap_pp", "gap_closed (%)", "label_equivalent",
     )  # fmt: skip
     return TableBlock(headers, [_result(summary, row) for row in rows])
@@ -52,14 +52,14 @@ def other_metrics_table(summary: Summary, rows: Sequence[Record]) -> TableBlock:
     body = []
     for row in rows:
         found = [companion(summary.records, row, metric) for metric in OTHER_METRICS]
-        cells = [_other(other) for other in found]
+        cells = [_metric_cell(other) for other in found]
         body.append([row_name(row), real_labels(row), *cells])
-    return TableBlock(("student", LABELS, *OTHER_METRICS), body)
+    return TableBlock(("student", LABEL_COUNT, *OTHER_METRICS), body)
 
 
-def _other(row: Record | None) -> str:
+def _metric_cell(row: Record | None) -> str:
     if row is None:
-        return NONE
+        return DASH
     digits = 3 if row["metric"].endswith("loss") else 1
     mean = f"{row['mean']:.{digits}f}"
     return mean if row["n"] == 1 else f"{mean} \N{PLUS-MINUS SIGN} {row['std']:.{digits}f}"
@@ -68,7 +68,11 @@ def _other(row: Record | None) -> str:
 def ordering_table(summary: Summary) -> TableBlock:
     """The orderings that the papers lead one to expect, and what came out."""
     rows = [
-        [row["statement"], *_difference(row), _outcome(row, holds="holds", reversed_="reversed")]
+        [
+            row["statement"],
+            *_difference_cells(row),
+            _outcome(row, holds="holds", reversed_="reversed"),
+        ]
         for row in select(summary.comparisons, kind="ordering")
     ]
     return TableBlock(("expected", "difference (pp)", "seeds: std", "n", "outcome"), rows)
@@ -81,7 +85,7 @@ def comparison_table(summary: Summary, kind: str) -> TableBlock:
         [
             row["left"],
             row["right"],
-            *_difference(row),
+            *_difference_cells(row),
             _outcome(row, holds="above 0", reversed_="below 0"),
         ]
         for row in select(summary.comparisons, kind=kind)
@@ -89,9 +93,9 @@ def comparison_table(summary: Summary, kind: str) -> TableBlock:
     return TableBlock(headers, rows, num_names=2)
 
 
-def _difference(row: Record) -> list[str]:
-    spread_pp = NONE if row["n"] in (None, 0, 1) else f"{row['std']:.1f}"
-    return [signed(row), spread_pp, NONE if row["n"] is None else str(row["n"])]
+def _difference_cells(row: Record) -> list[str]:
+    spread_pp = DASH if row["n"] in (None, 0, 1) else f"{row['std']:.1f}"
+    return [signed(row), spread_pp, DASH if row["n"] is None else str(row["n"])]
 
 
 def _outcome(row: Record, *, holds: str, reversed_: str) -> str:

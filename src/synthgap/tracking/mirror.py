@@ -11,36 +11,41 @@ from typing import TYPE_CHECKING, Literal
 
 from synthgap.errors import TrackingError
 from synthgap.jobs import write_json
-from synthgap.tracking.cells import RunCell, cells, digest_of, origin_of, times_of_run
-from synthgap.tracking.dvc_digests import dvc_digests
-from synthgap.tracking.live import commit, ensure_sender
-from synthgap.tracking.machine import is_alive
-from synthgap.tracking.outbox import Outbox
+from synthgap.tracking.cells import (
+    RunCell,
+    iter_cells,
+    log_stage_files,
+    origin_of,
+    run_content_digest,
+    times_of_run,
+)
+from synthgap.tracking.live_log import ensure_sender, git_commit
+from synthgap.tracking.outbox import Outbox, is_alive
 from synthgap.tracking.publishing import PublishedVersions, publish_all
 from synthgap.tracking.runs import (
-    CONTENT,
-    DIGEST,
-    EPOCHS,
-    Run,
-    begin,
+    CONTENT_TAG,
+    DIGEST_TAG,
+    EPOCHS_TAG,
+    RunRecord,
+    create_run,
+    dvc_digests,
     epoch_points,
     params_of,
     summary_points,
 )
-from synthgap.tracking.spool import sending, spool_of, spools
-from synthgap.tracking.stage_files import keep_files
-from synthgap.tracking.store import NOTE_TAG, Store, open_store, store_errors
+from synthgap.tracking.spool import sender_lock, spool_of, spools
+from synthgap.tracking.store import NOTE_TAG, TrackingStore, open_store, store_errors
 from synthgap.tracking.sweeps import (
-    NOTES,
-    PARENT,
-    SUPERSEDED,
-    SWEEP,
+    PARENT_TAG,
+    SUPERSEDED_TAG,
+    SWEEP_NOTES,
+    SWEEP_TAG,
     Sweep,
     begin_sweep,
-    drop_replaced,
-    only_parent,
-    settle_sweep,
+    delete_replaced,
+    merge_parents,
     sweep_of,
+    update_sweep,
 )
 from synthgap.tracking.trials import (
     TUNE,
@@ -50,15 +55,15 @@ from synthgap.tracking.trials import (
     study_note,
     study_tags,
     trial_tags,
-    verdict_places,
+    verdict_chart,
 )
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
-WAIT_S = 120.0
-ENDED = ("FINISHED", "FAILED")
-Action = Literal["left", "completed", "replaced", "created", "running"]
+MIRROR_WAIT_S = 120.0
+END_STATUSES = ("FINISHED", "FAILED")
+MirrorAction = Literal["left", "completed", "replaced", "created", "running"]
 
 
 @dataclass
@@ -66,7 +71,7 @@ class MirrorReport:
     """What a mirror found and did."""
 
     uri: str
-    runs: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # by Action
+    runs: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # by MirrorAction
     published: PublishedVersions = field(default_factory=PublishedVersions)
 
     def lines(self) -> list[str]:
@@ -94,11 +99,11 @@ def mirror(root: Path) -> MirrorReport:
         TrackingError: the store cannot be reached, or another process keeps sending into it.
     """
     root = root.resolve()
-    with sending(root, wait_s=WAIT_S, hurry=True) as held:
+    with sender_lock(root, wait_s=MIRROR_WAIT_S, hurry=True) as held:
         if not held:
             raise TrackingError(
                 f"{root / '.synthgap/live/sender.lock'}: another process still sends after "
-                f"{WAIT_S:g} s; see sender.log there, then rerun `synthgap mirror`"
+                f"{MIRROR_WAIT_S:g} s; see sender.log there, then rerun `synthgap mirror`"
             )
         store = open_store(root)
         Outbox(store).send()
@@ -110,27 +115,27 @@ def mirror(root: Path) -> MirrorReport:
     return report
 
 
-def mirror_runs(store: Store, found: Sequence[RunCell] | None = None) -> MirrorReport:
+def mirror_runs(store: TrackingStore, found: Sequence[RunCell] | None = None) -> MirrorReport:
     """Complete, replace or create every run of the outputs, then their parents' charts.
 
     Of `found` alone where that is given.
     """
     report = MirrorReport(uri=store.uri)
-    sweeps: dict[Sweep, list[tuple[RunCell, Run]]] = defaultdict(list)
-    for cell in cells(store.root) if found is None else found:
+    sweeps: dict[Sweep, list[tuple[RunCell, RunRecord]]] = defaultdict(list)
+    for cell in iter_cells(store.root) if found is None else found:
         for run in cell.runs:
             sweeps[sweep_of(run, cell.about["params"])].append((cell, run))
     with store_errors(store.uri):
-        window = _look(store)
+        window = _fetch_runs(store)
         known = dvc_digests(store.root)
         for sweep, members in sweeps.items():
-            _mirror_sweep(_Pass(store, window, known, report), sweep, members)
+            _mirror_sweep(_MirrorContext(store, window, known, report), sweep, members)
         if found is None:
             _close_empty(store, window, {sweep.digest for sweep in sweeps})
     return report
 
 
-def _close_empty(store: Store, window: StoredRuns, filled: set[str]) -> None:
+def _close_empty(store: TrackingStore, window: StoredRuns, filled: set[str]) -> None:
     """Close parents whose runs all failed before they had any output."""
     if any(_is_live(store, spool.digest) for spool in spools(store.root)):
         return
@@ -142,14 +147,14 @@ def _close_empty(store: Store, window: StoredRuns, filled: set[str]) -> None:
 
 
 @dataclass(frozen=True)
-class _Pass:
-    store: Store
+class _MirrorContext:
+    store: TrackingStore
     window: StoredRuns
     known: dict[str, str]
     report: MirrorReport
 
 
-def _look(store: Store) -> StoredRuns:
+def _fetch_runs(store: TrackingStore) -> StoredRuns:
     runs: dict[str, list[MlflowRun]] = defaultdict(list)
     parents: dict[str, list[MlflowRun]] = defaultdict(list)
     token, experiments = None, store.experiments()
@@ -162,19 +167,21 @@ def _look(store: Store) -> StoredRuns:
         )
         for run in page:
             tags = run.data.tags
-            if DIGEST in tags:
-                runs[tags[DIGEST]].append(run)
-            elif SWEEP in tags and SUPERSEDED not in tags:
-                parents[tags[SWEEP]].append(run)
+            if DIGEST_TAG in tags:
+                runs[tags[DIGEST_TAG]].append(run)
+            elif SWEEP_TAG in tags and SUPERSEDED_TAG not in tags:
+                parents[tags[SWEEP_TAG]].append(run)
         token = page.token
         if not token:
             break
     return StoredRuns(
-        runs, {digest: only_parent(store, found) for digest, found in parents.items()}
+        runs, {digest: merge_parents(store, found) for digest, found in parents.items()}
     )
 
 
-def _mirror_sweep(work: _Pass, sweep: Sweep, members: Sequence[tuple[RunCell, Run]]) -> None:
+def _mirror_sweep(
+    work: _MirrorContext, sweep: Sweep, members: Sequence[tuple[RunCell, RunRecord]]
+) -> None:
     store = work.store
     parent = work.window.parents.get(sweep.digest)
     if parent is None:
@@ -187,31 +194,33 @@ def _mirror_sweep(work: _Pass, sweep: Sweep, members: Sequence[tuple[RunCell, Ru
         children.append(run_id)
     cell, runs = members[0][0], [run for _, run in members]
     study = cell.about.get("study") or {}
-    shown = settle_sweep(store, parent, runs, children, verdict_places(study))
+    shown = update_sweep(store, parent, runs, children, verdict_chart(study))
     if study:
-        drop_replaced(store, shown, runs)
-        said = f"{study_note(study)}\n\n{NOTES[TUNE]}"
+        delete_replaced(store, shown, runs)
+        said = f"{study_note(study)}\n\n{SWEEP_NOTES[TUNE]}"
         store.write(shown, tags=study_tags(study) | {NOTE_TAG: said})
-    keep_files(store, shown, sweep.experiment, cell.folder)
+    log_stage_files(store, shown, sweep.experiment, cell.folder)
 
 
-def _mirror_run(work: _Pass, cell: RunCell, run: Run, parent: str) -> tuple[Action, str]:
+def _mirror_run(
+    work: _MirrorContext, cell: RunCell, run: RunRecord, parent: str
+) -> tuple[MirrorAction, str]:
     store, digest = work.store, run["digest"]
     there = list(work.window.runs.get(digest, []))
     if _is_live(store, digest):
         return "running", there[-1].info.run_id if there else ""
-    content = digest_of(cell, run)
+    content = run_content_digest(cell, run)
     keep = next((old for old in there if _is_complete(old, content)), None)
     if keep is not None:
-        action: Action = "left"
+        action: MirrorAction = "left"
     else:
         keep = next((old for old in there if _can_complete(old, run)), None)
         action = "completed" if keep is not None else "replaced" if there else "created"
     for old in there:
         if old is not keep:
             store.client.delete_run(old.info.run_id)
-    if keep is not None and keep.data.tags.get(PARENT) != parent:  # its parent was deleted
-        store.write(keep.info.run_id, tags={PARENT: parent})
+    if keep is not None and keep.data.tags.get(PARENT_TAG) != parent:  # its parent was deleted
+        store.write(keep.info.run_id, tags={PARENT_TAG: parent})
     run_id = keep.info.run_id if keep is not None else _create(work, cell, run, parent)
     if action != "left":
         _complete(store, cell, run, run_id)
@@ -219,7 +228,7 @@ def _mirror_run(work: _Pass, cell: RunCell, run: Run, parent: str) -> tuple[Acti
     return action, str(run_id)
 
 
-def _is_live(store: Store, digest: str) -> bool:
+def _is_live(store: TrackingStore, digest: str) -> bool:
     """Whether a training writes this very run now, e.g. a forced rerun."""
     sent = spool_of(store.root, digest).sent()
     running = sent.status == "RUNNING"
@@ -227,45 +236,45 @@ def _is_live(store: Store, digest: str) -> bool:
 
 
 def _is_complete(old: MlflowRun, content: str) -> bool:
-    return bool(old.data.tags.get(CONTENT) == content and old.info.status in ENDED)
+    return bool(old.data.tags.get(CONTENT_TAG) == content and old.info.status in END_STATUSES)
 
 
-def _can_complete(old: MlflowRun, run: Run) -> bool:
+def _can_complete(old: MlflowRun, run: RunRecord) -> bool:
     """Whether a live run sent every epoch and lacks only what run.json adds."""
-    fresh = CONTENT not in old.data.tags and old.info.status == status_of(run)
-    return bool(fresh and old.data.tags.get(EPOCHS) == _last_epoch(run))
+    fresh = CONTENT_TAG not in old.data.tags and old.info.status == status_of(run)
+    return bool(fresh and old.data.tags.get(EPOCHS_TAG) == _last_epoch(run))
 
 
-def _last_epoch(run: Run) -> str:
+def _last_epoch(run: RunRecord) -> str:
     return str(run["epochs"][-1]["epoch"] if run["epochs"] else 0)
 
 
-def _create(work: _Pass, cell: RunCell, run: Run, parent: str) -> str:
+def _create(work: _MirrorContext, cell: RunCell, run: RunRecord, parent: str) -> str:
     times = times_of_run(work.store.root, cell, run)
     origin = origin_of(cell, times)
-    run_id = begin(work.store, run, origin, parent=parent, known=work.known)
+    run_id = create_run(work.store, run, origin, parent=parent, known=work.known)
     points = [
         point
         for epoch in run["epochs"]
         for point in epoch_points(epoch, times.of_epoch(epoch["epoch"]))
     ]
-    tags = {EPOCHS: _last_epoch(run)}
+    tags = {EPOCHS_TAG: _last_epoch(run)}
     if not times.known:
-        tags |= _restored(work.store.root)
+        tags |= _restored_tags(work.store.root)
     work.store.write(run_id, points, tags=tags)
     return run_id
 
 
-def _restored(root: Path) -> dict[str, str]:
+def _restored_tags(root: Path) -> dict[str, str]:
     """Say that the times are the file's; the commit is the one whose dvc.lock names it."""
-    here = commit(root)
+    here = git_commit(root)
     tags = {"synthgap.times": "unknown, restored from run.json"}
     if here:
         tags["mlflow.source.git.commit"] = here.removesuffix("-dirty")
     return tags
 
 
-def _complete(store: Store, cell: RunCell, run: Run, run_id: str) -> None:
+def _complete(store: TrackingStore, cell: RunCell, run: RunRecord, run_id: str) -> None:
     """Add what only run.json has; the content tag comes last, so its presence means complete."""
     times = times_of_run(store.root, cell, run)
     known = params_of(run, cell.about["params"]) if is_trial(run) else {}  # more than at its start
@@ -278,4 +287,4 @@ def _complete(store: Store, cell: RunCell, run: Run, run_id: str) -> None:
         if (cell.folder / name).is_file():
             store.client.log_artifact(run_id, str(cell.folder / name))
     store.client.set_terminated(run_id, status_of(run), end_time=round(times.end * 1000))
-    store.write(run_id, tags=trial_tags(run) | {CONTENT: digest_of(cell, run)})
+    store.write(run_id, tags=trial_tags(run) | {CONTENT_TAG: run_content_digest(cell, run)})

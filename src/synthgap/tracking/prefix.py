@@ -17,9 +17,17 @@ if TYPE_CHECKING:
 
     from synthgap.params.sections import Student
 
-STEM = "prefix"
-WEIGHTS, DESCRIPTION = f"{STEM}.safetensors", f"{STEM}.json"
-REQUIRED = ("recipe", "student", "source", "depth", "num_classes", "normalisation", "image_size")
+PREFIX_STEM = "prefix"
+WEIGHTS, DESCRIPTION = f"{PREFIX_STEM}.safetensors", f"{PREFIX_STEM}.json"
+REQUIRED_KEYS = (
+    "recipe",
+    "student",
+    "source",
+    "depth",
+    "num_classes",
+    "normalisation",
+    "image_size",
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ def read_prefix(folder: Path) -> PrefixFolder:
             f"{folder}: holds {names or 'nothing'}, expected exactly {DESCRIPTION} and {WEIGHTS}; "
             "pull it again"
         )
-    about = _description(folder / DESCRIPTION)
+    about = _read_description(folder / DESCRIPTION)
     found = file_digest(folder / WEIGHTS)
     if found != about["weights_sha256"]:
         raise CheckpointError(
@@ -75,7 +83,7 @@ def read_prefix(folder: Path) -> PrefixFolder:
     return PrefixFolder(folder, about)
 
 
-def build(prefix: PrefixFolder, num_classes: int | None, *, seed: int) -> nn.Module:
+def build_from_prefix(prefix: PrefixFolder, num_classes: int | None, *, seed: int) -> nn.Module:
     """Build the student and graft the prefix into it.
 
     Raises:
@@ -85,9 +93,9 @@ def build(prefix: PrefixFolder, num_classes: int | None, *, seed: int) -> nn.Mod
     from synthgap.models.checkpoint import load_weights
     from synthgap.models.frozen_prefix import load_frozen_prefix, prefix_names
 
-    state, about = load_weights(prefix.folder / STEM)
+    state, about = load_weights(prefix.folder / PREFIX_STEM)
     classes = prefix.about["num_classes"] if num_classes is None else num_classes
-    model = build_student(student_of(about), classes, seed=seed)
+    model = build_student(student_section(about), classes, seed=seed)
     expected, found = set(prefix_names(model, prefix.depth)), set(state)
     if expected != found:
         raise CheckpointError(
@@ -97,7 +105,7 @@ def build(prefix: PrefixFolder, num_classes: int | None, *, seed: int) -> nn.Mod
     return load_frozen_prefix(model, state, prefix.depth)
 
 
-def student_of(about: Mapping[str, Any]) -> Student:
+def student_section(about: Mapping[str, Any]) -> Student:
     """The student section that prefix.json carries; JSON's lists are tuples again.
 
     What the prefix brings needs no other weights to start from, and the rest is fresh.
@@ -112,7 +120,7 @@ def student_of(about: Mapping[str, Any]) -> Student:
     return Student(options=options, **said)
 
 
-def received_by(model: nn.Module, depth: int, images: Tensor) -> Tensor:
+def unit_input(model: nn.Module, depth: int, images: Tensor) -> Tensor:
     """What unit `depth` receives when `model` sees normalised `images`, flattened to (batch, n).
 
     The units before it are run as the model runs them, pooling between units included.
@@ -138,7 +146,7 @@ def feature_function(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
     import torch
 
     prefix = read_prefix(folder)
-    model = build(prefix, None, seed=0).eval()
+    model = build_from_prefix(prefix, None, seed=0).eval()
     mean, std = (
         torch.tensor(prefix.about["normalisation"][name], dtype=torch.float32).reshape(1, -1, 1, 1)
         for name in ("mean", "std")
@@ -147,17 +155,17 @@ def feature_function(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
     def features(images: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             normalised = (torch.as_tensor(images, dtype=torch.float32) - mean) / std
-            return received_by(model, prefix.depth, normalised).numpy()
+            return unit_input(model, prefix.depth, normalised).numpy()
 
     return features
 
 
-def _description(path: Path) -> dict[str, Any]:
+def _read_description(path: Path) -> dict[str, Any]:
     try:
         about = read_json(path)
     except ValueError as error:
         raise CheckpointError(f"{path}: not JSON ({error}); pull it again") from error
-    missing = [name for name in (*REQUIRED, "weights_sha256") if name not in about]
+    missing = [name for name in (*REQUIRED_KEYS, "weights_sha256") if name not in about]
     if missing:
         raise CheckpointError(f"{path}: lacks {missing}; expected a prefix's description")
     return dict(about)

@@ -12,18 +12,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthgap.tracking.dvc_digests import dvc_digests
-from synthgap.tracking.live import commit
+from synthgap.tracking.live_log import git_commit
 from synthgap.tracking.prefix import DESCRIPTION, WEIGHTS, PrefixFolder, read_prefix
-from synthgap.tracking.runs import DIGEST, INPUTS
-from synthgap.tracking.store import Store, only_one, open_store, store_errors
+from synthgap.tracking.runs import DIGEST_TAG, INPUTS_TAG, dvc_digests
+from synthgap.tracking.store import TrackingStore, exclusive_lock, open_store, store_errors
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
 
-PATTERN = f"artifacts/register/*/*/*/{DESCRIPTION}"
-NEEDED = ("mlflow", "numpy", "safetensors", "timm", "torch", "synthgap")
-NOTE = (
+PREFIX_PATTERN = f"artifacts/register/*/*/*/{DESCRIPTION}"
+PACKAGES = ("mlflow", "numpy", "safetensors", "timm", "torch", "synthgap")
+MODEL_DESCRIPTION = (
     "First units of a student, frozen: one version a depth and data version. Alias `n<depth>` is "
     "the current version of a depth, `best` the depth whose transfer runs score highest on `val`. "
     "`synthgap registry pull NAME@ALIAS --to DIR`, or `synthgap.load_prefix('NAME@ALIAS')`."
@@ -50,41 +49,41 @@ def publish_from(root: Path) -> PublishedVersions:
         return publish_all(store)
 
 
-def publish_all(store: Store) -> PublishedVersions:
+def publish_all(store: TrackingStore) -> PublishedVersions:
     """Publish what the registry lacks, then point the aliases; a second time changes nothing."""
     names: dict[str, list[PrefixFolder]] = defaultdict(list)
-    for path in sorted(store.root.glob(PATTERN)):
+    for path in sorted(store.root.glob(PREFIX_PATTERN)):
         prefix = read_prefix(path.parent)
         names[prefix.model_name].append(prefix)
     done = PublishedVersions()
-    with only_one(store.root, "publish"):
+    with exclusive_lock(store.root, "publish"):
         for name, prefixes in names.items():
             _publish(store, name, prefixes, done)
     return done
 
 
-def best_of(prefixes: Sequence[PrefixFolder]) -> PrefixFolder | None:
+def best_prefix(prefixes: Sequence[PrefixFolder]) -> PrefixFolder | None:
     """The depth whose transfer runs have the highest mean `val` top-1; of equals the deeper."""
     scored = [prefix for prefix in prefixes if prefix.about.get("val_top1")]
     return max(scored, key=lambda one: (one.about["val_top1"]["mean"], one.depth), default=None)
 
 
 def _publish(
-    store: Store, name: str, prefixes: Sequence[PrefixFolder], done: PublishedVersions
+    store: TrackingStore, name: str, prefixes: Sequence[PrefixFolder], done: PublishedVersions
 ) -> None:
-    model = _registered(store, name)
+    model = _registered_model(store, name)
     known = {
-        one.tags[DIGEST]: str(one.version)
+        one.tags[DIGEST_TAG]: str(one.version)
         for one in store.client.search_model_versions(f"name='{name}'")
-        if DIGEST in one.tags
+        if DIGEST_TAG in one.tags
     }
     for prefix in prefixes:
         if prefix.digest in known:
             done.known += 1
         else:
-            known[prefix.digest] = _add(store, name, prefix)
+            known[prefix.digest] = _add_version(store, name, prefix)
             done.new += 1
-    best = best_of(prefixes)
+    best = best_prefix(prefixes)
     wanted = {f"n{prefix.depth}": known[prefix.digest] for prefix in prefixes}
     if best is None:
         done.warnings.append(f"{name}: no val accuracies, so no alias `best` (data.splits.val)")
@@ -96,16 +95,16 @@ def _publish(
             store.client.set_registered_model_alias(name, alias, number)
 
 
-def _registered(store: Store, name: str) -> RegisteredModel:
+def _registered_model(store: TrackingStore, name: str) -> RegisteredModel:
     if not store.client.search_registered_models(f"name='{name}'"):
-        store.client.create_registered_model(name, description=NOTE)
+        store.client.create_registered_model(name, description=MODEL_DESCRIPTION)
     return store.client.get_registered_model(name)
 
 
-def _add(store: Store, name: str, prefix: PrefixFolder) -> str:
+def _add_version(store: TrackingStore, name: str, prefix: PrefixFolder) -> str:
     """Upload one prefix and make its version, whose tags come with it, not after it."""
-    donor = _run_of(store, prefix)
-    tags = _tags(store.root, prefix)
+    donor = _donor_run_id(store, prefix)
+    tags = _version_tags(store.root, prefix)
     model = store.client.create_logged_model(
         store.experiment(prefix.about["recipe"]),
         name=f"{name}-n{prefix.depth}",
@@ -115,7 +114,7 @@ def _add(store: Store, name: str, prefix: PrefixFolder) -> str:
     )
     with tempfile.TemporaryDirectory(prefix="synthgap-") as place:
         folder = Path(place) / "model"
-        _save(prefix, folder, model_id=model.model_id)
+        _save_model(prefix, folder, model_id=model.model_id)
         store.client.log_model_artifacts(model.model_id, str(folder))
     store.client.finalize_logged_model(model.model_id, "READY")
     made = store.client.create_model_version(
@@ -124,7 +123,7 @@ def _add(store: Store, name: str, prefix: PrefixFolder) -> str:
     return str(made.version)
 
 
-def _save(prefix: PrefixFolder, folder: Path, *, model_id: str) -> None:
+def _save_model(prefix: PrefixFolder, folder: Path, *, model_id: str) -> None:
     import numpy as np
     from mlflow import pyfunc
     from mlflow.models import Model, ModelSignature
@@ -148,11 +147,11 @@ def _save(prefix: PrefixFolder, folder: Path, *, model_id: str) -> None:
                 "description": str(prefix.folder / DESCRIPTION),
             },
             signature=signature,
-            pip_requirements=[f"{package}=={version(package)}" for package in NEEDED],
+            pip_requirements=[f"{package}=={version(package)}" for package in PACKAGES],
         )
 
 
-def _tags(root: Path, prefix: PrefixFolder) -> dict[str, str]:
+def _version_tags(root: Path, prefix: PrefixFolder) -> dict[str, str]:
     about = prefix.about
     known = dvc_digests(root)
     inputs = {
@@ -164,19 +163,19 @@ def _tags(root: Path, prefix: PrefixFolder) -> dict[str, str]:
         "student": about["student"]["model"],
         "val_top1": (about.get("val_top1") or {}).get("mean"),
         "donor": about.get("donor"),
-        "git.commit": commit(root),
-        DIGEST: prefix.digest,
+        "git.commit": git_commit(root),
+        DIGEST_TAG: prefix.digest,
         "weights_sha256": about["weights_sha256"],
-        INPUTS: json.dumps(inputs),
+        INPUTS_TAG: json.dumps(inputs),
     }
     return {name: str(value) for name, value in said.items() if value is not None}
 
 
-def _run_of(store: Store, prefix: PrefixFolder) -> str | None:
+def _donor_run_id(store: TrackingStore, prefix: PrefixFolder) -> str | None:
     """The donor's run in MLflow, if it is there."""
     found = store.client.search_runs(
         [store.experiment(prefix.about["recipe"])],
-        f"tags.`{DIGEST}` = '{prefix.about['donor']}'",
+        f"tags.`{DIGEST_TAG}` = '{prefix.about['donor']}'",
         max_results=1,
     )
     return str(found[0].info.run_id) if found else None

@@ -13,15 +13,24 @@ from typing import TYPE_CHECKING, Any
 from synthgap.errors import CheckpointError, ParamsError, TrackingError
 from synthgap.jobs import Artifacts, Log, file_digest, hold, read_json
 from synthgap.params.sections import Grid, Register, Student
-from synthgap.tracking.live import SWITCH
-from synthgap.tracking.prefix import STEM, received_by, registered_name
+from synthgap.tracking.live_log import TRACKING_VARIABLE
+from synthgap.tracking.prefix import PREFIX_STEM, registered_name, unit_input
 from synthgap.tracking.publishing import publish_from
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-SELECTION = "val/top1"  # never test: `best` selects
-KEPT = ("run", "recipe", "set", "seed", "num_classes", "classes", "normalisation", "image_size")
+SELECTION_METRIC = "val/top1"  # never test: `best` selects
+DONOR_KEYS = (
+    "run",
+    "recipe",
+    "set",
+    "seed",
+    "num_classes",
+    "classes",
+    "normalisation",
+    "image_size",
+)
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,7 @@ class RegisteredDonor:
 
         depth, size = about["depth"], about["image_size"]
         with torch.inference_mode():
-            features = received_by(model, depth, torch.zeros(1, 3, size, size))
+            features = unit_input(model, depth, torch.zeros(1, 3, size, size))
         about |= {
             "units": about["units"][:depth],
             "next_unit": about["units"][depth],
@@ -125,14 +134,14 @@ class RegisteredDonor:
         kept = {entry: state[entry] for entry in prefix_names(model, depth)}
         folder = place / name.removeprefix(f"{about['recipe']}-") / f"n{depth}"
         folder.mkdir(parents=True, exist_ok=True)
-        save_state(folder / STEM, kept, about)
+        save_state(folder / PREFIX_STEM, kept, about)
 
     def _about(self, donor: Mapping[str, Any], depth: int) -> dict[str, Any]:
         trained = read_json(self.stem.parent / "run.json")
         path = self.stem.with_name(f"{self.stem.name}.safetensors")
         checkpoint = path.relative_to(self.artifacts.root).as_posix()
         return {
-            **{name: donor[name] for name in KEPT if name in donor and name != "run"},
+            **{name: donor[name] for name in DONOR_KEYS if name in donor and name != "run"},
             "schema": 1,
             "recipe": self.artifacts.recipe,
             "student": asdict(self.params.student),
@@ -153,11 +162,11 @@ class RegisteredDonor:
         path = self.transfer_file(depth)
         runs = read_json(path)["runs"] if path.is_file() else []
         found = [
-            run["last"][SELECTION]
+            run["last"][SELECTION_METRIC]
             for run in runs
             if run["donor_set"] == self.set_name
             and run["source"] != self.source
-            and SELECTION in run["last"]
+            and SELECTION_METRIC in run["last"]
         ]
         if not found:
             return None
@@ -186,7 +195,7 @@ def _read_files(donors: Sequence[RegisteredDonor], depths: Sequence[int]) -> lis
 
 
 def _publish(root: Path) -> None:
-    if os.environ.get(SWITCH) == "off":
+    if os.environ.get(TRACKING_VARIABLE) == "off":
         return
     try:
         done = publish_from(root)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from synthgap.errors import CheckpointError, TrackingError
 from synthgap.jobs import publish
-from synthgap.tracking.prefix import DESCRIPTION, WEIGHTS, build, read_prefix
-from synthgap.tracking.runs import DIGEST
-from synthgap.tracking.store import Store, error_code, open_store, store_errors
+from synthgap.tracking.prefix import DESCRIPTION, WEIGHTS, build_from_prefix, read_prefix
+from synthgap.tracking.runs import DIGEST_TAG
+from synthgap.tracking.store import TrackingStore, error_code, open_store, store_errors
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 # What MLflow writes around a model; a pickle, or anything else, has no business in one of ours.
 MLFLOW_FILES = re.compile(r"MLmodel|registered_model_meta|[\w.-]+\.(yaml|txt|py)")
-HELD = (WEIGHTS, DESCRIPTION)
+FILES = (WEIGHTS, DESCRIPTION)
 
 
 @dataclass(frozen=True)
-class Version:
+class PrefixVersion:
     """One version of a registered prefix."""
 
     name: str
@@ -46,7 +46,7 @@ class Version:
         return asdict(self)
 
 
-def versions(root: Path) -> list[Version]:
+def versions(root: Path) -> list[PrefixVersion]:
     """Every version of ours in the checkout's store, by name and version.
 
     Raises:
@@ -62,7 +62,7 @@ def versions(root: Path) -> list[Version]:
             found += [
                 _version(one, by_version.get(str(one.version), []))
                 for one in store.client.search_model_versions(f"name='{model.name}'")
-                if DIGEST in one.tags
+                if DIGEST_TAG in one.tags
             ]
     return sorted(found, key=lambda one: (one.name, one.version))
 
@@ -81,19 +81,19 @@ def pull(root: Path, reference: str, target: Path, *, overwrite: bool = False) -
         with store_errors(store.uri):
             found = _resolve(store, reference)
             fetched = _download(store, found, Path(place) / "model")
-        folder = _only_ours(fetched, reference)
+        folder = _check_files(fetched, reference)
         prefix = read_prefix(folder)
-        if prefix.digest != found.tags.get(DIGEST):
+        if prefix.digest != found.tags.get(DIGEST_TAG):
             raise TrackingError(
                 f"{reference}: digest {prefix.digest[:12]}, expected "
-                f"{str(found.tags.get(DIGEST))[:12]} (its tag); it was changed in the store: "
+                f"{str(found.tags.get(DIGEST_TAG))[:12]} (its tag); it was changed in the store: "
                 "register and publish it again"
             )
         publish(folder, target)
     return target
 
 
-def _models(store: Store) -> list[RegisteredModel]:
+def _models(store: TrackingStore) -> list[RegisteredModel]:
     models: list[RegisteredModel] = []
     token = None
     while True:
@@ -105,9 +105,9 @@ def _models(store: Store) -> list[RegisteredModel]:
             return models
 
 
-def _version(one: ModelVersion, aliases: list[str]) -> Version:
+def _version(one: ModelVersion, aliases: list[str]) -> PrefixVersion:
     tags: Mapping[str, str] = one.tags
-    return Version(
+    return PrefixVersion(
         name=str(one.name),
         version=int(one.version),
         aliases=tuple(sorted(aliases)),
@@ -115,13 +115,13 @@ def _version(one: ModelVersion, aliases: list[str]) -> Version:
         source=tags["source"],
         seed=int(tags["seed"]) if "seed" in tags else None,
         val_top1=float(tags["val_top1"]) if "val_top1" in tags else None,
-        digest=tags[DIGEST],
+        digest=tags[DIGEST_TAG],
         donor=tags.get("donor"),
         commit=tags.get("git.commit"),
     )
 
 
-def _resolve(store: Store, reference: str) -> ModelVersion:
+def _resolve(store: TrackingStore, reference: str) -> ModelVersion:
     from mlflow.exceptions import MlflowException
 
     name, sign, which = re.fullmatch(r"([^@/]*)([@/]?)(.*)", reference).groups()  # type: ignore[union-attr] # matches any text
@@ -134,10 +134,10 @@ def _resolve(store: Store, reference: str) -> ModelVersion:
     except MlflowException as error:
         if error_code(error) not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
-        raise TrackingError(f"{reference}: {_known(store, name)}") from error
+        raise TrackingError(f"{reference}: {_unknown_message(store, name)}") from error
 
 
-def _known(store: Store, name: str) -> str:
+def _unknown_message(store: TrackingStore, name: str) -> str:
     models = {model.name: model for model in _models(store)}
     if name not in models:
         return f"no such model, expected one of {sorted(models)}; see `synthgap registry list`"
@@ -145,7 +145,7 @@ def _known(store: Store, name: str) -> str:
     return f"no such version, aliases of {name} are {aliases}; see `synthgap registry list`"
 
 
-def _download(store: Store, found: ModelVersion, place: Path) -> Path:
+def _download(store: TrackingStore, found: ModelVersion, place: Path) -> Path:
     from mlflow.artifacts import download_artifacts
 
     place.mkdir()
@@ -156,16 +156,16 @@ def _download(store: Store, found: ModelVersion, place: Path) -> Path:
     return Path(fetched)
 
 
-def _only_ours(fetched: Path, reference: str) -> Path:
+def _check_files(fetched: Path, reference: str) -> Path:
     """The folder of the two files, after every file that came along was looked at."""
     folder = fetched / "artifacts"
     for path in sorted(fetched.rglob("*")):
-        inside = path.parent == folder and path.name in HELD
+        inside = path.parent == folder and path.name in FILES
         around = path.parent == fetched and MLFLOW_FILES.fullmatch(path.name)
         if path.is_file() and not (inside or around):
             raise TrackingError(
                 f"{reference}: holds {path.relative_to(fetched)}, expected only "
-                f"{' and '.join(HELD)} beside MLflow's own text files; nothing was written, "
+                f"{' and '.join(FILES)} beside MLflow's own text files; nothing was written, "
                 "do not load this model"
             )
     return folder
@@ -175,7 +175,7 @@ def _check_target(target: Path, *, overwrite: bool) -> None:
     if not target.exists():
         return
     names = {path.name for path in target.iterdir()} if target.is_dir() else {target.name}
-    if not target.is_dir() or names - set(HELD):
+    if not target.is_dir() or names - set(FILES):
         raise TrackingError(
             f"{target}: exists and holds {sorted(names)[:3]}, which is not a prefix; expected a "
             "new folder"
@@ -201,7 +201,7 @@ def load_prefix(
     """
     folder = Path(source)
     if folder.is_dir():
-        return build(read_prefix(folder), num_classes, seed=seed)
+        return build_from_prefix(read_prefix(folder), num_classes, seed=seed)
     if isinstance(source, Path) or not re.fullmatch(r"[\w.-]+(@[\w.-]+|/\d+)", source):
         raise CheckpointError(
             f"{source}: no such folder; expected a prefix folder, NAME@ALIAS or NAME/VERSION "
@@ -210,4 +210,4 @@ def load_prefix(
     with TemporaryDirectory(prefix="synthgap-") as place:
         target = Path(place) / "prefix"
         pull(root or Path.cwd(), source, target)
-        return build(read_prefix(target), num_classes, seed=seed)
+        return build_from_prefix(read_prefix(target), num_classes, seed=seed)

@@ -1,4 +1,4 @@
-"""What a run looks like in MLflow: params, tags, metrics and datasets from its RUN record."""
+"""A run in MLflow: params, tags, metrics, and datasets under DVC's digests."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from synthgap.tracking.dvc_digests import dataset_digest
-from synthgap.tracking.store import Point, Store
+from synthgap.errors import TrackingError
+from synthgap.tracking.store import MetricPoint, TrackingStore
 from synthgap.tracking.trials import (
     is_trial,
     source_of,
-    text,
+    tag_text,
     trial_name,
     trial_params,
     trial_tags,
@@ -25,21 +26,77 @@ from synthgap.tracking.trials import (
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
 
-Run = Mapping[str, Any]
-DIGEST, CONTENT, EPOCHS = "synthgap.digest", "synthgap.content", "synthgap.epochs"
-INPUTS = "synthgap.inputs"  # every path that went in, with its whole digest
-COORDINATES = (
+
+MAX_LENGTH = 36  # of a dataset's digest in MLflow: `<md5 in hex>.dir` fits exactly
+
+
+def dvc_digests(root: Path) -> dict[str, str]:
+    """Map each tracked path to its md5, from `dvc.lock` (outputs) and `data.dvc`.
+
+    Raises:
+        TrackingError: one of the files is not what DVC writes.
+    """
+    digests: dict[str, str] = {}
+    for out in _read_yaml(root / "data.dvc").get("outs", []):
+        _add_digest(digests, out)
+    stages = _read_yaml(root / "dvc.lock").get("stages", {}).values()
+    for stage in stages:
+        for dependency in stage.get("deps", []):  # parts of data/ that no stage puts out
+            _add_digest(digests, dependency)
+    for stage in stages:
+        for out in stage.get("outs", []):
+            _add_digest(digests, out)
+    return digests
+
+
+def dataset_digest(path: str, own: str, known: dict[str, str]) -> str:
+    """DVC's digest of `path`, or the head of our own where DVC does not know it yet."""
+    return known.get(path, own)[:MAX_LENGTH]
+
+
+def _add_digest(digests: dict[str, str], entry: dict[str, Any]) -> None:
+    if "md5" in entry:
+        digests[str(entry["path"])] = str(entry["md5"])
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return {}
+    return _parse_yaml(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=2)
+def _parse_yaml(path: Path, _mtime_ns: int, _size: int) -> dict[str, Any]:
+    """The file's content, parsed once as long as it stays: a lock of 60 cells takes seconds."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was built
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), loader)  # noqa: S506 - a safe loader
+    except yaml.YAMLError as error:
+        raise TrackingError(f"{path}: not YAML ({error}); restore it with git") from error
+    if not isinstance(content, dict):
+        raise TrackingError(f"{path}: expected what DVC writes; restore it with git")
+    return content
+
+
+RunRecord = Mapping[str, Any]
+DIGEST_TAG, CONTENT_TAG, EPOCHS_TAG = "synthgap.digest", "synthgap.content", "synthgap.epochs"
+INPUTS_TAG = "synthgap.inputs"  # every path that went in, with its whole digest
+PARAM_KEYS = (
     *("student", "source", "set", "donor_set", "direction", "arm", "depth", "fraction"),
     *("ablation", "variant", "generator", "scheme", "guidance_scale", "steps", "seed"),
     *("protocol", "method", "init", "num_real_images", "num_synthetic_images"),
     *("num_images", "num_steps", "peak_lr", "probe_labels"),
 )
-SECTIONS = ("student", "training")
-TAGGED = (
+PARAM_SECTIONS = ("student", "training")
+TAG_KEYS = (
     *("experiment", "recipe", "ablation", "variant", "direction", "arm", "depth", "fraction"),
     *("seed", "source", "set", "generator", "scheme", "protocol", "method", "init"),
 )
-MADE_FROM_CORPUS = (
+CORPUS_EXPERIMENTS = (
     "generator",
     "rivals",
     "judge",
@@ -61,18 +118,18 @@ class RunOrigin:
     host: str | None
 
 
-def params_of(run: Run, sections: Mapping[str, Any]) -> dict[str, str]:
+def params_of(run: RunRecord, sections: Mapping[str, Any]) -> dict[str, str]:
     """The cell's coordinates, the labels used, and the flattened student and training sections."""
-    values = {name: run[name] for name in COORDINATES if run.get(name) is not None}
+    values = {name: run[name] for name in PARAM_KEYS if run.get(name) is not None}
     for name, count in (run.get("real_labels") or {}).items():
         values[f"real_labels.{name}"] = "unknown" if count is None else count
-    for section in SECTIONS:
-        values |= dict(_flat(section, sections.get(section) or {}))
+    for section in PARAM_SECTIONS:
+        values |= dict(_flatten(section, sections.get(section) or {}))
     values |= trial_params(run, values)
-    return {name: text(value) for name, value in values.items()}
+    return {name: tag_text(value) for name, value in values.items()}
 
 
-def run_name_of(run: Run) -> str:
+def run_name_of(run: RunRecord) -> str:
     """The run's name in MLflow; an ablation's begins with what is changed."""
     if is_trial(run):
         return trial_name(run)
@@ -80,12 +137,12 @@ def run_name_of(run: Run) -> str:
     return " ".join(word for word, _ in groupby(words) if word)
 
 
-def tags_of(run: Run, origin: RunOrigin, parent: str | None) -> dict[str, str]:
+def tags_of(run: RunRecord, origin: RunOrigin, parent: str | None) -> dict[str, str]:
     """Coordinates to filter by, and whose run it is."""
-    tags = {name: text(run[name]) for name in TAGGED if run.get(name) is not None}
+    tags = {name: tag_text(run[name]) for name in TAG_KEYS if run.get(name) is not None}
     tags |= trial_tags(run)
     tags |= {
-        DIGEST: run["digest"],
+        DIGEST_TAG: run["digest"],
         "mlflow.source.name": source_of(run),
         "mlflow.source.type": "LOCAL",
         "mlflow.user": getpass.getuser(),
@@ -100,27 +157,29 @@ def tags_of(run: Run, origin: RunOrigin, parent: str | None) -> dict[str, str]:
     return tags
 
 
-def epoch_points(metrics: Mapping[str, Any], time: float) -> list[Point]:
+def epoch_points(metrics: Mapping[str, Any], time: float) -> list[MetricPoint]:
     """One epoch's numbers, step = epoch."""
     step = int(metrics["epoch"])
     return [
-        Point(name, float(value), step, time)
+        MetricPoint(name, float(value), step, time)
         for name, value in metrics.items()
         if name != "epoch" and isinstance(value, int | float) and math.isfinite(value)
     ]
 
 
-def summary_points(run: Run, time: float) -> list[Point]:
+def summary_points(run: RunRecord, time: float) -> list[MetricPoint]:
     """`last/test_top1` and the like: the papers' mean and std over the last epochs."""
     points = []
     for name, estimate in (run.get("last") or {}).items():
         flat = f"last/{name.replace('/', '_')}"
-        points.append(Point(flat, float(estimate["mean"]), 0, time))
-        points.append(Point(f"{flat}_std", float(estimate["std"]), 0, time))
+        points.append(MetricPoint(flat, float(estimate["mean"]), 0, time))
+        points.append(MetricPoint(f"{flat}_std", float(estimate["std"]), 0, time))
     return points
 
 
-def datasets_of(run: Run, inputs: Mapping[str, str], known: dict[str, str]) -> list[DatasetInput]:
+def datasets_of(
+    run: RunRecord, inputs: Mapping[str, str], known: dict[str, str]
+) -> list[DatasetInput]:
     """The image sets that this run read, under DVC's digests, with what each was for.
 
     MLflow takes 36 characters, so our own digest stands in full in the input's tag.
@@ -129,7 +188,7 @@ def datasets_of(run: Run, inputs: Mapping[str, str], known: dict[str, str]) -> l
 
     found = []
     for path, own in inputs.items():
-        context = _context(run, path)
+        context = _dataset_context(run, path)
         if context is None:
             continue
         source = json.dumps({"path": path, "dvc": known.get(path), "digest": own})
@@ -137,16 +196,18 @@ def datasets_of(run: Run, inputs: Mapping[str, str], known: dict[str, str]) -> l
         dataset = Dataset(
             name=name, digest=dataset_digest(path, own, known), source_type="dvc", source=source
         )
-        tags = {"mlflow.data.context": context, DIGEST: own}
+        tags = {"mlflow.data.context": context, DIGEST_TAG: own}
         if path in known:
             tags["dvc.md5"] = known[path]
         found.append(DatasetInput(dataset, [InputTag(key, text) for key, text in tags.items()]))
     return found
 
 
-def begin(store: Store, run: Run, origin: RunOrigin, *, parent: str, known: dict[str, str]) -> str:
+def create_run(
+    store: TrackingStore, run: RunRecord, origin: RunOrigin, *, parent: str, known: dict[str, str]
+) -> str:
     """Create the MLflow run with all that is known before its first epoch; return its id."""
-    tags = tags_of(run, origin, parent) | {INPUTS: json.dumps(dict(origin.inputs))}
+    tags = tags_of(run, origin, parent) | {INPUTS_TAG: json.dumps(dict(origin.inputs))}
     created = store.client.create_run(
         store.experiment(run["recipe"]),
         start_time=round(origin.start * 1000),
@@ -161,7 +222,7 @@ def begin(store: Store, run: Run, origin: RunOrigin, *, parent: str, known: dict
     return run_id
 
 
-def _context(run: Run, path: str) -> str | None:
+def _dataset_context(run: RunRecord, path: str) -> str | None:
     parts = PurePosixPath(path).parts
     if parts[:2] != ("artifacts", "sets"):
         return None
@@ -172,14 +233,14 @@ def _context(run: Run, path: str) -> str | None:
     learned = str(run.get("set")).split("+")  # a mixed source is two sets
     if run["experiment"] == "tune":  # a trial's set is the synthetic one; the real images join it
         learned.append("train")
-    if parts[-1] in learned or (run["experiment"] in MADE_FROM_CORPUS and parts[-1] == "corpus"):
+    if parts[-1] in learned or (run["experiment"] in CORPUS_EXPERIMENTS and parts[-1] == "corpus"):
         return "training"
     return "donor" if parts[-1] == run.get("donor_set") else None
 
 
-def _flat(prefix: str, section: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _flatten(prefix: str, section: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in section.items():
         if isinstance(value, Mapping):
-            yield from _flat(f"{prefix}.{name}", value)
+            yield from _flatten(f"{prefix}.{name}", value)
         else:
             yield f"{prefix}.{name}", value

@@ -1,8 +1,4 @@
-"""The background process that tells MLflow what trainings write.
-
-`python -m synthgap.tracking.sender ROOT`, one a checkout: the only process that pays for importing
-mlflow, at low priority and on one thread.
-"""
+"""The background process that sends spooled events to MLflow, and the sending of one study."""
 
 from __future__ import annotations
 
@@ -13,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from synthgap.errors import TrackingError
+from synthgap.tracking.cells import read_cell
 from synthgap.tracking.mirror import mirror_runs
 from synthgap.tracking.outbox import Outbox
-from synthgap.tracking.spool import hurried, sending, spools
-from synthgap.tracking.store import Store, default_uri, open_store
+from synthgap.tracking.spool import sender_lock, spools, yield_requested
+from synthgap.tracking.store import TrackingStore, default_uri, open_store
 
 IDLE_S, POLL_S, WATCH_S = 20.0, 1.0, 5.0
 MAX_BACKOFF_S = 60.0
@@ -70,33 +67,33 @@ def serve(root: Path, *, idle_s: float = IDLE_S, poll_s: float = POLL_S) -> int:
     """
     total = 0
     while True:
-        with sending(root, wait_s=1.0) as held:
+        with sender_lock(root, wait_s=1.0) as held:
             if not held:
                 return total
             post = Connection(root)
             total += _serve(post, idle_s=idle_s, poll_s=poll_s)
-            size = _size(root)
+            size = _spooled_bytes(root)
         # A line written between the last look and the unlock found the lock taken.
-        if post.broken or hurried(root) or _size(root) == size:
+        if post.broken or yield_requested(root) or _spooled_bytes(root) == size:
             return total
 
 
 def _serve(post: Connection, *, idle_s: float, poll_s: float) -> int:
     root, total = post.root, 0
-    size, last = _size(root), time.monotonic()
-    while time.monotonic() - last < idle_s and not (post.broken or hurried(root)):
+    size, last = _spooled_bytes(root), time.monotonic()
+    while time.monotonic() - last < idle_s and not (post.broken or yield_requested(root)):
         sent = post.round()
         total += sent
-        now_there = _size(root)
+        now_there = _spooled_bytes(root)
         if sent or post.live or now_there != size:
             size, last = now_there, time.monotonic()
         time.sleep(poll_s)
-    if post.outbox is not None and not hurried(root):
-        _complete(post.outbox.store)
+    if post.outbox is not None and not yield_requested(root):
+        _mirror_finished(post.outbox.store)
     return total
 
 
-def _complete(store: Store) -> None:
+def _mirror_finished(store: TrackingStore) -> None:
     """Add what only run.json says, so that a plain `dvc repro` needs no `synthgap mirror`."""
     try:
         mirror_runs(store)
@@ -104,7 +101,7 @@ def _complete(store: Store) -> None:
         sys.stderr.write(f"{error}\n")
 
 
-def _size(root: Path) -> int:
+def _spooled_bytes(root: Path) -> int:
     return sum(spool.lines.stat().st_size for spool in spools(root) if spool.lines.is_file())
 
 
@@ -118,3 +115,28 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+STUDY_WAIT_S = 60.0
+
+
+def log_study(root: Path, folder: Path) -> str | None:
+    """Make MLflow say what the study's folder says: trials, charts, run.json, page and figures.
+
+    Nothing is doubled, however often it is told. Where MLflow cannot be told now, the line that
+    says why is returned, and `synthgap mirror` sends what it missed.
+    """
+    root = root.resolve()
+    try:
+        with sender_lock(root, wait_s=STUDY_WAIT_S, hurry=True) as held:
+            if not held:
+                return (
+                    f"{root / '.synthgap/live/sender.lock'}: another process still sends after "
+                    f"{STUDY_WAIT_S:g} s; `synthgap mirror` adds the study to MLflow later"
+                )
+            store = open_store(root)
+            Outbox(store).send()
+            mirror_runs(store, [read_cell(folder.resolve() / "run.json")])
+    except TrackingError as error:
+        return str(error)
+    return None

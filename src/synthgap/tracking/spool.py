@@ -15,11 +15,11 @@ from typing import IO, Any
 from synthgap.jobs import Artifacts, read_json, write_json
 
 Event = Mapping[str, Any]
-HURRY_S = 10.0
+YIELD_REQUEST_S = 10.0
 
 
 @dataclass(frozen=True)
-class Sent:
+class SendState:
     """How much of a run a store has; kept beside the lines, since a sender may be killed."""
 
     uri: str = ""
@@ -45,7 +45,7 @@ class Spool:
 
     def append(self, event: Event) -> None:
         """Add one line in a single write, so that processes that share a run do not mix letters."""
-        line = json.dumps(dict(event), default=_plain) + "\n"
+        line = json.dumps(dict(event), default=_json_value) + "\n"
         self.lines.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.lines, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
@@ -62,9 +62,9 @@ class Spool:
         except FileNotFoundError:
             return [], offset
         whole = content[: content.rfind(b"\n") + 1]
-        return [event for line in whole.splitlines() if (event := _parsed(line))], offset + len(
-            whole
-        )
+        return [
+            event for line in whole.splitlines() if (event := _parse_event(line))
+        ], offset + len(whole)
 
     @property
     def has_news(self) -> bool:
@@ -73,16 +73,16 @@ class Spool:
             return self.lines.stat().st_size > self.sent().offset
         return False
 
-    def sent(self) -> Sent:
+    def sent(self) -> SendState:
         """What has been sent so far."""
         try:
             content = read_json(self._sent_path)
         except (FileNotFoundError, json.JSONDecodeError):
-            return Sent()
-        known = {field.name for field in fields(Sent)}
-        return Sent(**{name: value for name, value in content.items() if name in known})
+            return SendState()
+        known = {field.name for field in fields(SendState)}
+        return SendState(**{name: value for name, value in content.items() if name in known})
 
-    def record(self, sent: Sent) -> None:
+    def record(self, sent: SendState) -> None:
         """Remember what has been sent."""
         write_json(self._sent_path, asdict(sent))
 
@@ -122,7 +122,7 @@ def times_path(root: Path, run_digest: str) -> Path:
 
 
 @contextmanager
-def sending(root: Path, *, wait_s: float, hurry: bool = False) -> Iterator[bool]:
+def sender_lock(root: Path, *, wait_s: float, hurry: bool = False) -> Iterator[bool]:
     """Be the one process that sends; yields False when another still is after `wait_s`.
 
     With `hurry` that other one is asked to leave at once instead of after its idle time.
@@ -131,12 +131,12 @@ def sending(root: Path, *, wait_s: float, hurry: bool = False) -> Iterator[bool]
     live.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + wait_s
     with (live / "sender.lock").open("a+") as lock:
-        held = _try(lock)
+        held = _try_lock(lock)
         while not held and time.monotonic() < deadline:
             if hurry:
                 (live / "hurry").touch()
             time.sleep(0.05)
-            held = _try(lock)
+            held = _try_lock(lock)
         if held and hurry:
             (live / "hurry").unlink(missing_ok=True)
         try:
@@ -146,14 +146,14 @@ def sending(root: Path, *, wait_s: float, hurry: bool = False) -> Iterator[bool]
                 fcntl.flock(lock, fcntl.LOCK_UN)
 
 
-def hurried(root: Path) -> bool:
+def yield_requested(root: Path) -> bool:
     """Whether another process waits for this one to stop sending (and has not died waiting)."""
     with suppress(FileNotFoundError):
-        return time.time() - (live_folder(root) / "hurry").stat().st_mtime < HURRY_S
+        return time.time() - (live_folder(root) / "hurry").stat().st_mtime < YIELD_REQUEST_S
     return False
 
 
-def _try(lock: IO[str]) -> bool:
+def _try_lock(lock: IO[str]) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -161,7 +161,7 @@ def _try(lock: IO[str]) -> bool:
     return True
 
 
-def _parsed(line: bytes) -> Event | None:
+def _parse_event(line: bytes) -> Event | None:
     try:
         event = json.loads(line)
     except ValueError:  # a line torn by a full disk; the next mirror has the run whole
@@ -169,7 +169,7 @@ def _parsed(line: bytes) -> Event | None:
     return event if isinstance(event, dict) else None
 
 
-def _plain(value: object) -> object:
+def _json_value(value: object) -> object:
     """What json cannot say by itself: numpy and torch scalars as numbers, anything else by name."""
     try:
         return float(value)  # type: ignore[arg-type] # tried, not known

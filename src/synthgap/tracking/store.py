@@ -19,13 +19,13 @@ from synthgap.errors import TrackingError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-PROBE_S = 3.0
+CONNECT_TIMEOUT_S = 3.0
 PER_BATCH = 100  # params and tags; metrics may be ten times as many
 MAX_VALUE_LENGTH = 6000
 KIND_TAG = {"mlflow.experimentKind": "custom_model_development"}  # the page opens on the runs
 NOTE_TAG = "mlflow.note.content"
 # Set before the import; a person's own setting wins.
-QUIET = {
+MLFLOW_VARIABLES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -38,7 +38,7 @@ QUIET = {
 
 
 @dataclass(frozen=True)
-class Point:
+class MetricPoint:
     """One value of a metric; `time` in seconds since 1970."""
 
     name: str
@@ -48,7 +48,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Store:
+class TrackingStore:
     """An open MLflow store of one checkout."""
 
     root: Path
@@ -59,7 +59,7 @@ class Store:
     def experiment(self, recipe: str) -> str:
         """Id of the experiment `synthgap/<recipe>`, made or undeleted when needed."""
         if recipe not in self._experiments:
-            with only_one(self.root):
+            with exclusive_lock(self.root):
                 self._experiments[recipe] = self._made(f"synthgap/{recipe}")
         return self._experiments[recipe]
 
@@ -71,7 +71,7 @@ class Store:
     def write(
         self,
         run_id: str,
-        points: Sequence[Point] = (),
+        points: Sequence[MetricPoint] = (),
         *,
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
@@ -113,7 +113,7 @@ def artifact_location(uri: str) -> str | None:
     return None if path is None else (path.parent / "artifacts").resolve().as_uri()
 
 
-def open_store(root: Path, *, create: bool = True) -> Store:
+def open_store(root: Path, *, create: bool = True) -> TrackingStore:
     """Connect to the store of the checkout at `root`, making a local database if there is none.
 
     Raises:
@@ -128,23 +128,23 @@ def open_store(root: Path, *, create: bool = True) -> Store:
                 "outputs, or set MLFLOW_TRACKING_URI"
             )
         database.parent.mkdir(parents=True, exist_ok=True)
-    _probe(uri)
-    with store_errors(uri), only_one(root):
+    _check_server(uri)
+    with store_errors(uri), exclusive_lock(root):
         client = _client(uri)
         client.search_experiments(max_results=1)  # makes the tables, 6.8 s
-    return Store(root=root, uri=uri, client=client)
+    return TrackingStore(root=root, uri=uri, client=client)
 
 
 @contextmanager
 def store_errors(uri: str) -> Iterator[None]:
     """Turn what MLflow and its transports raise into one line about the store at `uri`."""
-    _prepare()
+    _set_variables()
     from mlflow.exceptions import MlflowException
     from requests import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        with _default(uri):
+        with _tracking_uri(uri):
             yield
     except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
@@ -152,7 +152,7 @@ def store_errors(uri: str) -> Iterator[None]:
 
 
 @contextmanager
-def _default(uri: str) -> Iterator[None]:
+def _tracking_uri(uri: str) -> Iterator[None]:
     """Let MLflow's own look-ups of `models:/` addresses end up in the same store."""
     before = os.environ.get("MLFLOW_TRACKING_URI")
     os.environ["MLFLOW_TRACKING_URI"] = uri
@@ -166,7 +166,7 @@ def _default(uri: str) -> Iterator[None]:
 
 
 @contextmanager
-def only_one(root: Path, what: str = "store") -> Iterator[None]:
+def exclusive_lock(root: Path, what: str = "store") -> Iterator[None]:
     """Let one process at a time make tables and experiments, or publish: MLflow's steps race."""
     folder = root / ".synthgap"
     folder.mkdir(parents=True, exist_ok=True)
@@ -184,7 +184,7 @@ def masked_uri(uri: str) -> str:
 
 
 def _client(uri: str) -> MlflowClient:
-    _prepare()
+    _set_variables()
     from mlflow import MlflowClient
 
     for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking"):
@@ -192,19 +192,19 @@ def _client(uri: str) -> MlflowClient:
     return MlflowClient(tracking_uri=uri)
 
 
-def _prepare() -> None:
-    for name, value in QUIET.items():
+def _set_variables() -> None:
+    for name, value in MLFLOW_VARIABLES.items():
         os.environ.setdefault(name, value)
 
 
-def _probe(uri: str) -> None:
+def _check_server(uri: str) -> None:
     """Find a dead server in seconds: MLflow's own retries take minutes."""
     address = urlsplit(uri)
     if address.scheme not in ("http", "https") or address.hostname is None:
         return
     port = address.port or (443 if address.scheme == "https" else 80)
     try:
-        socket.create_connection((address.hostname, port), timeout=PROBE_S).close()
+        socket.create_connection((address.hostname, port), timeout=CONNECT_TIMEOUT_S).close()
     except OSError as error:
         reason = error.strerror or str(error)
         raise TrackingError(f"{masked_uri(uri)}: {reason}; {_next_step(uri)}") from error

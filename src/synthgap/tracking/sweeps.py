@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from synthgap.jobs import content_digest
 from synthgap.params.synthesis import SetName
-from synthgap.tracking.runs import CONTENT, DIGEST, Run
-from synthgap.tracking.store import NOTE_TAG, Point, Store
-from synthgap.tracking.trials import KINDS, TUNE, is_trial, source_of, study_places
+from synthgap.tracking.runs import CONTENT_TAG, DIGEST_TAG, RunRecord
+from synthgap.tracking.store import NOTE_TAG, MetricPoint, TrackingStore
+from synthgap.tracking.trials import STUDY_CHARTS, TUNE, is_trial, source_of, study_chart
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 
-SWEEP, SUPERSEDED = "synthgap.sweep", "synthgap.superseded"
-PARENT = "mlflow.parentRunId"
+SWEEP_TAG, SUPERSEDED_TAG = "synthgap.sweep", "synthgap.superseded"
+PARENT_TAG = "mlflow.parentRunId"
 CHARTS = {"accuracy": "test/top1", "val_accuracy": "val/top1", "probe": "probe/top1"}
-NOTES = {
+SWEEP_NOTES = {
     "train": "Students from scratch, one child a source and seed. `accuracy/<set>` compares the "
     "sources: `train` is real, `corpus` is what the generator has seen, `g<scale>` is synthetic. "
     "`probe/<set>` is what linear probes of their frozen features get right.",
@@ -77,7 +77,7 @@ class Sweep:
     study: str = ""  # whose trials these are
 
 
-def sweep_of(run: Run, params: Mapping[str, Any]) -> Sweep:
+def sweep_of(run: RunRecord, params: Mapping[str, Any]) -> Sweep:
     """The sweep a run belongs to: other parameters, another parent; a study's own is its plan's."""
     recipe, experiment = str(run["recipe"]), str(run["experiment"])
     if is_trial(run):
@@ -87,7 +87,7 @@ def sweep_of(run: Run, params: Mapping[str, Any]) -> Sweep:
     return Sweep(recipe, experiment, content_digest(identity))
 
 
-def curve(runs: Sequence[Run]) -> dict[tuple[str, int], float]:
+def sweep_points(runs: Sequence[RunRecord]) -> dict[tuple[str, int], float]:
     """Mean over seeds of the last epochs' top-1 in percent, by (metric name, step).
 
     The step is the depth where units are frozen, 1/fraction where labels are reduced, the number
@@ -95,25 +95,25 @@ def curve(runs: Sequence[Run]) -> dict[tuple[str, int], float]:
     A study has its own charts, against the trial's number.
     """
     if runs and is_trial(runs[0]):
-        return study_places(runs)
+        return study_chart(runs)
     scores: dict[tuple[str, int], list[float]] = defaultdict(list)
     for run in runs:
         for kind, score in CHARTS.items():
             if score in run.get("last", {}):
-                line, step = _place(run)
+                line, step = _point_place(run)
                 scores[f"{kind}/{line}", step].append(float(run["last"][score]["mean"]))
     return {key: round(fmean(values), 4) for key, values in sorted(scores.items())}
 
 
-def begin_sweep(store: Store, sweep: Sweep, *, start: float) -> str:
+def begin_sweep(store: TrackingStore, sweep: Sweep, *, start: float) -> str:
     """Create the parent run; return its id."""
     tags = {
-        SWEEP: sweep.digest,
+        SWEEP_TAG: sweep.digest,
         "recipe": sweep.recipe,
         "experiment": sweep.experiment,
         "mlflow.source.name": source_of({"experiment": sweep.experiment, "study": sweep.study}),
         "mlflow.source.type": "LOCAL",
-        NOTE_TAG: NOTES.get(sweep.experiment, f"Runs of the {sweep.experiment} experiment."),
+        NOTE_TAG: SWEEP_NOTES.get(sweep.experiment, f"Runs of the {sweep.experiment} experiment."),
     }
     tags |= {"study": sweep.study} if sweep.study else {}
     created = store.client.create_run(
@@ -125,18 +125,18 @@ def begin_sweep(store: Store, sweep: Sweep, *, start: float) -> str:
     return str(created.info.run_id)
 
 
-def find_sweep(store: Store, sweep: Sweep) -> MlflowRun | None:
+def find_sweep(store: TrackingStore, sweep: Sweep) -> MlflowRun | None:
     """The sweep's current parent run, if there is one."""
     found = store.client.search_runs(
         [store.experiment(sweep.recipe)],
-        f"tags.`{SWEEP}` = '{sweep.digest}'",
+        f"tags.`{SWEEP_TAG}` = '{sweep.digest}'",
         order_by=["attributes.start_time DESC"],
     )
-    current = [run for run in found if SUPERSEDED not in run.data.tags]
-    return only_parent(store, current) if current else None
+    current = [run for run in found if SUPERSEDED_TAG not in run.data.tags]
+    return merge_parents(store, current) if current else None
 
 
-def only_parent(store: Store, parents: Sequence[MlflowRun]) -> MlflowRun:
+def merge_parents(store: TrackingStore, parents: Sequence[MlflowRun]) -> MlflowRun:
     """The one parent of a sweep, whose children of others move to it.
 
     Two machines that begin a study at the same moment may each have made one: MLflow has no way
@@ -149,20 +149,24 @@ def only_parent(store: Store, parents: Sequence[MlflowRun]) -> MlflowRun:
     return first
 
 
-def finish_sweep(store: Store, run_id: str, points: Mapping[tuple[str, int], float]) -> None:
+def finish_sweep(
+    store: TrackingStore, run_id: str, points: Mapping[tuple[str, int], float]
+) -> None:
     """Write the curve and close the parent.
 
     A chart has one value at a step, so only points that the parent lacks may be in `points`.
     """
     run = store.client.get_run(run_id)
     start = run.info.start_time / 1000
-    store.write(run_id, [Point(name, value, step, start) for (name, step), value in points.items()])
+    store.write(
+        run_id, [MetricPoint(name, value, step, start) for (name, step), value in points.items()]
+    )
     store.client.set_terminated(run_id, "FINISHED")
 
 
-def chart_points(store: Store, run: MlflowRun) -> dict[tuple[str, int], float]:
+def chart_points(store: TrackingStore, run: MlflowRun) -> dict[tuple[str, int], float]:
     """What the parent's charts show now."""
-    kinds = tuple(f"{kind}/" for kind in (*CHARTS, *KINDS))
+    kinds = tuple(f"{kind}/" for kind in (*CHARTS, *STUDY_CHARTS))
     names = [name for name in run.data.metrics if name.startswith(kinds)]
     return {
         (name, metric.step): metric.value
@@ -171,10 +175,10 @@ def chart_points(store: Store, run: MlflowRun) -> dict[tuple[str, int], float]:
     }
 
 
-def settle_sweep(
-    store: Store,
+def update_sweep(
+    store: TrackingStore,
     parent: MlflowRun,
-    runs: Sequence[Run],
+    runs: Sequence[RunRecord],
     children: Sequence[str],
     more: Mapping[tuple[str, int], float],
 ) -> str:
@@ -183,35 +187,35 @@ def settle_sweep(
     MLflow cannot take back a point, so where a value changed a new parent takes the children over
     and the old one keeps what is no longer in any output; that of a study is deleted instead.
     """
-    wanted, run_id = curve(runs) | dict(more), str(parent.info.run_id)
+    wanted, run_id = sweep_points(runs) | dict(more), str(parent.info.run_id)
     content = content_digest({f"{name}@{step}": value for (name, step), value in wanted.items()})
-    if parent.data.tags.get(CONTENT) == content and parent.info.status == "FINISHED":
+    if parent.data.tags.get(CONTENT_TAG) == content and parent.info.status == "FINISHED":
         return run_id
     shown = chart_points(store, parent)
     if _is_study(parent):  # a trial may be told live before it is in any record
         shown = {key: value for key, value in shown.items() if key in wanted}
     if any(wanted.get(key) != value for key, value in shown.items()):
-        run_id = _renewed(store, parent)
+        run_id = _replace_parent(store, parent)
         for child in filter(None, children):
-            store.write(child, tags={PARENT: run_id})
+            store.write(child, tags={PARENT_TAG: run_id})
         shown = {}
     missing = {key: value for key, value in wanted.items() if key not in shown}
     finish_sweep(store, run_id, missing)
-    store.write(run_id, tags={CONTENT: content})
+    store.write(run_id, tags={CONTENT_TAG: content})
     return run_id
 
 
-def _again(parent: MlflowRun) -> Sweep:
+def _sweep_of_parent(parent: MlflowRun) -> Sweep:
     tags = parent.data.tags
-    return Sweep(tags["recipe"], tags["experiment"], tags[SWEEP], tags.get("study", ""))
+    return Sweep(tags["recipe"], tags["experiment"], tags[SWEEP_TAG], tags.get("study", ""))
 
 
-def _renewed(store: Store, parent: MlflowRun) -> str:
+def _replace_parent(store: TrackingStore, parent: MlflowRun) -> str:
     """A parent without points, in place of one that is put aside."""
-    sweep, old = _again(parent), str(parent.info.run_id)
+    sweep, old = _sweep_of_parent(parent), str(parent.info.run_id)
     if not _is_study(parent):
         name = f"{sweep.experiment} (older)"
-        store.write(old, tags={SUPERSEDED: "true", "mlflow.runName": name})
+        store.write(old, tags={SUPERSEDED_TAG: "true", "mlflow.runName": name})
     run_id = begin_sweep(store, sweep, start=parent.info.start_time / 1000)
     if _is_study(parent):  # which has one parent
         _move_children(store, parent, run_id)
@@ -223,17 +227,17 @@ def _is_study(parent: MlflowRun) -> bool:
     return bool(parent.data.tags["experiment"] == TUNE)
 
 
-def _move_children(store: Store, parent: MlflowRun, to: str) -> None:
+def _move_children(store: TrackingStore, parent: MlflowRun, to: str) -> None:
     """Hang every run under another parent."""
-    place = f"tags.`{PARENT}` = '{parent.info.run_id}'"
+    place = f"tags.`{PARENT_TAG}` = '{parent.info.run_id}'"
     for child in store.client.search_runs([parent.info.experiment_id], place, max_results=1000):
-        store.write(child.info.run_id, tags={PARENT: to})
+        store.write(child.info.run_id, tags={PARENT_TAG: to})
 
 
-def _place(run: Run) -> tuple[str, int]:
+def _point_place(run: RunRecord) -> tuple[str, int]:
     if not run.get("ablation"):
-        return _line(run)
-    line, step = _line(run)
+        return _series_place(run)
+    line, step = _series_place(run)
     variant = str(run["variant"]).replace(" ", "_")
     if run["experiment"] == "gap":  # beside real images, sets of more than one guidance scale
         return f"{run['ablation']}/{variant}_{line.partition('+')[2]}", step
@@ -242,7 +246,7 @@ def _place(run: Run) -> tuple[str, int]:
     return f"{run['ablation']}/{variant}_{line}", step
 
 
-def _line(run: Run) -> tuple[str, int]:
+def _series_place(run: RunRecord) -> tuple[str, int]:
     if run.get("arm"):
         depth = f"_n{run['depth']}" if run.get("depth") else ""
         return f"{run['arm']}{depth}", round(1 / run["fraction"])
@@ -261,7 +265,7 @@ def _without_size(name: str) -> str:
     return name.rpartition("-x")[0] if named is not None and named.factor is not None else name
 
 
-def drop_replaced(store: Store, parent: str, runs: Sequence[Run]) -> None:
+def delete_replaced(store: TrackingStore, parent: str, runs: Sequence[RunRecord]) -> None:
     """Delete children of a study that have the slot of one of its recorded runs and are none.
 
     Those that run now stay, and so do trials that were told live and are not recorded yet.
@@ -269,8 +273,14 @@ def drop_replaced(store: Store, parent: str, runs: Sequence[Run]) -> None:
     recorded = {run["digest"] for run in runs}
     taken = {(str(run["trial"]), run["kind"], str(run["seed"])) for run in runs}
     place = [store.experiment(str(runs[0]["recipe"]))]
-    for child in store.client.search_runs(place, f"tags.`{PARENT}` = '{parent}'", max_results=1000):
+    for child in store.client.search_runs(
+        place, f"tags.`{PARENT_TAG}` = '{parent}'", max_results=1000
+    ):
         tags = child.data.tags
         slot = (tags.get("trial.number"), tags.get("trial.kind"), tags.get("seed"))
-        if slot in taken and tags.get(DIGEST) not in recorded and child.info.status != "RUNNING":
+        if (
+            slot in taken
+            and tags.get(DIGEST_TAG) not in recorded
+            and child.info.status != "RUNNING"
+        ):
             store.client.delete_run(child.info.run_id)

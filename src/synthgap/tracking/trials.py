@@ -7,27 +7,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthgap.params.studies import SMALLER
-from synthgap.tracking.store import Point
+from synthgap.tracking.store import MetricPoint
 
-Run = Mapping[str, Any]
-Places = dict[tuple[str, int], float]
+RunRecord = Mapping[str, Any]
+ChartPoints = dict[tuple[str, int], float]
 TUNE = "tune"  # experiment of every study, and the name of the pipeline's own
-FINAL = "final"  # kind of those that are trained again
-KINDS = ("best", "trials", "verdict")  # charts of a study
-ENDED = ("state", "reason", "share", "feasible", "retries")  # known at a trial's end
+FINAL_KIND = "final"  # kind of those that are trained again
+STUDY_CHARTS = ("best", "trials", "verdict")  # charts of a study
+END_KEYS = ("state", "reason", "share", "feasible", "retries")  # known at a trial's end
 
 
-def is_trial(run: Run) -> bool:
+def is_trial(run: RunRecord) -> bool:
     """Whether the run belongs to a study."""
     return bool(run["experiment"] == TUNE)
 
 
-def is_shared(run: Run) -> bool:
+def is_shared(run: RunRecord) -> bool:
     """Whether many machines may work on the study: those of the command line, not the stage's."""
     return is_trial(run) and run["study"] != TUNE
 
 
-def status_of(run: Run) -> str:
+def status_of(run: RunRecord) -> str:
     """MLflow's word for how the run ended.
 
     A pruned trial is FINISHED: it did what its study wanted, and KILLED is said of a run whose
@@ -36,14 +36,14 @@ def status_of(run: Run) -> str:
     return "FAILED" if run.get("state") == "failed" else "FINISHED"
 
 
-def source_of(run: Run) -> str:
+def source_of(run: RunRecord) -> str:
     """What made the run."""
     if is_shared(run):
         return f"synthgap study {run['study']}"
     return f"pipelines/{run['experiment']}.py"
 
 
-def trial_params(run: Run, known: Mapping[str, Any]) -> dict[str, Any]:
+def trial_params(run: RunRecord, known: Mapping[str, Any]) -> dict[str, Any]:
     """`tuned.<key>`, and each tuned key that is among the `known` params in place of its value."""
     tuned = run.get("tuned") or {}
     tuned = {key: "null" if value is None else value for key, value in tuned.items()}
@@ -51,42 +51,44 @@ def trial_params(run: Run, known: Mapping[str, Any]) -> dict[str, Any]:
     return {**over, **{f"tuned.{key}": value for key, value in tuned.items()}}
 
 
-def trial_name(run: Run) -> str:
+def trial_name(run: RunRecord) -> str:
     """Name of a trial in the list of runs, where a pruned one looks like a complete one."""
     return f"{run['name']} pruned" if run.get("state") == "pruned" else str(run["name"])
 
 
-def trial_tags(run: Run) -> dict[str, str]:
+def trial_tags(run: RunRecord) -> dict[str, str]:
     """Number and kind of a trial; how it ended once it has."""
     if not is_trial(run):
         return {}
     told = {"number": run["trial"], "kind": run["kind"]}
-    told |= {name: run[name] for name in ENDED if run.get(name) is not None}
-    tags = {f"trial.{name}": text(value) for name, value in told.items()}
+    told |= {name: run[name] for name in END_KEYS if run.get(name) is not None}
+    tags = {f"trial.{name}": tag_text(value) for name, value in told.items()}
     if "state" in run:
         tags["mlflow.runName"] = trial_name(run)
     return {"study": str(run["study"]), **tags}
 
 
-def trial_places(run: Run) -> Places:
+def trial_chart(run: RunRecord) -> ChartPoints:
     """`trials/<objective>` of one complete trial, against its number."""
-    if run["kind"] == FINAL or run["state"] != "complete":
+    if run["kind"] == FINAL_KIND or run["state"] != "complete":
         return {}
     return {
-        (f"trials/{_flat(metric)}", int(run["trial"])): round(float(run["values"][metric]), 4)
+        (f"trials/{_metric_name(metric)}", int(run["trial"])): round(
+            float(run["values"][metric]), 4
+        )
         for metric in run["objectives"]
     }
 
 
-def study_places(runs: Sequence[Run]) -> Places:
+def study_chart(runs: Sequence[RunRecord]) -> ChartPoints:
     """The trials' objectives, and the best so far of the first, against the trial's number.
 
     The best is told up to the first trial that has not ended, so that no point is ever taken back.
     """
-    trials = {int(run["trial"]): run for run in runs if run["kind"] != FINAL}
-    found: Places = {}
+    trials = {int(run["trial"]): run for run in runs if run["kind"] != FINAL_KIND}
+    found: ChartPoints = {}
     for run in trials.values():
-        found |= trial_places(run)
+        found |= trial_chart(run)
     best: float | None = None
     for number in range(len(trials)):
         if number not in trials:
@@ -98,11 +100,11 @@ def study_places(runs: Sequence[Run]) -> Places:
             better = best is None or (value < best if metric in SMALLER else value > best)
             best = value if better else best
         if best is not None:
-            found[f"best/{_flat(metric)}", number] = round(best, 4)
+            found[f"best/{_metric_name(metric)}", number] = round(best, 4)
     return found
 
 
-def verdict_places(study: Mapping[str, Any]) -> Places:
+def verdict_chart(study: Mapping[str, Any]) -> ChartPoints:
     """The winner and the default on the images that no trial saw, as run.json has them."""
     verdict = study.get("verdict")
     if verdict is None:
@@ -138,7 +140,7 @@ def study_tags(study: Mapping[str, Any]) -> dict[str, str]:
     told |= {
         f"winner.{key}": value for key, value in (study["winner"] or {"tuned": {}})["tuned"].items()
     }
-    return {name: "unknown" if value is None else text(value) for name, value in told.items()}
+    return {name: "unknown" if value is None else tag_text(value) for name, value in told.items()}
 
 
 def study_note(study: Mapping[str, Any]) -> str:
@@ -167,12 +169,12 @@ def study_note(study: Mapping[str, Any]) -> str:
     return " ".join(said)
 
 
-def points_of(places: Places, time: float) -> list[Point]:
+def points_of(places: ChartPoints, time: float) -> list[MetricPoint]:
     """Points of a chart, all of one moment (seconds since 1970)."""
-    return [Point(name, value, step, time) for (name, step), value in places.items()]
+    return [MetricPoint(name, value, step, time) for (name, step), value in places.items()]
 
 
-def text(value: object) -> str:
+def tag_text(value: object) -> str:
     """A param or tag as MLflow takes it."""
     return value if isinstance(value, str) else json.dumps(value)
 
@@ -181,5 +183,5 @@ def _count(labels: int | None) -> str:
     return "nobody knows how many" if labels is None else str(labels)
 
 
-def _flat(metric: str) -> str:
+def _metric_name(metric: str) -> str:
     return metric.replace("/", "_")

@@ -57,7 +57,7 @@ class World:
         from synthgap.reporting import studies_section
         from synthgap.studies import session
         from synthgap.studies.trials import image_sets, verdict
-        from synthgap.tracking import studies as tracked
+        from synthgap.tracking import sender as tracked
 
         world = cls()
         _remember_parsed(patch)
@@ -71,7 +71,7 @@ class World:
         )
         patch.setattr(verdict, "verdict", world.judge)
         patch.setattr(studies_section, "write_study_page", _page)
-        patch.setattr(tracked, "keep_study", lambda _root, _folder: None)
+        patch.setattr(tracked, "log_study", lambda _root, _folder: None)
         return world
 
     def open(self, plan: StudyPlan, _artifacts: object) -> tuple[StudyPlan, World]:

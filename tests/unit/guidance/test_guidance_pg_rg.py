@@ -21,7 +21,7 @@ from synthgap.training.batch_loader import BatchLoader
 from synthgap.training.loop import fit
 
 REAL, SYNTHETIC = pg_rg.DOMAINS
-METHODS = {  # by name: which kinds follow the reference, and whether gradients are projected
+METHODS = {  # by name: kinds that follow the reference, whether gradients are projected
     "pg": (pg_rg.pg, pg_rg.DOMAINS, False),
     "pg-r": (pg_rg.pg_r, [REAL], False),
     "pg-f": (pg_rg.pg_f, [SYNTHETIC], False),
@@ -228,14 +228,12 @@ def test_everything_frozen_is_no_step_and_no_fault(accelerator):
 
 def test_units_of_a_frozen_prefix_are_no_groups(accelerator):
     network = case.student()
-    train_step = Rg(1.0, 1.0, "unit")
-    whole = pg_rg.unit_groups(network, train_step)
+    whole = pg_rg.unit_groups(network, Rg(1.0, 1.0, "unit"))
     assert [len(group) for group in whole] == [len(unit.parameters) for unit in units_of(network)]
     freeze(network, 2)
-    left = pg_rg.unit_groups(network, train_step)
-    assert sorted(i for group in left for i in group) == list(
-        range(len(pg_rg.trainable_parameters(network)))
-    )
+    left = pg_rg.unit_groups(network, Rg(1.0, 1.0, "unit"))
+    count = len(pg_rg.trainable_parameters(network))
+    assert sorted(i for group in left for i in group) == list(range(count))
     assert [len(group) for group in left] == [len(group) for group in whole[2:]]
     assert pg_rg.unit_groups(network, case.RG) is None
 

@@ -3,12 +3,12 @@ from dataclasses import replace
 import pytest
 
 from synthgap.reporting.ablation_section import CAVEAT, ablations_section, forest_figure
-from synthgap.reporting.ablations import QUESTIONS, ablated, ablation_sentences, sources
+from synthgap.reporting.ablations import QUESTIONS, ablation_rows, ablation_sentences, source_rows
 from synthgap.reporting.blocks import ImageBlock, TableBlock, Text
 from synthgap.reporting.comparisons import comparisons
-from synthgap.reporting.figures import measured
-from synthgap.reporting.labels import one, row_name, select, set_name, variant_name
+from synthgap.reporting.figures import top1_grid
 from synthgap.reporting.published import published
+from synthgap.reporting.record_names import find_one, row_name, select, set_name, variant_name
 from synthgap.reporting.records import Resampling, SeriesPanel, records
 
 HOW = Resampling(resamples=200, confidence=0.95, seed=1)
@@ -47,7 +47,7 @@ def test_chosen_subsets_are_held_against_the_random_one(summary):
 
 
 def test_sources_stand_below_what_they_are_held_against(summary):
-    found = [(row["variant"], difference is None) for row, difference in sources(summary)]
+    found = [(row["variant"], difference is None) for row, difference in source_rows(summary)]
     assert found == [
         *((None, True), ("mixed 0.5", False), (None, True), ("mixed 0.5", False)),
         *(("random", True), ("stratified", False), ("uncertainty", False), ("coreset", False)),
@@ -70,7 +70,7 @@ def test_ablations_change_no_other_number_and_no_other_figure(series, summary):
     )
     assert bare.arms == summary.arms
     assert bare.donor == summary.donor
-    assert measured(bare) == measured(summary)
+    assert top1_grid(bare) == top1_grid(summary)
 
 
 @pytest.mark.parametrize("key", [question.key for question in QUESTIONS])
@@ -81,7 +81,7 @@ def test_every_question_says_what_changed_in_one_sentence(key):
 
 
 def test_the_unchanged_student_stands_above_its_changes(summary):
-    found = ablated(summary, "augmentation")
+    found = ablation_rows(summary, "augmentation")
     assert [each.side for each in found] == ["real"] * 6 + ["synthetic"] * 6
     for first in (found[0], found[6]):
         assert first.difference is None
@@ -91,7 +91,9 @@ def test_the_unchanged_student_stands_above_its_changes(summary):
 
 
 def _published(summary, key):
-    return {(each.side, each.label): each.published_difference for each in ablated(summary, key)}
+    return {
+        (each.side, each.label): each.published_difference for each in ablation_rows(summary, key)
+    }
 
 
 def test_published_differences_are_to_the_published_row_without_the_change(summary):
@@ -187,7 +189,7 @@ def test_a_variant_without_a_name_is_shown_as_it_is():
 
 def test_every_published_variant_has_a_name_and_a_base():
     for table in published()["ablations"]:
-        assert one(table["rows"] and [table], ablation=table["ablation"])
+        assert find_one(table["rows"] and [table], ablation=table["ablation"])
         bases = [row for row in table["rows"] if row[1] == table["base"]]
         assert {row[0] for row in bases} == {row[0] for row in table["rows"]}
         assert all(variant_name(row[1]) != row[1] for row in table["rows"] if row[1] != "stylised")

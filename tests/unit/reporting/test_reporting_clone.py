@@ -3,11 +3,20 @@ from dataclasses import replace
 import pytest
 
 from synthgap.reporting.blocks import FigureBlock, TableBlock, Text
-from synthgap.reporting.clone import clone_section
 from synthgap.reporting.clone_figure import settings_figure
-from synthgap.reporting.labels import companion, one, row_name, select, set_name
+from synthgap.reporting.clone_section import clone_section
 from synthgap.reporting.published import published, published_setting
-from synthgap.reporting.settings import base_of, is_plain, whole, without_size
+from synthgap.reporting.record_names import (
+    base_setting,
+    companion,
+    find_one,
+    is_plain,
+    row_name,
+    select,
+    set_name,
+    setting_records,
+    without_size,
+)
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -29,14 +38,14 @@ def test_a_row_is_a_generator_and_prompts_and_a_column_a_guidance_scale(summary)
         ["own", "name, definition", "25", "600"],
         ["dit", "\N{EM DASH}", "25", "600"],
     ]
-    probe = one(summary.records, set="g2.0-definition", metric="probe/top1", over="seeds")
+    probe = find_one(summary.records, set="g2.0-definition", metric="probe/top1", over="seeds")
     assert table.rows[1][4] == table.rows[1][6] == "\N{EM DASH}"
     assert f"{probe['mean']:.1f}" in table.rows[1][5]
     assert table.rows[1][5].endswith("(3)")
 
 
 def test_settings_are_held_against_the_set_that_the_recipe_uses(summary):
-    base = base_of(summary.top1)
+    base = base_setting(summary.top1)
     assert base["set"] == "g2.0"
     found = select(summary.comparisons, kind="setting", metric="test/top1")
     assert {row["right"] for row in found} == {row_name(base)}
@@ -45,7 +54,7 @@ def test_settings_are_held_against_the_set_that_the_recipe_uses(summary):
     ]
     for row in found:
         left, right = (
-            one(summary.top1, **_named(summary, row[side])) for side in ("left", "right")
+            find_one(summary.top1, **_named(summary, row[side])) for side in ("left", "right")
         )
         assert row["difference_pp"] == pytest.approx(left["mean"] - right["mean"], abs=1e-3)
         assert row["low"] <= row["difference_pp"] <= row["high"]
@@ -60,8 +69,8 @@ def test_probes_are_compared_too_and_each_by_its_own_numbers(summary):
     found = select(summary.comparisons, kind="setting", metric="probe/top1")
     assert len(found) == 4
     row = next(row for row in found if "dit" in row["left"])
-    left = one(summary.records, set="dit-g2.0", metric="probe/top1", over="seeds")
-    right = companion(summary.records, base_of(summary.top1), "probe/top1")
+    left = find_one(summary.records, set="dit-g2.0", metric="probe/top1", over="seeds")
+    right = companion(summary.records, base_setting(summary.top1), "probe/top1")
     assert row["difference_pp"] == pytest.approx(left["mean"] - right["mean"], abs=1e-3)
     assert left["low"] <= left["mean"] <= left["high"]
 
@@ -83,9 +92,9 @@ def test_other_steps_or_sizes_are_no_row_of_fitymis():
 
 
 def test_a_set_that_both_stages_have_is_shown_once_and_by_train(summary):
-    clone = one(summary.top1, experiment="clone", set="g2.0", fraction=0.25)
+    clone = find_one(summary.top1, experiment="clone", set="g2.0", fraction=0.25)
     doubled = [*summary.top1, {**clone, "fraction": 1.0}]
-    found = [row for row in whole(doubled) if row["set"] == "g2.0"]
+    found = [row for row in setting_records(doubled) if row["set"] == "g2.0"]
     assert [row["experiment"] for row in found] == ["train"]
     assert len({row_name(row) for row in [*summary.top1, *doubled[-1:]]}) == len(doubled)
 

@@ -5,10 +5,16 @@ import pytest
 from made_up_gap import SETS
 
 from synthgap.reporting.blocks import FoldedBlocks, ImageBlock, TableBlock, Text
-from synthgap.reporting.gap import GapNumbers, gap_sentences, sheets_of
-from synthgap.reporting.gap_figures import curves_figure, losses_figure, split_figure
+from synthgap.reporting.gap import (
+    GapNumbers,
+    curves_figure,
+    gap_sentences,
+    losses_figure,
+    sheets_of,
+    split_figure,
+)
 from synthgap.reporting.gap_section import cross_table, gap_section, loss_table, split_table
-from synthgap.reporting.labels import select, set_name
+from synthgap.reporting.record_names import select, set_name
 
 DASH = "\N{EM DASH}"
 

@@ -4,21 +4,21 @@ import pytest
 from made_up_guide import FEW, UNLABELLED
 
 from synthgap.reporting.blocks import FigureBlock
-from synthgap.reporting.guide import guide_section, guide_sentences, guide_table
 from synthgap.reporting.guide_figure import guide_figure
 from synthgap.reporting.guide_published import (
     base_method,
     by_protocol,
-    guiding,
+    guidance_table,
     is_low_shot,
-    printed,
-    printed_differences,
-    published_guiding,
-    tables_beside,
+    published_cell,
+    published_differences,
+    published_methods,
+    published_tables,
 )
-from synthgap.reporting.labels import METHODS, row_name, select
+from synthgap.reporting.guide_section import guide_section, guide_sentences, guide_table
 from synthgap.reporting.published import published
-from synthgap.reporting.sections import headline
+from synthgap.reporting.recipe_sections import headline
+from synthgap.reporting.record_names import METHOD_NAMES, row_name, select
 
 DASH = "\N{EM DASH}"
 
@@ -46,21 +46,21 @@ def _verdicts(summary, **verdicts):
 def test_a_protocol_is_a_table_in_the_order_of_the_published_ones(summary):
     zero, low = _tables(summary)
     assert [row[0] for row in zero.rows] == [
-        METHODS[name] for name in ("bound", "synthetic", "asg", "csg", "pg-l1", "pg-kl")
+        METHOD_NAMES[name] for name in ("bound", "synthetic", "asg", "csg", "pg-l1", "pg-kl")
     ]
     assert [row[0] for row in low.rows][:3] == [
-        METHODS[name] for name in ("real", "synthetic", "adaptation")
+        METHOD_NAMES[name] for name in ("real", "synthetic", "adaptation")
     ]
-    assert [row[0] for row in low.rows][-1] == METHODS["rg-pg"]
+    assert [row[0] for row in low.rows][-1] == METHOD_NAMES["rg-pg"]
 
 
 def test_every_row_says_how_many_real_images_and_labels_it_had(summary):
     found = {row[0]: row[1:3] for row in _tables(summary)[1].rows}
     for name in UNLABELLED:
-        assert found[METHODS[name]] == [f"{FEW}", "700 / 0 / 0"]
-    assert found[METHODS["rg"]] == [f"{FEW}", f"700 / 0 / {FEW}"]
-    assert found[METHODS["synthetic"]] == ["0", "700 / 0 / 0"]
-    assert found[METHODS["real"]] == [f"{FEW}", f"0 / 0 / {FEW}"]
+        assert found[METHOD_NAMES[name]] == [f"{FEW}", "700 / 0 / 0"]
+    assert found[METHOD_NAMES["rg"]] == [f"{FEW}", f"700 / 0 / {FEW}"]
+    assert found[METHOD_NAMES["synthetic"]] == ["0", "700 / 0 / 0"]
+    assert found[METHOD_NAMES["real"]] == [f"{FEW}", f"0 / 0 / {FEW}"]
 
 
 def test_labels_behind_a_reference_that_nobody_knows_are_a_question_mark(summary):
@@ -70,21 +70,21 @@ def test_labels_behind_a_reference_that_nobody_knows_are_a_question_mark(summary
         for row in summary.records
     ]  # fmt: skip
     found = {row[0]: row[2] for row in _tables(replace(summary, records=rows))[1].rows}
-    assert found[METHODS["asg"]] == f"700 / ? / {FEW}"
+    assert found[METHOD_NAMES["asg"]] == f"700 / ? / {FEW}"
 
 
 def test_a_single_run_is_told_without_an_interval(summary):
     found = {row[0]: row for row in _tables(summary)[1].rows}
-    adda = found[METHODS["adda"]]
+    adda = found[METHOD_NAMES["adda"]]
     assert adda[3].endswith("(single run)")
     assert "[" not in adda[5]
     assert adda[6:8] == [DASH, "single run"]
-    rg = found[METHODS["rg"]]
+    rg = found[METHOD_NAMES["rg"]]
     assert rg[3].endswith(" (5)")
     assert "[" in rg[5]
     assert rg[7] == "beats it"
-    assert found[METHODS["adaptation"]][7] == "below it"
-    assert found[METHODS["pooled"]][7] == "base"
+    assert found[METHOD_NAMES["adaptation"]][7] == "below it"
+    assert found[METHOD_NAMES["pooled"]][7] == "base"
 
 
 def test_a_sentence_a_protocol_says_who_beats_and_who_falls_below(summary):
@@ -123,9 +123,9 @@ def test_where_real_images_are_beside_synthetic_ones_pooling_is_the_base(summary
 
 
 def test_the_published_bound_stands_beside_the_bound_and_not_beside_few_images():
-    table = guiding("4")
-    assert printed(table, "bound") == "91.80 / 91.80"
-    assert printed(table, "real") == printed(table, "asg") == DASH
+    table = guidance_table("4")
+    assert published_cell(table, "bound") == "91.80 / 91.80"
+    assert published_cell(table, "real") == published_cell(table, "asg") == DASH
     assert table["real_labels"]["bound"] == 45_000
     assert {name: table["real_labels"][name] for name in UNLABELLED} == {"adda": 0, "dada": 0}
 
@@ -141,24 +141,26 @@ def test_the_published_bound_stands_beside_the_bound_and_not_beside_few_images()
     ],
 )
 def test_zero_shot_tables_differ_by_where_students_begin(low_shot, init, names):
-    found = tables_beside(low_shot=low_shot, init=init)
+    found = published_tables(low_shot=low_shot, init=init)
     assert [table["table"] for table in found] == names
 
 
 def test_published_differences_are_to_the_same_tables_base():
-    (table,) = tables_beside(low_shot=True, init="random")
-    found = printed_differences([table], "rg")
+    (table,) = published_tables(low_shot=True, init="random")
+    found = published_differences([table], "rg")
     assert len(found) == 9
     assert found[:2] == pytest.approx([86.91 - 85.71, 80.33 - 79.38])
-    assert printed_differences([guiding("3")], "pg-kl") == pytest.approx([1.56, 3.53])
-    assert printed_differences([guiding("2 (A)")], "csg")[2] == pytest.approx(1.41 - 12.30)
-    assert len(printed_differences([guiding("2 (A)")], "bound")) == 6  # three cells are lost
-    assert printed_differences([table], "asg") == []
+    assert published_differences([guidance_table("3")], "pg-kl") == pytest.approx([1.56, 3.53])
+    assert published_differences([guidance_table("2 (A)")], "csg")[2] == pytest.approx(1.41 - 12.30)
+    assert (
+        len(published_differences([guidance_table("2 (A)")], "bound")) == 6
+    )  # three cells are lost
+    assert published_differences([table], "asg") == []
 
 
 def test_every_published_row_has_a_method_that_is_named():
     for table in published()["guiding"][1:]:
-        assert {row[1] for row in table["rows"]} <= set(METHODS)
+        assert {row[1] for row in table["rows"]} <= set(METHOD_NAMES)
         assert set(table["real_labels"]) == {row[1] for row in table["rows"]}
 
 
@@ -173,7 +175,7 @@ def test_nothing_run_is_one_line_beside_the_published_tables(summary):
     assert isinstance(first, FigureBlock)
     assert "not run" in first.html()
     assert "ADDA and DADA look at real images" in rest[1].html()
-    assert rest[-1].title == published_guiding().title
+    assert rest[-1].title == published_methods().title
     assert guide_sentences(bare) == []
 
 

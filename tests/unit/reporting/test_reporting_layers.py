@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from synthgap.reporting.layer_figures import layers_section, similarity_figure
-from synthgap.reporting.layers import LayerNumbers, layer_sentences
+from synthgap.reporting.layer_numbers import LayerNumbers, layer_sentences
+from synthgap.reporting.layer_section import layers_section, similarity_figure
 
 UNITS = ("stem", "block", "fc")
 

@@ -7,9 +7,9 @@ import pytest
 from made_up_guide import LOW_SHOT, SEEDS, ZERO_SHOT
 
 from synthgap.evaluation import t_interval
-from synthgap.reporting.labels import one, select
-from synthgap.reporting.pairings import paired_comparisons
+from synthgap.reporting.record_names import find_one, select
 from synthgap.reporting.records import Resampling, SeriesPanel
+from synthgap.reporting.seed_comparisons import paired_comparisons
 
 HOW = Resampling(resamples=200, confidence=0.95, seed=1)
 
@@ -42,7 +42,9 @@ def _changed(series, method, change):
 
 
 def _held(series, method):
-    return one(paired_comparisons(SeriesPanel(series, HOW)), protocol="low-shot", method=method)
+    return find_one(
+        paired_comparisons(SeriesPanel(series, HOW)), protocol="low-shot", method=method
+    )
 
 
 def test_every_method_is_held_against_its_protocols_base(found):
@@ -55,7 +57,7 @@ def test_every_method_is_held_against_its_protocols_base(found):
 
 
 def test_both_intervals_are_those_of_the_paired_differences(found, guided):
-    row = one(found, protocol="low-shot", method="rg")
+    row = find_one(found, protocol="low-shot", method="rg")
     ours, base = _of(guided, "rg").by_seed(), _of(guided, "pooled").by_seed()
     differences = [ours[seed] - base[seed] for seed in SEEDS]
     wanted = t_interval(differences, confidence=0.95)
@@ -66,7 +68,7 @@ def test_both_intervals_are_those_of_the_paired_differences(found, guided):
 
 
 def test_a_single_run_has_a_difference_of_its_own_seed_and_no_interval(found, guided):
-    row = one(found, protocol="low-shot", method="adda")
+    row = find_one(found, protocol="low-shot", method="adda")
     own = _of(guided, "adda").by_seed()[0] - _of(guided, "pooled").by_seed()[0]
     assert row["difference_pp"] == pytest.approx(own, abs=1e-3)
     assert (row["verdict"], row["n"]) == ("single run", 1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synthgap.reporting.comparisons import comparisons
-from synthgap.reporting.labels import companion, one, select, top1
+from synthgap.reporting.record_names import companion, find_one, select, top1
 from synthgap.reporting.records import Resampling, SeriesPanel, records
 
 FIELDS = {
@@ -46,19 +46,19 @@ def test_intervals_hold_the_mean(rows):
 
 
 def test_the_real_student_has_no_gap(rows):
-    found = one(rows, experiment="train", set="train", metric="gap_pp")
+    found = find_one(rows, experiment="train", set="train", metric="gap_pp")
     assert (found["mean"], found["std"], found["low"], found["high"]) == (0, 0, 0, 0)
 
 
 def test_the_synthetic_student_closes_nothing(rows):
     for name in ("g1.0", "g2.0", "g7.5"):
-        found = one(rows, experiment="train", set=name, metric="gap_closed")
+        found = find_one(rows, experiment="train", set=name, metric="gap_closed")
         assert (found["mean"], found["low"], found["high"]) == (0, 0, 0)
 
 
 def test_closing_is_measured_against_the_same_guidance_scale(rows):
-    real, donor = (one(top1(rows), set=name, experiment="train") for name in ("train", "g2.0"))
-    moved = one(top1(rows), experiment="transfer", direction="synthetic->real", depth=3)
+    real, donor = (find_one(top1(rows), set=name, experiment="train") for name in ("train", "g2.0"))
+    moved = find_one(top1(rows), experiment="transfer", direction="synthetic->real", depth=3)
     expected = (moved["mean"] - donor["mean"]) / (real["mean"] - donor["mean"])
     assert companion(rows, moved, "gap_closed")["mean"] == pytest.approx(expected, abs=1e-3)
 
@@ -98,7 +98,7 @@ def test_an_unresolved_gap_has_no_interval_but_says_why(series):
     noise = real.correct.copy()
     noise[:, rng.integers(0, noise.shape[1], 2)] = 0.0
     close = _with_top1(donor, noise, [100 * float(row.mean()) for row in noise])
-    found = one(records(SeriesPanel([real, close], HOW)), metric="gap_closed")
+    found = find_one(records(SeriesPanel([real, close], HOW)), metric="gap_closed")
     assert found["low"] is None
     assert "not resolved" in found["note"]
 
@@ -146,7 +146,7 @@ def test_seeds_that_disagree_leave_an_ordering_open(series):
         for each in series
         if each.at.experiment == "train"
     ]
-    found = one(
+    found = find_one(
         comparisons(SeriesPanel(mixed, HOW)), statement="real above synthetic at guidance 7.5"
     )
     assert found["low"] > 0

@@ -9,7 +9,7 @@ import pytest
 from fake_cells import transfer_runs, write_cell, write_donors, write_dvc_files
 from registered import run_register
 
-from synthgap.tracking.store import Store, open_store
+from synthgap.tracking.store import TrackingStore, open_store
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def checkout(tmp_path: Path, tables: Path, quiet: None) -> Path:
 
 
 @pytest.fixture
-def store(checkout: Path) -> Store:
+def store(checkout: Path) -> TrackingStore:
     return open_store(checkout)
 
 

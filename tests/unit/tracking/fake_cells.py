@@ -141,12 +141,12 @@ def write_donors(root: Path) -> None:
     """Real, untrained donors with checkpoints, as stage `train` leaves them."""
     from synthgap.models.build import build_student
     from synthgap.models.checkpoint import save_model
-    from synthgap.tracking.prefix import student_of
+    from synthgap.tracking.prefix import student_section
 
     for seed, (name, source) in enumerate((("train", "real"), ("g2.0", "synthetic"))):
         run = record("train", f"{name} s0", set=name, source=source)
         folder = write_cell(root, [run], name)
-        model = build_student(student_of({"student": STUDENT}), 10, seed=seed)
+        model = build_student(student_section({"student": STUDENT}), 10, seed=seed)
         about = {
             "run": run["digest"],
             "recipe": RECIPE,

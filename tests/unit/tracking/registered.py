@@ -6,7 +6,7 @@ from fake_cells import RECIPE, STUDENT
 
 from synthgap.jobs import Artifacts, silent
 from synthgap.params.sections import Grid, Register
-from synthgap.tracking.prefix import student_of
+from synthgap.tracking.prefix import student_section
 from synthgap.tracking.register import RegisterParams, register
 
 NAME = "digits-resnet10t-synthetic"
@@ -18,7 +18,7 @@ def run_register(root: Path, depths: tuple[int, ...]) -> None:
         rivals=(), synthetic_sets=("g2.0",), sets=("train", "g2.0"), depths=depths,
         ablations=("oracle",), clones=("g2.0",), **lists,
     )  # fmt: skip
-    params = RegisterParams(student_of({"student": STUDENT}), Register(2.0, 0), grid)
+    params = RegisterParams(student_section({"student": STUDENT}), Register(2.0, 0), grid)
     register(params, Artifacts(root, RECIPE), silent)
 
 

@@ -6,7 +6,7 @@ import pytest
 from fake_cells import hexed, write_dvc_files
 
 from synthgap.errors import TrackingError
-from synthgap.tracking.dvc_digests import dataset_digest, dvc_digests
+from synthgap.tracking.runs import dataset_digest, dvc_digests
 
 
 def test_outputs_and_data_are_known_by_their_md5(tmp_path: Path):

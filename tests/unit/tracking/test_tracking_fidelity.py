@@ -6,13 +6,13 @@ from seen import artifacts, child_runs, history, parent_runs
 
 from synthgap.jobs import read_json, write_json
 from synthgap.tracking.mirror import mirror
-from synthgap.tracking.store import Store
+from synthgap.tracking.store import TrackingStore
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*noload:DeprecationWarning")
 SETS = ("train", "corpus", "g2.0")
 
 
-def test_a_set_has_its_numbers_classes_sheets_and_inputs(store: Store) -> None:
+def test_a_set_has_its_numbers_classes_sheets_and_inputs(store: TrackingStore) -> None:
     run = {
         "digest": hexed("fidelity g2.0"),
         "name": "fidelity g2.0",

@@ -8,7 +8,7 @@ from seen import artifacts, child_runs, history, parent_runs
 
 from synthgap.jobs import read_json, write_json
 from synthgap.tracking.mirror import mirror
-from synthgap.tracking.sweeps import NOTES, curve
+from synthgap.tracking.sweeps import SWEEP_NOTES, sweep_points
 
 TAKEN_BY_MLFLOW = re.compile(r"^[/\w.\- :]*$")
 quiet = pytest.mark.filterwarnings("ignore:.*noload:DeprecationWarning")
@@ -34,7 +34,7 @@ def test_methods_are_charts_by_protocol_that_mlflow_takes():
         guided("low-shot", "rg-pg-f"),
         guided("zero-shot", "pg-kl", set="g2.0"),
     ]
-    found = curve(runs)
+    found = sweep_points(runs)
     assert found["accuracy/low-shot/rg", 0] == 90.5
     assert {name for name, _ in found if name.startswith("accuracy/")} == {
         *("accuracy/low-shot/rg", "accuracy/low-shot/rg-pg-f", "accuracy/zero-shot/pg-kl")
@@ -43,7 +43,7 @@ def test_methods_are_charts_by_protocol_that_mlflow_takes():
 
 
 def test_samples_of_two_sets_are_two_charts():
-    found = curve([sampled("low_loss", "g2.0", accuracy=97.0), sampled("low_loss", "g7.5")])
+    found = sweep_points([sampled("low_loss", "g2.0", accuracy=97.0), sampled("low_loss", "g7.5")])
     assert {key: value for key, value in found.items() if key[0].startswith("accuracy/")} == {
         ("accuracy/sampling/low_loss_g2.0", 0): 97.0,
         ("accuracy/sampling/low_loss_g7.5", 0): 90.0,
@@ -52,8 +52,8 @@ def test_samples_of_two_sets_are_two_charts():
 
 
 def test_every_new_stage_says_what_to_look_at():
-    assert {"guide", "gap", "references"} <= set(NOTES)
-    assert "`accuracy/<protocol>/<method>`" in NOTES["guide"]
+    assert {"guide", "gap", "references"} <= set(SWEEP_NOTES)
+    assert "`accuracy/<protocol>/<method>`" in SWEEP_NOTES["guide"]
 
 
 @quiet

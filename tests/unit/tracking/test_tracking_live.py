@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fake_cells import record
 
-from synthgap.tracking.live import open_log
+from synthgap.tracking.live_log import open_log
 from synthgap.tracking.spool import live_folder, spool_of, times_path
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -96,7 +96,7 @@ def test_switched_off_it_starts_no_process(tmp_path: Path):
 
 def test_a_training_never_imports_mlflow():
     code = (
-        "import sys, synthgap, synthgap.tracking.live\n"
+        "import sys, synthgap, synthgap.tracking.live_log\n"
         "heavy = {'mlflow', 'torch', 'pandas', 'yaml', 'psutil'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )

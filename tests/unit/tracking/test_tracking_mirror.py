@@ -13,19 +13,19 @@ from fake_cells import hexed, record, transfer_runs, write_cell
 from seen import all_runs, artifacts, child_runs, history, parent_runs
 
 from synthgap.errors import TrackingError
-from synthgap.tracking.live import open_log
+from synthgap.tracking.live_log import open_log
 from synthgap.tracking.mirror import mirror
-from synthgap.tracking.store import Store, open_store
+from synthgap.tracking.store import TrackingStore, open_store
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*noload:DeprecationWarning")
 
 
-def parent_named(store: Store, name: str):
+def parent_named(store: TrackingStore, name: str):
     (parent,) = [run for run in parent_runs(store) if run.info.run_name == name]
     return parent
 
 
-def test_a_fresh_store_gets_every_run_once_and_a_second_mirror_nothing(store: Store):
+def test_a_fresh_store_gets_every_run_once_and_a_second_mirror_nothing(store: TrackingStore):
     for depth in (1, 2):
         write_cell(store.root, transfer_runs(depth), depth)
     write_cell(store.root, [record("train", "train s0")], "train")
@@ -36,7 +36,7 @@ def test_a_fresh_store_gets_every_run_once_and_a_second_mirror_nothing(store: St
     assert {run.info.run_id for run in all_runs(store)} == before
 
 
-def test_a_restored_run_has_its_curves_summary_pictures_and_record(store: Store):
+def test_a_restored_run_has_its_curves_summary_pictures_and_record(store: TrackingStore):
     runs = transfer_runs(3, seeds=(0,))
     folder = write_cell(store.root, runs, 3)
     mirror(store.root)
@@ -52,7 +52,7 @@ def test_a_restored_run_has_its_curves_summary_pictures_and_record(store: Store)
     assert (place / "samples.png").read_bytes() == (folder / "samples.png").read_bytes()
 
 
-def test_the_parents_chart_is_accuracy_against_depth(store: Store):
+def test_the_parents_chart_is_accuracy_against_depth(store: TrackingStore):
     for depth in (1, 2, 3):
         write_cell(store.root, transfer_runs(depth), depth)
     mirror(store.root)
@@ -63,7 +63,7 @@ def test_the_parents_chart_is_accuracy_against_depth(store: Store):
     assert "depth" in parent.data.tags["mlflow.note.content"]
 
 
-def test_reduced_labels_stand_at_one_over_their_fraction(store: Store):
+def test_reduced_labels_stand_at_one_over_their_fraction(store: TrackingStore):
     for denominator in (1, 4):
         runs = [
             record(
@@ -77,7 +77,7 @@ def test_reduced_labels_stand_at_one_over_their_fraction(store: Store):
     assert history(store, parent, "accuracy/prefix_n3") == [(1, 89.0), (4, 86.0)]
 
 
-def test_a_new_depth_joins_the_curve_that_is_there(store: Store):
+def test_a_new_depth_joins_the_curve_that_is_there(store: TrackingStore):
     write_cell(store.root, transfer_runs(1), 1)
     mirror(store.root)
     before = parent_named(store, "transfer")
@@ -88,7 +88,7 @@ def test_a_new_depth_joins_the_curve_that_is_there(store: Store):
     assert [step for step, _ in history(store, after, "accuracy/real_to_synthetic")] == [1, 2]
 
 
-def test_other_results_of_a_run_replace_it_and_start_a_new_curve(store: Store):
+def test_other_results_of_a_run_replace_it_and_start_a_new_curve(store: TrackingStore):
     write_cell(store.root, transfer_runs(1), 1)
     write_cell(store.root, transfer_runs(2), 2)
     mirror(store.root)
@@ -104,7 +104,7 @@ def test_other_results_of_a_run_replace_it_and_start_a_new_curve(store: Store):
     assert mirror(store.root).runs == {"left": 8}
 
 
-def test_doubles_are_removed(store: Store):
+def test_doubles_are_removed(store: TrackingStore):
     write_cell(store.root, [record("train", "train s0")], "train")
     mirror(store.root)
     (run,) = child_runs(store)
@@ -115,7 +115,7 @@ def test_doubles_are_removed(store: Store):
     assert kept.info.run_id == run.info.run_id
 
 
-def test_children_find_a_new_parent_when_theirs_was_deleted(store: Store):
+def test_children_find_a_new_parent_when_theirs_was_deleted(store: TrackingStore):
     write_cell(store.root, transfer_runs(1), 1)
     mirror(store.root)
     store.client.delete_run(parent_named(store, "transfer").info.run_id)
@@ -126,7 +126,7 @@ def test_children_find_a_new_parent_when_theirs_was_deleted(store: Store):
     }
 
 
-def test_a_run_that_was_logged_live_is_completed_and_keeps_its_times(store: Store):
+def test_a_run_that_was_logged_live_is_completed_and_keeps_its_times(store: TrackingStore):
     run = record("train", "train s0")
     about = {name: value for name, value in run.items() if name not in ("epochs", "last")}
     params = json.loads((write_cell(store.root, [run], "train") / "run.json").read_text())["params"]
@@ -149,14 +149,14 @@ def test_a_run_that_was_logged_live_is_completed_and_keeps_its_times(store: Stor
     assert again.info.end_time == seen.info.end_time
 
 
-def test_without_wall_times_the_run_says_so(store: Store):
+def test_without_wall_times_the_run_says_so(store: TrackingStore):
     write_cell(store.root, [record("train", "train s0")], "train")
     mirror(store.root)
     (run,) = child_runs(store)
     assert "unknown" in run.data.tags["synthgap.times"]
 
 
-def test_the_generators_losses_are_shown_too(store: Store):
+def test_the_generators_losses_are_shown_too(store: TrackingStore):
     run = {
         "digest": hexed("generator"), "name": "generator", "experiment": "generator",
         "recipe": "digits", "seed": 1, "num_images": 700, "num_steps": 20, "last": {},
@@ -168,7 +168,9 @@ def test_the_generators_losses_are_shown_too(store: Store):
     assert history(store, seen, "denoiser/loss") == [(10, 1.0), (20, 0.5)]
 
 
-def test_the_command_restores_a_store_in_a_fresh_folder(store: Store, tables: Path, tmp_path: Path):
+def test_the_command_restores_a_store_in_a_fresh_folder(
+    store: TrackingStore, tables: Path, tmp_path: Path
+):
     write_cell(store.root, transfer_runs(1), 1)
     moved = tmp_path / "moved"
     shutil.copytree(store.root, moved, ignore=shutil.ignore_patterns("mlruns", ".synthgap"))

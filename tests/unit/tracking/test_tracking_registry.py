@@ -13,7 +13,7 @@ from synthgap.tracking.mirror import mirror
 from synthgap.tracking.prefix import read_prefix
 from synthgap.tracking.publishing import publish_from
 from synthgap.tracking.registry import pull, versions
-from synthgap.tracking.store import Store
+from synthgap.tracking.store import TrackingStore
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*noload:DeprecationWarning")
 
@@ -76,7 +76,7 @@ def test_no_file_of_a_published_model_is_a_pickle(outputs: Path):
     )
 
 
-def test_mlflow_itself_opens_a_published_model(outputs: Path, store: Store):
+def test_mlflow_itself_opens_a_published_model(outputs: Path, store: TrackingStore):
     import numpy as np
 
     publish_from(outputs)

@@ -14,12 +14,12 @@ import pytest
 from fake_cells import hexed, inputs_of, params_of, record, write_cell
 from seen import child_runs, history, parent_runs
 
-from synthgap.tracking.live import open_log
+from synthgap.tracking.live_log import open_log
 from synthgap.tracking.mirror import mirror
 from synthgap.tracking.outbox import Outbox
 from synthgap.tracking.sender import serve
-from synthgap.tracking.spool import live_folder, sending, spool_of, spools
-from synthgap.tracking.store import Store, open_store
+from synthgap.tracking.spool import live_folder, sender_lock, spool_of, spools
+from synthgap.tracking.store import TrackingStore, open_store
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*noload:DeprecationWarning")
 RUN = record("transfer", "synthetic->real n3 s0", depth=3, direction="synthetic->real")
@@ -42,7 +42,7 @@ def tell(root: Path, run: dict, *, epochs: slice = slice(None), end: str | None 
 
 def send(root: Path) -> int:
     """One look at what is there; `serve` would stay as long as a run's process lives."""
-    with sending(root, wait_s=10):
+    with sender_lock(root, wait_s=10):
         return Outbox(open_store(root)).send()
 
 
@@ -51,7 +51,7 @@ def killed_writer(root: Path, run: dict) -> None:
     code = (
         "import json, sys, time\n"
         "from pathlib import Path\n"
-        "from synthgap.tracking.live import open_log\n"
+        "from synthgap.tracking.live_log import open_log\n"
         "digest, events = json.loads(sys.stdin.read())\n"
         "log = open_log(Path(sys.argv[1]))\n"
         "[log(digest, event) for event in events]\n"
@@ -79,7 +79,7 @@ def closed_port() -> int:
         return probe.getsockname()[1]
 
 
-def test_a_run_arrives_with_everything_a_person_filters_by(store: Store):
+def test_a_run_arrives_with_everything_a_person_filters_by(store: TrackingStore):
     tell(store.root, RUN, end="FINISHED")
     assert serve(store.root, idle_s=0.05, poll_s=0.01) == 2 + len(RUN["epochs"])
     (run,) = child_runs(store)
@@ -100,7 +100,7 @@ def test_a_run_arrives_with_everything_a_person_filters_by(store: Store):
     assert spools(store.root) == []
 
 
-def test_datasets_carry_dvcs_digests_and_ours_in_full(store: Store):
+def test_datasets_carry_dvcs_digests_and_ours_in_full(store: TrackingStore):
     tell(store.root, RUN, end="FINISHED")
     send(store.root)
     (run,) = child_runs(store)
@@ -120,7 +120,7 @@ def test_datasets_carry_dvcs_digests_and_ours_in_full(store: Store):
     assert tags["synthgap.digest"] == hexed("train")
 
 
-def test_lines_that_come_later_join_the_same_run(store: Store):
+def test_lines_that_come_later_join_the_same_run(store: TrackingStore):
     tell(store.root, RUN, epochs=slice(0, 1))
     send(store.root)
     log = open_log(store.root)
@@ -133,7 +133,7 @@ def test_lines_that_come_later_join_the_same_run(store: Store):
     assert [step for step, _ in history(store, run, "test/top1")] == [1, 2, 3, 4]
 
 
-def test_a_killed_run_says_so_and_its_resumption_goes_on_in_it(store: Store):
+def test_a_killed_run_says_so_and_its_resumption_goes_on_in_it(store: TrackingStore):
     killed_writer(store.root, RUN)
     serve(store.root, idle_s=0.05, poll_s=0.01)
     (killed,) = child_runs(store)
@@ -146,7 +146,7 @@ def test_a_killed_run_says_so_and_its_resumption_goes_on_in_it(store: Store):
     assert [step for step, _ in history(store, run, "test/top1")] == [1, 2, 3, 4]
 
 
-def test_the_mirror_replaces_what_a_killed_run_left_half_logged(store: Store):
+def test_the_mirror_replaces_what_a_killed_run_left_half_logged(store: TrackingStore):
     killed_writer(store.root, RUN)
     send(store.root)
     write_cell(store.root, [RUN], 3)
@@ -159,7 +159,7 @@ def test_the_mirror_replaces_what_a_killed_run_left_half_logged(store: Store):
     assert mirror(store.root).runs == {"left": 1}
 
 
-def test_a_run_that_lives_is_left_to_its_training(store: Store):
+def test_a_run_that_lives_is_left_to_its_training(store: TrackingStore):
     write_cell(store.root, [RUN], 3)
     tell(store.root, RUN, epochs=slice(0, 1))
     assert mirror(store.root).runs == {"running": 1}
@@ -167,7 +167,7 @@ def test_a_run_that_lives_is_left_to_its_training(store: Store):
     assert run.info.status == "RUNNING"
 
 
-def test_a_dead_server_loses_nothing(store: Store, monkeypatch: pytest.MonkeyPatch):
+def test_a_dead_server_loses_nothing(store: TrackingStore, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed_port()}")
     tell(store.root, RUN, end="FINISHED")
     assert serve(store.root, idle_s=0.05, poll_s=0.01) == 0
@@ -178,7 +178,7 @@ def test_a_dead_server_loses_nothing(store: Store, monkeypatch: pytest.MonkeyPat
     assert len(history(store, run, "test/top1")) == len(RUN["epochs"])
 
 
-def test_a_lost_store_gets_a_running_run_from_the_start(store: Store):
+def test_a_lost_store_gets_a_running_run_from_the_start(store: TrackingStore):
     tell(store.root, RUN, epochs=slice(0, 2))
     send(store.root)
     with sqlite3.connect(store.root / "mlruns/mlflow.db") as database:
@@ -194,7 +194,7 @@ def test_a_lost_store_gets_a_running_run_from_the_start(store: Store):
 
 
 def test_another_store_gets_a_running_run_from_the_start(
-    store: Store, tables: Path, monkeypatch: pytest.MonkeyPatch
+    store: TrackingStore, tables: Path, monkeypatch: pytest.MonkeyPatch
 ):
     tell(store.root, RUN, epochs=slice(0, 2))
     send(store.root)
@@ -208,7 +208,7 @@ def test_another_store_gets_a_running_run_from_the_start(
     assert [step for step, _ in history(other, run, "test/top1")] == [1, 2, 3]
 
 
-def test_lines_that_mlflow_refuses_do_not_hold_up_the_others(store: Store):
+def test_lines_that_mlflow_refuses_do_not_hold_up_the_others(store: TrackingStore):
     bad = record("transfer", "bad name", depth=1, direction="synthetic->real")
     bad["epochs"] = [{"epoch": 1, "no|such*name": 1.0}]
     tell(store.root, bad, end="FINISHED")
@@ -219,7 +219,9 @@ def test_lines_that_mlflow_refuses_do_not_hold_up_the_others(store: Store):
     assert [path.stem for path in live_folder(store.root).glob("*.refused")] == [bad["digest"]]
 
 
-def test_one_detached_process_serves_many_writers(store: Store, monkeypatch: pytest.MonkeyPatch):
+def test_one_detached_process_serves_many_writers(
+    store: TrackingStore, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.delenv("SYNTHGAP_TRACKING")
     second = record("transfer", "real->synthetic n3 s0", depth=3, direction="real->synthetic")
     tell(store.root, RUN, end="FINISHED")
@@ -229,7 +231,7 @@ def test_one_detached_process_serves_many_writers(store: Store, monkeypatch: pyt
         time.sleep(0.1)
     log = (live_folder(store.root) / "sender.log").read_text()
     assert not spools(store.root), log
-    with sending(store.root, wait_s=60, hurry=True) as held:
+    with sender_lock(store.root, wait_s=60, hurry=True) as held:
         assert held
     assert {run.info.status for run in child_runs(store)} == {"FINISHED"}
     assert len(child_runs(store)) == 2

@@ -4,7 +4,7 @@ import threading
 import time
 from pathlib import Path
 
-from synthgap.tracking.spool import Sent, hurried, sending, spool_of, spools
+from synthgap.tracking.spool import SendState, sender_lock, spool_of, spools, yield_requested
 
 
 def test_lines_come_back_once_and_a_torn_one_is_passed_over(tmp_path: Path):
@@ -47,32 +47,32 @@ def test_news_are_what_was_not_sent(tmp_path: Path):
     assert not spool.has_news
     spool.append({"event": "start"})
     assert spool.has_news
-    spool.record(Sent(uri="x", run_id="r", offset=spool.unread(0)[1]))
+    spool.record(SendState(uri="x", run_id="r", offset=spool.unread(0)[1]))
     assert not spool.has_news
     assert spool.sent().run_id == "r"
     spool.clear()
     assert spools(tmp_path) == []
-    assert spool.sent() == Sent()
+    assert spool.sent() == SendState()
 
 
 def test_only_one_sends_and_the_other_can_ask_it_to_leave(tmp_path: Path):
     entered, left = threading.Event(), threading.Event()
 
     def sender() -> None:
-        with sending(tmp_path, wait_s=0) as held:
+        with sender_lock(tmp_path, wait_s=0) as held:
             assert held
             entered.set()
-            while not hurried(tmp_path):
+            while not yield_requested(tmp_path):
                 time.sleep(0.01)
         left.set()
 
     thread = threading.Thread(target=sender)
     thread.start()
     assert entered.wait(10)
-    with sending(tmp_path, wait_s=0) as held:
+    with sender_lock(tmp_path, wait_s=0) as held:
         assert not held
-    with sending(tmp_path, wait_s=10, hurry=True) as held:
+    with sender_lock(tmp_path, wait_s=10, hurry=True) as held:
         assert held
         assert left.is_set()
-        assert not hurried(tmp_path)
+        assert not yield_requested(tmp_path)
     thread.join()

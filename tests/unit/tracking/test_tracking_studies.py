@@ -7,14 +7,21 @@ import pytest
 from fake_trials import LAMBDA, RATE, told_live, trial, verdict_of, write_study
 from seen import all_runs, artifacts, child_runs, history, parent_runs
 
-from synthgap.tracking.live import open_log
+from synthgap.tracking.live_log import open_log
 from synthgap.tracking.mirror import mirror
 from synthgap.tracking.outbox import Outbox
-from synthgap.tracking.runs import DIGEST, params_of
+from synthgap.tracking.runs import DIGEST_TAG, params_of
+from synthgap.tracking.sender import log_study
 from synthgap.tracking.spool import spools
-from synthgap.tracking.studies import keep_study
-from synthgap.tracking.sweeps import PARENT, SWEEP, Sweep, begin_sweep, curve, find_sweep
-from synthgap.tracking.trials import study_note, study_places, trial_params
+from synthgap.tracking.sweeps import (
+    PARENT_TAG,
+    SWEEP_TAG,
+    Sweep,
+    begin_sweep,
+    find_sweep,
+    sweep_points,
+)
+from synthgap.tracking.trials import study_chart, study_note, trial_params
 
 TAKEN_BY_MLFLOW = re.compile(r"^[/\w.\- :]*$")
 quiet = pytest.mark.filterwarnings("ignore:.*noload:DeprecationWarning")
@@ -30,15 +37,15 @@ def by_number(store) -> dict:
 
 
 def hung_under(store, parent) -> set:
-    assert {run.data.tags[PARENT] for run in child_runs(store)} == {parent.info.run_id}
+    assert {run.data.tags[PARENT_TAG] for run in child_runs(store)} == {parent.info.run_id}
     return {run.info.run_id for run in child_runs(store)}
 
 
 def test_the_best_so_far_is_told_up_to_the_first_trial_that_has_not_ended():
-    found = curve([row for row in ROWS if row["trial"] != 1])
+    found = sweep_points([row for row in ROWS if row["trial"] != 1])
     best = {step: value for (name, step), value in found.items() if name == "best/val_top1"}
     assert best == {0: 90.0}
-    whole = study_places(ROWS)
+    whole = study_chart(ROWS)
     best = {step: value for (name, step), value in whole.items() if name == "best/val_top1"}
     assert best == {0: 90.0, 1: 90.0, 2: 90.0, 3: 90.0, 4: 94.0}
     trials = {step for name, step in whole if name == "trials/val_top1"}
@@ -51,7 +58,7 @@ def test_less_is_better_of_labels_and_what_breaks_a_constraint_is_no_best():
         trial(slot, objectives=["real_labels"], values={"real_labels": count}, feasible=slot != 2)
         for slot, count in enumerate((50, 80, 10, 40))
     ]
-    found = study_places(rows)
+    found = study_chart(rows)
     best = [value for (name, _), value in found.items() if name == "best/real_labels"]
     assert best == [50.0, 50.0, 50.0, 40.0]
 
@@ -117,11 +124,11 @@ def test_a_study_of_the_command_says_what_made_it(store):
 @quiet
 def test_more_trials_finals_and_a_verdict_join_what_is_there(store):
     folder = write_study(store.root, ROWS[:3])
-    assert keep_study(store.root, folder) is None
+    assert log_study(store.root, folder) is None
     (before,) = parent_runs(store)
     children = hung_under(store, before)
     write_study(store.root, ROWS, verdict=verdict_of(1.0))
-    assert keep_study(store.root, folder) is None
+    assert log_study(store.root, folder) is None
     (after,) = parent_runs(store)
     assert after.info.run_id == before.info.run_id
     assert children < hung_under(store, after)  # none was made anew
@@ -132,9 +139,9 @@ def test_more_trials_finals_and_a_verdict_join_what_is_there(store):
 @quiet
 def test_other_results_leave_one_parent_and_no_double(store):
     folder = write_study(store.root, ROWS)
-    keep_study(store.root, folder)
+    log_study(store.root, folder)
     write_study(store.root, [{**ROWS[0], "values": {"val/top1": 80.0}}, *ROWS[1:]])
-    keep_study(store.root, folder)
+    log_study(store.root, folder)
     (parent,) = parent_runs(store)
     assert len(hung_under(store, parent)) == 6
     assert history(store, parent, "trials/val_top1")[0] == (0, 80.0)
@@ -147,7 +154,7 @@ def test_the_page_and_its_figures_hang_under_the_study_once(store):
     (folder / "index.html").write_text("<p>a study")
     (folder / "figures" / "tune-history.png").write_bytes(b"a figure")
     for _ in range(2):
-        assert keep_study(store.root, folder) is None
+        assert log_study(store.root, folder) is None
     (parent,) = parent_runs(store)
     assert artifacts(store, parent) == ["figures", "index.html", "run.json"]
     (figure,) = store.client.list_artifacts(parent.info.run_id, "figures")
@@ -182,9 +189,9 @@ def test_trials_are_told_live_and_completed_by_the_record(store):
     assert seen[3].info.status == "FAILED"
     before = hung_under(store, parent)
     folder = write_study(store.root, ROWS[:1])  # an older record than what was told
-    keep_study(store.root, folder)
+    log_study(store.root, folder)
     write_study(store.root, ROWS[:4])
-    assert keep_study(store.root, folder) is None
+    assert log_study(store.root, folder) is None
     (after,) = parent_runs(store)
     assert after.info.run_id == parent.info.run_id
     assert hung_under(store, after) == before
@@ -210,7 +217,7 @@ def test_a_trial_that_was_given_back_goes_on_in_its_run(store):
 
 @quiet
 def test_what_a_slower_machine_tells_after_the_record_is_no_double(store):
-    keep_study(store.root, write_study(store.root, ROWS[:2]))
+    log_study(store.root, write_study(store.root, ROWS[:2]))
     (before,) = [run.info.run_id for run in child_runs(store) if run.info.run_name == "joint t01"]
     log, outbox = open_log(store.root), Outbox(store)
     told_live(log, ROWS[1])
@@ -230,8 +237,8 @@ def test_a_trial_that_was_made_anew_replaces_the_one_of_its_slot(store):
     told_live(log, {**died, "state": "killed"}, status="KILLED")
     told_live(log, trial(7))  # not in the record yet
     outbox.send()
-    keep_study(store.root, write_study(store.root, ROWS))
-    digests = {run.data.tags[DIGEST] for run in child_runs(store)}
+    log_study(store.root, write_study(store.root, ROWS))
+    digests = {run.data.tags[DIGEST_TAG] for run in child_runs(store)}
     assert digests == {trial(7)["digest"], *(row["digest"] for row in ROWS)}
 
 
@@ -240,12 +247,12 @@ def test_two_machines_that_begin_at_once_end_with_one_parent(store):
     sweep = Sweep("digits", "tune", trial(0)["plan"], "joint")
     ids = [begin_sweep(store, sweep, start=start) for start in (2.0, 1.0)]
     for number, parent in enumerate(ids):
-        tags = {DIGEST: f"{number}", PARENT: parent, "trial.kind": "search"}
+        tags = {DIGEST_TAG: f"{number}", PARENT_TAG: parent, "trial.kind": "search"}
         store.client.create_run(store.experiment("digits"), tags=tags)
     found = find_sweep(store, sweep)
     (parent,) = parent_runs(store)
     assert parent.info.run_id == found.info.run_id == ids[1]
-    assert parent.data.tags[SWEEP] == sweep.digest
+    assert parent.data.tags[SWEEP_TAG] == sweep.digest
     assert len(hung_under(store, parent)) == 2
 
 
@@ -264,7 +271,7 @@ def test_without_a_server_the_line_says_so_and_nothing_is_raised(checkout, monke
         port = probe.getsockname()[1]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{port}")
     folder = write_study(checkout, ROWS)
-    said = keep_study(checkout, folder)
+    said = log_study(checkout, folder)
     assert "synthgap mirror" in said
     assert "secret" not in said
     assert "\n" not in said

@@ -8,7 +8,7 @@ from seen import child_runs, history, parent_runs
 
 from synthgap.tracking.mirror import mirror
 from synthgap.tracking.runs import run_name_of
-from synthgap.tracking.sweeps import curve
+from synthgap.tracking.sweeps import sweep_points
 
 TAKEN_BY_MLFLOW = re.compile(r"^[/\w.\- :]*$")
 
@@ -32,7 +32,7 @@ RUNS = [
 
 
 def test_every_change_has_a_chart_of_its_own_that_mlflow_takes():
-    places = [place for place in curve(RUNS) if place[0].startswith("accuracy/")]
+    places = [place for place in sweep_points(RUNS) if place[0].startswith("accuracy/")]
     assert places == [
         ("accuracy/augmentation/none_g2.0", 0),
         ("accuracy/augmentation/none_train", 0),
@@ -55,7 +55,7 @@ def test_clones_are_lines_against_the_number_of_images_with_their_probes():
     ]
     for run in runs:
         run["last"]["probe/top1"] = {"mean": 95.0, "std": 0.0, "n": 1, "over": "epochs"}
-    found = curve(runs)
+    found = sweep_points(runs)
     line = {
         step: top1 for (name, step), top1 in found.items() if name == "accuracy/g2.0-definition"
     }

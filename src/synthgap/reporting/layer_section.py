@@ -1,4 +1,4 @@
-"""The layers section: similarity and probes under the transfer curve, and units against units."""
+"""The section on layers: similarity and probes under the transfer curve, units against units."""
 
 from __future__ import annotations
 
@@ -14,22 +14,29 @@ from synthgap.reporting.drawing import (
     SYNTHETIC,
     ReportFigure,
     SeriesStyle,
-    baselines,
-    draw,
-    line,
-    seed_dots,
+    draw_baselines,
+    draw_seeds,
+    draw_series,
+    render_figure,
 )
 from synthgap.reporting.figures import (
-    DARK,
-    LIGHT,
-    LOOKS,
+    DARK_TEXT,
+    LIGHT_TEXT,
     MAX_NAMED_UNITS,
-    references,
-    room,
+    TRANSFER_STYLES,
+    baseline_rows,
     unit_ticks,
+    widen_axis,
 )
 from synthgap.reporting.formats import number
-from synthgap.reporting.layers import ACROSS, OTHER, SAME, LayerNumbers, Rows, layer_sentences
+from synthgap.reporting.layer_numbers import (
+    ACROSS,
+    OTHER,
+    SAME,
+    LayerNumbers,
+    UnitValues,
+    layer_sentences,
+)
 from synthgap.reporting.summary import Summary
 
 if TYPE_CHECKING:
@@ -37,17 +44,17 @@ if TYPE_CHECKING:
     from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
 
-PAIRS = {
+PAIR_STYLES = {
     ACROSS: SeriesStyle("CKA real ~ synthetic", INK, "o"),
     SAME: SeriesStyle("CKA real ~ real, other seeds", REAL, "^", "--"),
     OTHER: SeriesStyle("CKA synthetic ~ synthetic, other seeds", SYNTHETIC, "v", "--"),
 }
-PROBED = {
+PROBE_STYLES = {
     "real": SeriesStyle("probe of the real-trained student", REAL, "^"),
     "synthetic": SeriesStyle("probe of the synthetic-trained student", SYNTHETIC, "v"),
 }
 DIRECTIONS = ("synthetic->real", "real->synthetic")
-MAX_WRITTEN = 12  # units; beyond, a cell is too small for its number
+MAX_NUMBERED_UNITS = 12  # units; beyond, a cell is too small for its number
 TITLE = "Why late layers fail"
 INTRODUCTION = (
     "CKA says how alike two students place the same real images after a unit: 1 up to rotation and "
@@ -75,12 +82,12 @@ def layers_figure(summary: Summary, layers: LayerNumbers) -> ReportFigure:
 
     def paint(figure: Figure) -> None:
         panels = figure.subplots(3, 1, sharex=True, height_ratios=(1.1, 1.0, 1.1))
-        _transfer(panels[0], summary)
-        _curves(panels[1], layers.cka, PAIRS)
-        _curves(panels[2], layers.probes, PROBED)
+        _draw_transfer(panels[0], summary)
+        _draw_curves(panels[1], layers.cka, PAIR_STYLES)
+        _draw_curves(panels[2], layers.probes, PROBE_STYLES)
         for axes in (panels[0], panels[2]):
-            room(axes, (summary.real, summary.donor))
-            baselines(axes, references(summary))
+            widen_axis(axes, (summary.real, summary.donor))
+            draw_baselines(axes, baseline_rows(summary))
         panels[1].set_ylabel("CKA")
         for axes in (panels[0], panels[2]):
             axes.set_ylabel("top-1 (%)")
@@ -93,37 +100,47 @@ def layers_figure(summary: Summary, layers: LayerNumbers) -> ReportFigure:
             )
 
     alt = f"{summary.recipe}: transfer, similarity and probe accuracy after every unit"
-    return draw((summary.recipe, "layers"), alt, (9.2, 7.4), paint)
+    return render_figure((summary.recipe, "layers"), alt, (9.2, 7.4), paint)
 
 
 def similarity_figure(summary: Summary, layers: LayerNumbers) -> ReportFigure | None:
     """Draw CKA of every unit of one student with every unit of the other, a pair a panel."""
-    shown = [pair for pair in PAIRS if pair in layers.matrices]
+    shown = [pair for pair in PAIR_STYLES if pair in layers.matrices]
     if not shown:
         return None
     count = len(layers.units)
 
     def paint(figure: Figure) -> None:
-        panels = figure.subplots(1, len(PAIRS))
-        drawn = [_pair(axes, pair, layers) for axes, pair in zip(panels, shown, strict=False)]
+        panels = figure.subplots(1, len(PAIR_STYLES))
+        drawn = [
+            _draw_matrix(axes, pair, layers) for axes, pair in zip(panels, shown, strict=False)
+        ]
         for axes in panels[len(shown) :]:
             axes.set_axis_off()
-        if count > MAX_WRITTEN:
+        if count > MAX_NUMBERED_UNITS:
             figure.colorbar(drawn[0], ax=list(panels[: len(shown)]), label="CKA", shrink=0.8)
 
     alt = f"{summary.recipe}: CKA between all units of two students"
-    height = 1.3 + max(2.4, (0.37 if count <= MAX_WRITTEN else 0.2) * count)
-    return draw((summary.recipe, "similarity"), alt, (11.4, height), paint)
+    height = 1.3 + max(2.4, (0.37 if count <= MAX_NUMBERED_UNITS else 0.2) * count)
+    return render_figure((summary.recipe, "similarity"), alt, (11.4, height), paint)
 
 
-def _transfer(axes: Axes, summary: Summary) -> None:
+def _draw_transfer(axes: Axes, summary: Summary) -> None:
     for direction in DIRECTIONS:
         rows = summary.moved(direction)
         if rows:
-            line(axes, [int(row["depth"]) for row in rows], rows, LOOKS[direction], band=False)
+            draw_series(
+                axes,
+                [int(row["depth"]) for row in rows],
+                rows,
+                TRANSFER_STYLES[direction],
+                band=False,
+            )
 
 
-def _curves(axes: Axes, found: Mapping[str, Rows], looks: Mapping[str, SeriesStyle]) -> None:
+def _draw_curves(
+    axes: Axes, found: Mapping[str, UnitValues], looks: Mapping[str, SeriesStyle]
+) -> None:
     for kind, look in looks.items():
         rows = found.get(kind, [])
         after = [index + 1 for index, values in enumerate(rows) if values]
@@ -132,20 +149,20 @@ def _curves(axes: Axes, found: Mapping[str, Rows], looks: Mapping[str, SeriesSty
             marker=look.marker, linestyle=look.line, label=look.label,
         )  # fmt: skip
         for place in after:
-            seed_dots(axes, place + 0.06, rows[place - 1], look.color)
+            draw_seeds(axes, place + 0.06, rows[place - 1], look.color)
 
 
-def _pair(axes: Axes, pair: str, layers: LayerNumbers) -> QuadMesh:
+def _draw_matrix(axes: Axes, pair: str, layers: LayerNumbers) -> QuadMesh:
     rows, columns = pair.split("~")
     units, matrix = layers.units, layers.matrices[pair]
     numbers = [str(index + 1) for index in range(len(units))]
     heights = [[nan if value is None else value for value in values] for values in matrix]
     drawn = axes.pcolormesh(heights, cmap="cividis", vmin=0, vmax=1)
-    few = len(units) <= MAX_WRITTEN
+    few = len(units) <= MAX_NUMBERED_UNITS
     for y, values in enumerate(matrix if few else []):
         for x, value in enumerate(values):
             if value is not None:
-                ink = DARK if value > 0.55 else LIGHT
+                ink = DARK_TEXT if value > 0.55 else LIGHT_TEXT
                 text = number(value, 2)
                 axes.text(x + 0.5, y + 0.5, text, ha="center", va="center", color=ink)
     middles = [index + 0.5 for index in range(len(units))]

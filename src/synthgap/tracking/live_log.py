@@ -1,4 +1,4 @@
-"""Tell MLflow what a run does while it does it, without ever waiting for MLflow."""
+"""Append a run's events to its spool and start the background sender; never wait for MLflow."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from synthgap.jobs import Log, write_json
-from synthgap.tracking.spool import Event, live_folder, sending, spool_of, times_path
+from synthgap.tracking.spool import Event, live_folder, sender_lock, spool_of, times_path
 
-SWITCH = "SYNTHGAP_TRACKING"  # "off": lines are kept, but no sender is started
-STARTING_S = 10.0
-START = '"$0" -m synthgap.tracking.sender "$1" </dev/null >>"$2" 2>&1 &'
+TRACKING_VARIABLE = "SYNTHGAP_TRACKING"  # "off": lines are kept, but no sender is started
+START_GRACE_S = 10.0
+START_COMMAND = '"$0" -m synthgap.tracking.sender "$1" </dev/null >>"$2" 2>&1 &'
 
 
 def open_log(root: Path) -> Log:
@@ -30,19 +30,19 @@ def open_log(root: Path) -> Log:
 
     def log(run_digest: str, event: Mapping[str, Any]) -> None:
         try:
-            _write(root, run_digest, event)
+            _append_event(root, run_digest, event)
             ensure_sender(root)
         except Exception as error:  # noqa: BLE001 - a lost log line must never cost a training
-            _complain(root, f"{type(error).__name__}: {error}")
+            _warn_once(root, f"{type(error).__name__}: {error}")
 
     return log
 
 
 def ensure_sender(root: Path) -> None:
     """Start the sender unless one runs, or is just starting."""
-    if os.environ.get(SWITCH) == "off":
+    if os.environ.get(TRACKING_VARIABLE) == "off":
         return
-    with sending(root, wait_s=0) as free:
+    with sender_lock(root, wait_s=0) as free:
         if not free or _just_started(root):
             return
         (live_folder(root) / "starting").touch()
@@ -50,7 +50,14 @@ def ensure_sender(root: Path) -> None:
     # The shell leaves at once, so the sender belongs to init: no zombie, and a killed stage or
     # process group does not take it along.
     subprocess.run(  # noqa: S603 - our own interpreter, no user text in the command
-        ["/bin/sh", "-c", START, sys.executable, str(root), str(live_folder(root) / "sender.log")],
+        [
+            "/bin/sh",
+            "-c",
+            START_COMMAND,
+            sys.executable,
+            str(root),
+            str(live_folder(root) / "sender.log"),
+        ],
         env=environment,
         start_new_session=True,
         check=True,
@@ -59,12 +66,12 @@ def ensure_sender(root: Path) -> None:
 
 def _just_started(root: Path) -> bool:
     try:
-        return time.time() - (live_folder(root) / "starting").stat().st_mtime < STARTING_S
+        return time.time() - (live_folder(root) / "starting").stat().st_mtime < START_GRACE_S
     except FileNotFoundError:
         return False
 
 
-def _write(root: Path, run_digest: str, event: Event) -> None:
+def _append_event(root: Path, run_digest: str, event: Event) -> None:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     stamped: dict[str, Any] = {
         "time": time.time(),
@@ -73,7 +80,7 @@ def _write(root: Path, run_digest: str, event: Event) -> None:
         **event,
     }
     if event["event"] == "start":
-        stamped |= {"host": socket.gethostname(), "commit": commit(root)}
+        stamped |= {"host": socket.gethostname(), "commit": git_commit(root)}
     spool = spool_of(root, run_digest)
     if event["event"] == "end":  # before the line, since the sender clears the spool behind it
         earlier, _ = spool.unread(0)
@@ -103,7 +110,7 @@ def times_of(events: list[Event]) -> dict[str, Any]:
 
 
 @cache
-def commit(root: Path) -> str | None:
+def git_commit(root: Path) -> str | None:
     """The checkout's commit, with `-dirty` where tracked files differ; None outside git."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
@@ -116,7 +123,7 @@ def commit(root: Path) -> str | None:
 
 
 @cache
-def _complain(root: Path, problem: str) -> None:
+def _warn_once(root: Path, problem: str) -> None:
     """Say once per process and problem that a line was lost."""
     sys.stderr.write(
         f"tracking: a log line could not be kept in {live_folder(root)} ({problem}); "

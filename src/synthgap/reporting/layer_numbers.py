@@ -1,4 +1,4 @@
-"""Why late layers fail: what stage `layers` measured after every unit, and what it says."""
+"""What stage `layers` measured after every unit: similarities and probes, and their sentences."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 ACROSS, SAME, OTHER = "real~synthetic", "real~real", "synthetic~synthetic"
 SOURCES = ("real", "synthetic")
-Rows = list[tuple[float, ...]]  # a unit's values, one a seed or pair of seeds
+UnitValues = list[tuple[float, ...]]  # a unit's values, one a seed or pair of seeds
 Matrix = list[list[float | None]]  # nothing where a unit does not tell images apart
 
 
@@ -18,8 +18,8 @@ class LayerNumbers:
     """Similarities and probes by unit, in the units' order."""
 
     units: tuple[str, ...]
-    cka: Mapping[str, Rows]  # by pair; 0 to 1
-    probes: Mapping[str, Rows]  # by the student's source; percent
+    cka: Mapping[str, UnitValues]  # by pair; 0 to 1
+    probes: Mapping[str, UnitValues]  # by the student's source; percent
     matrices: Mapping[str, Matrix]  # by pair, (units, units)
     guidance_scale: float
     images: Mapping[str, int]
@@ -40,7 +40,7 @@ class LayerNumbers:
 
 def layer_sentences(layers: LayerNumbers) -> list[str]:
     """Where the two students part, and where the synthetic one's features stop serving."""
-    return [*_similarity(layers), *_probes(layers), *_best(layers)]
+    return [*_similarity(layers), *_probes(layers), *_best_units(layers)]
 
 
 def _similarity(layers: LayerNumbers) -> Iterator[str]:
@@ -48,7 +48,9 @@ def _similarity(layers: LayerNumbers) -> Iterator[str]:
     if not across or not same:
         return
     pairs = zip(across, same, strict=True)
-    start = _from_on([bool(here and there) and fmean(here) < min(there) for here, there in pairs])
+    start = _first_lasting(
+        [bool(here and there) and fmean(here) < min(there) for here, there in pairs]
+    )
     if start is None:
         yield (
             "After the last unit the CKA between the real- and the synthetic-trained student "
@@ -56,14 +58,14 @@ def _similarity(layers: LayerNumbers) -> Iterator[str]:
         )
         return
     yield (
-        f"From {_place(layers, start)} on, the CKA between the real- and the synthetic-trained "
+        f"From {_unit_name(layers, start)} on, the CKA between the real- and the synthetic-trained "
         f"student ({fmean(across[start]):.2f} there, {_mean(across[-1])} after the last unit) lies "
         f"below that of every two real-trained ones ({min(same[start]):.2f} there or more, mean "
-        f"{_mean(same[-1])} after the last){_beside(layers)}."
+        f"{_mean(same[-1])} after the last){_other_clause(layers)}."
     )
 
 
-def _beside(layers: LayerNumbers) -> str:
+def _other_clause(layers: LayerNumbers) -> str:
     """What two students of one synthetic set have in common, which may be less still."""
     rows = layers.cka.get(OTHER)
     return f"; two synthetic-trained ones have {_mean(rows[-1])} there" if rows else ""
@@ -74,7 +76,9 @@ def _probes(layers: LayerNumbers) -> Iterator[str]:
     if not real or not synthetic:
         return
     pairs = zip(synthetic, real, strict=True)
-    start = _from_on([bool(here and there) and max(here) < min(there) for here, there in pairs])
+    start = _first_lasting(
+        [bool(here and there) and max(here) < min(there) for here, there in pairs]
+    )
     if start is None:
         yield (
             "After the last unit, probes of synthetic-trained students do not lie below those of "
@@ -82,14 +86,14 @@ def _probes(layers: LayerNumbers) -> Iterator[str]:
         )
         return
     yield (
-        f"From {_place(layers, start)} on, probes of every synthetic-trained student lie below "
+        f"From {_unit_name(layers, start)} on, probes of every synthetic-trained student lie below "
         f"those of every real-trained one: {fmean(synthetic[start]):.1f} against "
         f"{fmean(real[start]):.1f} % there, {fmean(synthetic[-1]):.1f} against "
         f"{fmean(real[-1]):.1f} % after the last unit."
     )
 
 
-def _best(layers: LayerNumbers) -> Iterator[str]:
+def _best_units(layers: LayerNumbers) -> Iterator[str]:
     told = []
     for source in SOURCES:
         means = [fmean(values) for values in layers.probes.get(source, []) if values]
@@ -98,12 +102,12 @@ def _best(layers: LayerNumbers) -> Iterator[str]:
         best = max(range(len(means)), key=means.__getitem__)
         lost = means[best] - means[-1]
         end = f", {lost:.1f} points above its last unit" if best < len(means) - 1 else ""
-        place = f"the {source}-trained student after {_place(layers, best)}"
+        place = f"the {source}-trained student after {_unit_name(layers, best)}"
         told.append(f"{place}, {means[best]:.1f} %{end}")
     yield f"Real images are told apart best from {'; from '.join(told)}."
 
 
-def _from_on(lower: list[bool]) -> int | None:
+def _first_lasting(lower: list[bool]) -> int | None:
     """The first unit from which on every unit is lower; nothing where the last is not."""
     start = len(lower)
     while start and lower[start - 1]:
@@ -115,13 +119,13 @@ def _mean(values: tuple[float, ...]) -> str:
     return f"{fmean(values):.2f}" if values else "undefined"
 
 
-def _place(layers: LayerNumbers, index: int) -> str:
+def _unit_name(layers: LayerNumbers, index: int) -> str:
     return f"{layers.units[index]} (unit {index + 1} of {len(layers.units)})"
 
 
 def _grouped(
     rows: list[Mapping[str, Any]], fields: tuple[str, str], units: tuple[str, ...]
-) -> dict[str, Rows]:
+) -> dict[str, UnitValues]:
     key, value = fields
     kinds = dict.fromkeys(str(row[key]) for row in rows)
     return {

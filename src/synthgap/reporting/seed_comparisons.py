@@ -1,9 +1,4 @@
-"""Comparisons that hold over seeds and over test images alike: seeds draw other labelled images.
-
-Each is made from the seeds that both sides have. It is decided where the interval over seeds
-(Student's t) and the one over test images (bootstrap) both exclude zero; what has a single seed in
-common is told as a single run, without an interval.
-"""
+"""Comparisons paired over seeds and over test images, where seeds draw other labelled images."""
 
 from __future__ import annotations
 
@@ -16,11 +11,11 @@ import numpy as np
 from synthgap.evaluation import Interval, estimate, interval, replicates, t_interval
 from synthgap.reporting.comparisons import Comparison, Kind, Verdict
 from synthgap.reporting.guide_published import base_method, by_protocol
-from synthgap.reporting.labels import row_name
+from synthgap.reporting.record_names import row_name
 from synthgap.reporting.records import DIGITS, Resampling, SeriesPanel
 from synthgap.reporting.series import Series
 
-SAMPLING = {  # variant: what it is held against besides the real images alone
+SAMPLING_BASES = {  # variant: what it is held against besides the real images alone
     "random": (),
     "low_loss": ("random",),
     "high_loss": ("random",),
@@ -28,7 +23,7 @@ SAMPLING = {  # variant: what it is held against besides the real images alone
 
 
 @dataclass(frozen=True)
-class HeldComparison:
+class PairedSeries:
     """What is held against what; `right` is nothing where it was not run."""
 
     kind: Kind
@@ -56,38 +51,38 @@ class HeldComparison:
 
 def paired_comparisons(panel: SeriesPanel) -> list[dict[str, Any]]:
     """Guidance methods against pooling, and samples by their loss against real images alone."""
-    held = [*_guided(panel), *_sampled(panel)]
+    held = [*_guidance_pairs(panel), *_sampling_pairs(panel)]
     ran = [one for one in held if one.seeds]
     intervals = dict(zip(map(id, ran), _over_images(ran, panel.how), strict=True))
-    return [asdict(_told(one, intervals.get(id(one)), panel.how)) for one in held]
+    return [asdict(_comparison_of(one, intervals.get(id(one)), panel.how)) for one in held]
 
 
-def _guided(panel: SeriesPanel) -> Iterator[HeldComparison]:
+def _guidance_pairs(panel: SeriesPanel) -> Iterator[PairedSeries]:
     rows = [{**asdict(one.at), "series": one} for one in panel.series]
     for methods in by_protocol(rows).values():
         base = base_method(methods)
         right = next((row["series"] for row in methods if row["method"] == base), None)
         for row in methods:
             if row["method"] != base:
-                yield HeldComparison(
+                yield PairedSeries(
                     "guidance", f"what the method gains over {base}", row["series"], right
                 )
 
 
-def _sampled(panel: SeriesPanel) -> Iterator[HeldComparison]:
+def _sampling_pairs(panel: SeriesPanel) -> Iterator[PairedSeries]:
     for one in panel.series:
         if one.at.experiment != "gap":
             continue
         gains = "what these synthetic images add to the real ones alone"
-        yield HeldComparison("sampling", gains, one, panel.real)
-        for variant in SAMPLING.get(one.at.variant or "", ()):
+        yield PairedSeries("sampling", gains, one, panel.real)
+        for variant in SAMPLING_BASES.get(one.at.variant or "", ()):
             other = panel.find(experiment="gap", set=one.at.set, variant=variant)
             if other is not None:
                 statement = "what choosing by loss does, against as many random images"
-                yield HeldComparison("sampling", statement, one, other)
+                yield PairedSeries("sampling", statement, one, other)
 
 
-def _over_images(held: Sequence[HeldComparison], how: Resampling) -> list[Interval]:
+def _over_images(held: Sequence[PairedSeries], how: Resampling) -> list[Interval]:
     """Bootstrap intervals in points; one draw of images serves all."""
     if not held:
         return []
@@ -96,7 +91,7 @@ def _over_images(held: Sequence[HeldComparison], how: Resampling) -> list[Interv
     return [interval(row, confidence=how.confidence) for row in drawn]
 
 
-def _told(held: HeldComparison, over_images: Interval | None, how: Resampling) -> Comparison:
+def _comparison_of(held: PairedSeries, over_images: Interval | None, how: Resampling) -> Comparison:
     at = held.left.at
     right = row_name(asdict(held.right.at)) if held.right else "not run"
     found = replace(

@@ -1,4 +1,4 @@
-"""Flat numbers for `dvc metrics` and rows for `dvc plots`."""
+"""Numbers for `dvc metrics` and CSV rows for `dvc plots`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from synthgap.jobs import whole_file
-from synthgap.reporting.labels import DIRECTIONS, companion, fraction_name, select, top1
+from synthgap.reporting.record_names import (
+    DIRECTIONS,
+    companion,
+    fraction_name,
+    is_plain,
+    select,
+    setting_records,
+    top1,
+)
 from synthgap.reporting.series import PROBE
-from synthgap.reporting.settings import is_plain, whole
 
-NUMBERS = ("accuracy", "std", "n", "low", "high")
+NUMBER_COLUMNS = ("accuracy", "std", "n", "low", "high")
 ARMS = ("scratch", "finetune", "prefix")
 
 
@@ -21,7 +28,7 @@ def metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for row in top1(records):
         branch = tree.setdefault(row["experiment"], {})
-        for key in _path(row):
+        for key in _metric_path(row):
             branch = branch.setdefault(key, {})
         branch.update(_numbers(row))
         probe = companion(records, row, PROBE)
@@ -35,7 +42,7 @@ def metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return tree
 
 
-def write_rows(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
+def write_plot_rows(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """Write transfer.csv, reduce.csv, guidance.csv and settings.csv into `folder`, a file a curve.
 
     `dvc plots` draws one line a file: transfer/<direction>.csv and reduce/<arm>.csv are there for
@@ -63,27 +70,27 @@ def write_rows(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
     parts = [row for row in select(rows, experiment="clone") if row["fraction"] != 1]
     settings = [
         {"set": row["set"], "num_images": row["num_images"], **_numbers(row)}
-        for row in [*whole(rows), *parts]
+        for row in [*setting_records(rows), *parts]
     ]
-    _write(folder / "transfer.csv", ("depth", "direction"), moved)
-    _write(folder / "reduce.csv", ("real_labels", "fraction", "arm"), reduced)
-    _write(folder / "guidance.csv", ("guidance_scale",), guided)
-    _write(folder / "settings.csv", ("set", "num_images"), settings)
+    _write_csv(folder / "transfer.csv", ("depth", "direction"), moved)
+    _write_csv(folder / "reduce.csv", ("real_labels", "fraction", "arm"), reduced)
+    _write_csv(folder / "guidance.csv", ("guidance_scale",), guided)
+    _write_csv(folder / "settings.csv", ("set", "num_images"), settings)
     for name in DIRECTIONS:
         path = folder / "transfer" / f"{name.replace('->', '_to_')}.csv"
-        _write(path, ("depth", "direction"), [row for row in moved if row["direction"] == name])
+        _write_csv(path, ("depth", "direction"), [row for row in moved if row["direction"] == name])
     for name in ARMS:
         own = [row for row in reduced if row["arm"].split()[0] == name]
-        _write(folder / "reduce" / f"{name}.csv", ("real_labels", "fraction", "arm"), own)
+        _write_csv(folder / "reduce" / f"{name}.csv", ("real_labels", "fraction", "arm"), own)
 
 
-def _path(row: Mapping[str, Any]) -> list[str]:
+def _metric_path(row: Mapping[str, Any]) -> list[str]:
     if row["experiment"] == "train":
         return [row["set"]]
     if row["experiment"] == "clone":
         return [row["set"], f"images_{row['num_images']}"]
     if row["experiment"] in {"ablate", "gap"}:
-        return [row["ablation"], row["variant"], *_ablated(row)]
+        return [row["ablation"], row["variant"], *_ablation_path(row)]
     if row["experiment"] == "guide":
         return [row["protocol"], row["method"]]
     if row["direction"] is not None and row["arm"] is None:
@@ -92,7 +99,7 @@ def _path(row: Mapping[str, Any]) -> list[str]:
     return [arm, f"1_{round(1 / row['fraction'])}"]
 
 
-def _ablated(row: Mapping[str, Any]) -> list[str]:
+def _ablation_path(row: Mapping[str, Any]) -> list[str]:
     if row["arm"] is not None:
         return [f"{row['arm']}_n{row['depth']}", f"1_{round(1 / row['fraction'])}"]
     if row["direction"] is not None:
@@ -110,8 +117,8 @@ def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write(path: Path, place: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+def _write_csv(path: Path, place: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
     with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, [*place, *NUMBERS], lineterminator="\n")
+        writer = csv.DictWriter(stream, [*place, *NUMBER_COLUMNS], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -1,4 +1,4 @@
-"""Does the generator's setting matter? FITYMI's Table 1 and Fig. 4 for the current recipe."""
+"""The section on the generator's settings: FITYMI's Table 1 and Fig. 4 for the current recipe."""
 
 from __future__ import annotations
 
@@ -7,29 +7,31 @@ from collections.abc import Iterator, Sequence
 from synthgap.reporting.blocks import Block, FigureBlock, Section, TableBlock, Text
 from synthgap.reporting.clone_figure import settings_figure
 from synthgap.reporting.formats import (
-    NONE,
+    DASH,
     number,
     real_labels,
-    resolved,
+    resolved_sentence,
     signed,
     spread,
     with_interval,
 )
-from synthgap.reporting.labels import (
+from synthgap.reporting.published import published_setting, published_settings
+from synthgap.reporting.record_names import (
     Record,
+    base_setting,
     companion,
+    find_one,
     generator_name,
-    one,
     row_name,
     scheme_name,
     select,
     set_name,
+    setting_key,
+    setting_records,
 )
-from synthgap.reporting.published import published_setting, published_settings
 from synthgap.reporting.series import PROBE, TOP1
-from synthgap.reporting.settings import base_of, setting, whole
 from synthgap.reporting.summary import Summary
-from synthgap.reporting.tables import LABELS
+from synthgap.reporting.tables import LABEL_COUNT
 
 INTRODUCTION = (
     "A student a setting and seed, learned from scratch like all others. Linear probe: logistic "
@@ -42,18 +44,18 @@ CAPTION = (
     "Table 1). Below: growing parts of one set, all with as many optimiser steps (FITYMI, Fig. 4). "
     "Right: ours beside FITYMI's, each a share of its own real baseline."
 )
-HELD = (
+DIFFERENCE_NOTE = (
     "Brackets: {confidence} interval, bootstrap over test images. Differences are paired over them "
     "and to the student that was {base}; FITYMI's, in parentheses, to its row of that guidance and "
     "those prompts. A sentence of ours around the class name stands beside FITYMI's bare name."
 )
 DIFFERENCE = "difference (pp)"
-CELLS = "top-1 / linear probe (%) \N{PLUS-MINUS SIGN} seeds (number of seeds)"
+CELL_CAPTION = "top-1 / linear probe (%) \N{PLUS-MINUS SIGN} seeds (number of seeds)"
 
 
 def clone_section(summary: Summary) -> Section:
     """Students by generator, prompts, guidance, steps and size, and what their features know."""
-    rows = whole(summary.top1)
+    rows = setting_records(summary.top1)
     caption = CAPTION.format(confidence=summary.confidence)
     blocks: list[Block] = [FigureBlock.of(summary.recipe, settings_figure(summary), caption)]
     if rows:
@@ -64,7 +66,7 @@ def clone_section(summary: Summary) -> Section:
 
 
 def _introduction(summary: Summary) -> str:
-    probe = one(summary.records, metric=PROBE, over="seeds")
+    probe = find_one(summary.records, metric=PROBE, over="seeds")
     labels = probe["real_labels"]["probe"] if probe else 0
     return INTRODUCTION.format(labels=f"{labels:,}")
 
@@ -78,42 +80,47 @@ def _table(summary: Summary, rows: Sequence[Record]) -> TableBlock:
     headers += ["no guidance" if scale is None else f"guidance {scale:g}" for scale in columns]
     lines: dict[tuple[str, str, int | None, int], dict[float | None, Record]] = {}
     for row in rows:
-        lines.setdefault(setting(row), {})[row["guidance_scale"]] = row
+        lines.setdefault(setting_key(row), {})[row["guidance_scale"]] = row
     body = [
-        [*_named(next(iter(found.values()))), *(_both(summary, found.get(at)) for at in columns)]
+        [
+            *_setting_cells(next(iter(found.values()))),
+            *(_top1_and_probe(summary, found.get(at)) for at in columns),
+        ]
         for found in lines.values()
     ]
-    return TableBlock(headers, body, num_names=2, caption=CELLS)
+    return TableBlock(headers, body, num_names=2, caption=CELL_CAPTION)
 
 
-def _named(row: Record) -> list[str]:
-    generator, scheme, steps, images = setting(row)
+def _setting_cells(row: Record) -> list[str]:
+    generator, scheme, steps, images = setting_key(row)
     return [
         generator_name(generator),
-        scheme_name(scheme) if scheme else NONE,
-        NONE if steps is None else str(steps),
+        scheme_name(scheme) if scheme else DASH,
+        DASH if steps is None else str(steps),
         f"{images:,}",
     ]
 
 
-def _both(summary: Summary, row: Record | None) -> str:
+def _top1_and_probe(summary: Summary, row: Record | None) -> str:
     if row is None:
-        return NONE
+        return DASH
     probe = companion(summary.records, row, PROBE)
-    return f"{spread(row)} / {spread(probe) if probe else NONE} ({row['n']})"
+    return f"{spread(row)} / {spread(probe) if probe else DASH} ({row['n']})"
 
 
 def _differences(summary: Summary, rows: Sequence[Record]) -> Iterator[Block]:
-    base = base_of(summary.top1)
+    base = base_setting(summary.top1)
     headers = (
-        "trained on", LABELS, "seeds", "top-1 (%)", DIFFERENCE, "linear probe (%)", DIFFERENCE,
+        "trained on", LABEL_COUNT, "seeds", "top-1 (%)", DIFFERENCE, "linear probe (%)", DIFFERENCE,
         "gap_pp", "FITYMI (%)",
     )  # fmt: skip
     first = [] if summary.real is None else [summary.real]
     if base is not None:
-        yield Text(HELD.format(confidence=summary.confidence, base=row_name(base)), quiet=True)
+        yield Text(
+            DIFFERENCE_NOTE.format(confidence=summary.confidence, base=row_name(base)), quiet=True
+        )
     yield TableBlock(headers, [_row(summary, row, base) for row in [*first, *rows]])
-    sentence = resolved(select(summary.comparisons, kind="setting", metric=TOP1))
+    sentence = resolved_sentence(select(summary.comparisons, kind="setting", metric=TOP1))
     if sentence is not None:
         yield Text(sentence)
 
@@ -123,20 +130,20 @@ def _row(summary: Summary, row: Record, base: Record | None) -> list[str]:
     return [
         set_name(row["set"]), real_labels(row), str(row["n"]), with_interval(row),
         _difference(summary, row, TOP1), with_interval(probe), _difference(summary, row, PROBE),
-        with_interval(gap), _theirs(row, base),
+        with_interval(gap), _published_cell(row, base),
     ]  # fmt: skip
 
 
-def _theirs(row: Record, base: Record | None) -> str:
+def _published_cell(row: Record, base: Record | None) -> str:
     """FITYMI's number for a row, and its difference to that for the base."""
     there, held = published_setting(row), published_setting(base) if base else None
     if there is None:
-        return NONE
+        return DASH
     if held is None or row is base or row["source"] == "real":
         return f"{there:.1f}"
     return f"{there:.1f} ({number(there - held, 1, '+')})"
 
 
 def _difference(summary: Summary, row: Record, metric: str) -> str:
-    found = one(summary.comparisons, kind="setting", left=row_name(row), metric=metric)
-    return signed(found) if found else NONE
+    found = find_one(summary.comparisons, kind="setting", left=row_name(row), metric=metric)
+    return signed(found) if found else DASH

@@ -1,14 +1,14 @@
-"""Finding records: a number is asked for by where it lies."""
+"""Find records by their fields, group them by the generator's setting, and name what they hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from synthgap.params.synthesis import SetName
 
 Record = Mapping[str, Any]
-PLACE = (
+SERIES_KEYS = (
     *("experiment", "set", "donor_set", "direction", "arm", "depth", "fraction"),
     *("ablation", "variant", "protocol", "method", "init"),
 )
@@ -24,15 +24,15 @@ def top1(records: Iterable[Record]) -> list[Record]:
     return select(records, metric="test/top1", over="seeds")
 
 
-def one(records: Iterable[Record], **place: str | float | None) -> Record | None:
+def find_one(records: Iterable[Record], **place: str | float | None) -> Record | None:
     """The first record at a place, if there is one."""
     return next(iter(select(records, **place)), None)
 
 
 def companion(records: Iterable[Record], row: Record, metric: str) -> Record | None:
     """Another number of the same series over seeds."""
-    place = {name: row[name] for name in PLACE}
-    return one((other for other in records if other["seed"] is None), **place, metric=metric)
+    place = {name: row[name] for name in SERIES_KEYS}
+    return find_one((other for other in records if other["seed"] is None), **place, metric=metric)
 
 
 DIRECTIONS = ("synthetic->real", "real->synthetic", "real->real", "synthetic->synthetic")
@@ -40,12 +40,12 @@ CONTROL_OF = {
     "synthetic->real": "real->real",
     "real->synthetic": "synthetic->synthetic",
 }
-SETS = {
+SET_NAMES = {
     "train": "real",
     "corpus": "corpus (what the generator saw)",
     "oracle": "synthetic, prompted by real images",
 }
-VARIANTS = {
+VARIANT_NAMES = {
     "base": "as everywhere else",
     "plain": "as they are",
     "text": "prompted by class names",
@@ -83,8 +83,8 @@ SCHEME_NAMES = {
     "templates": "many sentences",
     "captions": "captions",
 }
-STYLISED = "-stylised"
-METHODS = {  # in the order of PG/RG's Tables 2 and 4, what they do not have after that
+STYLISED_SUFFIX = "-stylised"
+METHOD_NAMES = {  # in the order of PG/RG's Tables 2 and 4, what they do not have after that
     "real": "these real images alone",
     "bound": "all real labels (bound)",
     "synthetic": "synthetic images alone",
@@ -109,7 +109,7 @@ METHODS = {  # in the order of PG/RG's Tables 2 and 4, what they do not have aft
     "rg-pg-f": "RG + PG-F",
     "rg-pg": "RG + PG-R + PG-F",
 }
-INITS = {
+INIT_NAMES = {
     "random": "random weights",
     "reference": "weights of a self-supervised reference network",
     "pretrained": "pretrained weights",
@@ -125,15 +125,15 @@ def set_name(name: str) -> str:
     """What an image set's name means: `train`, `corpus`, `g2.0`, `g2.0-stylised`, `train+g2.0`."""
     if "+" in name:
         return " and ".join(set_name(part) for part in name.split("+"))
-    base = name.removesuffix(STYLISED)
-    made = "" if base == name else f", {STYLISED[1:]}"
+    base = name.removesuffix(STYLISED_SUFFIX)
+    made = "" if base == name else f", {STYLISED_SUFFIX[1:]}"
     named = SetName.parse(base)
-    if base in SETS or named is None:
-        return f"{SETS.get(base, base)}{made}"
-    return f"synthetic, {', '.join(_setting(named))}{made}"
+    if base in SET_NAMES or named is None:
+        return f"{SET_NAMES.get(base, base)}{made}"
+    return f"synthetic, {', '.join(_setting_parts(named))}{made}"
 
 
-def _setting(named: SetName) -> Iterator[str]:
+def _setting_parts(named: SetName) -> Iterator[str]:
     if named.rival is not None:
         yield f"by {named.rival}"
     if named.guidance_scale is not None:
@@ -161,17 +161,17 @@ def variant_name(variant: str) -> str:
     kind, _, share = variant.partition(" ")
     if kind == "mixed" and share:
         return f"{100 * float(share):g} % real"
-    return VARIANTS.get(variant, variant)
+    return VARIANT_NAMES.get(variant, variant)
 
 
 def method_name(method: str) -> str:
     """What a guidance method or baseline is called; one without a name is shown as it is."""
-    return METHODS.get(method, method)
+    return METHOD_NAMES.get(method, method)
 
 
 def init_name(init: str) -> str:
     """Where a student begins."""
-    return INITS.get(init, init)
+    return INIT_NAMES.get(init, init)
 
 
 def fraction_name(fraction: float | None) -> str:
@@ -216,3 +216,55 @@ def _ablation_name(row: Mapping[str, Any]) -> str:
         return f"{arrow(row['direction'])}, first {row['depth']} frozen, {variant}"
     name = f"trained on {set_name(row['set'])}"
     return name if row["ablation"] in {"stylised", "oracle"} else f"{name}, {variant}"
+
+
+SETTING_EXPERIMENTS = ("train", "clone")
+DONOR_EXPERIMENTS = ("transfer", "reduce")  # experiments that choose one synthetic set
+
+
+def is_plain(name: str) -> bool:
+    """Whether a set is the recipe's own at some guidance scale, all else as it is."""
+    named = SetName.parse(name)
+    return named is not None and name == f"g{named.guidance_scale}"
+
+
+def without_size(name: str) -> str:
+    """A set's name without the factor of its size: sets of one line in a figure."""
+    named = SetName.parse(name)
+    return name if named is None or named.factor is None else name.rpartition("-x")[0]
+
+
+def setting_records(rows: Iterable[Record]) -> list[Record]:
+    """Records of students of whole synthetic sets, one a set, in their order.
+
+    Any field that tells places apart may be asked of a record; numbers need not be in it.
+    """
+    found: dict[str, Record] = {}
+    for row in rows:
+        shown = row["experiment"] in SETTING_EXPERIMENTS and row["fraction"] == 1
+        if not shown or row["source"] != "synthetic" or SetName.parse(row["set"]) is None:
+            continue
+        if row["set"] not in found or row["experiment"] == "train":
+            found[row["set"]] = row
+    return list(found.values())
+
+
+def base_setting(rows: Sequence[Record]) -> Record | None:
+    """The plain set at the scale that the other experiments use, else at the lowest scale."""
+    plain = [row for row in setting_records(rows) if is_plain(row["set"])]
+    used = {row["guidance_scale"] for row in rows if row["experiment"] in DONOR_EXPERIMENTS} - {
+        None
+    }
+    chosen = [row for row in plain if row["guidance_scale"] in used]
+    ordered = sorted(chosen or plain, key=lambda row: float(row["guidance_scale"]))
+    return ordered[0] if ordered else None
+
+
+def setting_key(row: Record) -> tuple[str, str, int | None, int]:
+    """Generator, prompt scheme, steps and number of images: a row of FITYMI's Table 1."""
+    return (
+        str(row["generator"] or ""),
+        str(row["scheme"] or ""),
+        row["steps"],
+        int(row["num_images"]),
+    )

@@ -1,4 +1,4 @@
-"""What the data say, in sentences made from records alone."""
+"""All sections of one recipe's report, and its headline sentences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from synthgap.reporting.blocks import (
     TableBlock,
     Text,
 )
-from synthgap.reporting.clone import clone_section
+from synthgap.reporting.clone_section import clone_section
 from synthgap.reporting.fidelity_section import fidelity_section
 from synthgap.reporting.figures import (
     guidance_figure,
@@ -25,22 +25,22 @@ from synthgap.reporting.figures import (
 )
 from synthgap.reporting.formats import interval, label_equivalent, signed, spread, with_interval
 from synthgap.reporting.gap_section import gap_section
-from synthgap.reporting.guide import guide_section, guide_sentences
-from synthgap.reporting.labels import (
-    CONTROL_OF,
-    DIRECTIONS,
-    Record,
-    companion,
-    fraction_name,
-    one,
-    select,
-)
-from synthgap.reporting.layer_figures import layers_section
+from synthgap.reporting.guide_section import guide_section, guide_sentences
+from synthgap.reporting.layer_section import layers_section
 from synthgap.reporting.published import (
     published_figure,
     published_guidance,
     published_reduce,
     published_transfer,
+)
+from synthgap.reporting.record_names import (
+    CONTROL_OF,
+    DIRECTIONS,
+    Record,
+    companion,
+    find_one,
+    fraction_name,
+    select,
 )
 from synthgap.reporting.studies import StudyFindings
 from synthgap.reporting.studies_section import studies_section
@@ -56,12 +56,12 @@ from synthgap.reporting.tables import (
 
 def headline(summary: Summary) -> list[str]:
     """Three to seven sentences, each with its numbers and intervals."""
-    told = [*_gap(summary), *_headline_transfer(summary), *_headline_reduce(summary)]
+    told = [*_headline_gap(summary), *_headline_transfer(summary), *_headline_reduce(summary)]
     tuned = verdict_sentences(StudyFindings(summary.tune)) if summary.tune else []
     return [*told, *guide_sentences(summary)[-1:], *tuned, *_headline_orderings(summary)]
 
 
-def _gap(summary: Summary) -> Iterator[str]:
+def _headline_gap(summary: Summary) -> Iterator[str]:
     real, donor = summary.real, summary.donor or next(iter(summary.synthetic), None)
     if real is None:
         return
@@ -99,7 +99,7 @@ def _headline_transfer(summary: Summary) -> Iterator[str]:
     )
     if closed is not None and closed["mean"] is not None:
         sentence += f", {with_interval(closed, 0, 100)} % of the gap closed"
-    cost = one(
+    cost = find_one(
         [
             row
             for row in select(summary.comparisons, kind="control", depth=row["depth"])
@@ -117,10 +117,12 @@ def _headline_reduce(summary: Summary) -> Iterator[str]:
     if not prefixes or not scratch:
         return
     row = prefixes[-1][-1]
-    same = one(scratch, fraction=row["fraction"])
+    same = find_one(scratch, fraction=row["fraction"])
     if same is None:
         return
-    gain = one(summary.comparisons, kind="prefix", fraction=row["fraction"], depth=row["depth"])
+    gain = find_one(
+        summary.comparisons, kind="prefix", fraction=row["fraction"], depth=row["depth"]
+    )
     worth = companion(summary.records, row, "label_equivalent")
     sentence = (
         f"With {fraction_name(row['fraction'])} of the real labels "
@@ -154,14 +156,14 @@ def sections(summary: Summary) -> list[Section]:
     """Everything that the report says about one recipe."""
     return [
         Section("summary", "What the data say", [BulletList(headline(summary), "headline")]),
-        Section("images", "The images", [_contact(summary)]),
+        Section("images", "The images", [_contact_block(summary)]),
         fidelity_section(summary),
-        _guidance(summary),
+        _guidance_section(summary),
         clone_section(summary),
-        _orderings(summary),
-        _transfer(summary),
+        _orderings_section(summary),
+        _transfer_section(summary),
         layers_section(summary),
-        _reduce(summary),
+        _reduce_section(summary),
         Section("heatmap", "Depth and share of the real labels together", [
             FigureBlock.of(summary.recipe, heatmap_figure(summary), HEATMAP_CAPTION),
         ]),
@@ -176,19 +178,19 @@ def sections(summary: Summary) -> list[Section]:
             FoldedBlocks("Top-5, balanced accuracy, loss, validation", [
                 other_metrics_table(summary, summary.top1),
             ]),
-            FoldedBlocks("Environment and inputs", _environment(summary)),
+            FoldedBlocks("Environment and inputs", _environment_blocks(summary)),
         ]),
     ]  # fmt: skip
 
 
-def _guidance(summary: Summary) -> Section:
+def _guidance_section(summary: Summary) -> Section:
     rows = select(summary.top1, experiment="train")
     blocks: list[Block] = [FigureBlock.of(summary.recipe, guidance_figure(summary), _bars(summary))]
     blocks += [results_table(summary, rows), published_guidance()]
     return Section("guidance", "Real, corpus and synthetic at each guidance scale", blocks)
 
 
-def _orderings(summary: Summary) -> Section:
+def _orderings_section(summary: Summary) -> Section:
     note = (
         "Differences are paired over test images, their std runs over seeds. An ordering holds "
         "where the interval lies above 0 and every seed agrees; whatever came out is stated."
@@ -197,7 +199,7 @@ def _orderings(summary: Summary) -> Section:
     return Section("orderings", "Expected orderings", blocks)
 
 
-def _transfer(summary: Summary) -> Section:
+def _transfer_section(summary: Summary) -> Section:
     rows = [row for name in DIRECTIONS for row in summary.moved(name)]
     figure, caption = transfer_figure(summary), _transfer_caption(summary)
     blocks: list[Block] = [FigureBlock.of(summary.recipe, figure, caption)]
@@ -212,7 +214,7 @@ def _transfer(summary: Summary) -> Section:
     return Section("transfer", "Which layers need real images", [*blocks, published_transfer()])
 
 
-def _reduce(summary: Summary) -> Section:
+def _reduce_section(summary: Summary) -> Section:
     rows = [row for rows in summary.arms.values() for row in rows if row["arm"] is not None]
     figure, caption = reduce_figure(summary), _reduce_caption(summary)
     blocks: list[Block] = [FigureBlock.of(summary.recipe, figure, caption)]
@@ -260,7 +262,7 @@ def _reduce_caption(summary: Summary) -> str:
     )
 
 
-def _contact(summary: Summary) -> Block:
+def _contact_block(summary: Summary) -> Block:
     shown = ", ".join(summary.about["classes_shown"])
     return ImageBlock(
         summary.photos.get("contact"),
@@ -270,7 +272,7 @@ def _contact(summary: Summary) -> Block:
     )
 
 
-def _environment(summary: Summary) -> list[Block]:
+def _environment_blocks(summary: Summary) -> list[Block]:
     facts = {**summary.environment["environment"], "student": summary.about["student"]}
     facts |= {"units": ", ".join(summary.units), "resamples": summary.about["resamples"]}
     facts |= {name: digest[:16] for name, digest in summary.about["inputs"].items()}
