@@ -91,17 +91,16 @@ def _dictionary(folder: Path | None) -> Iterator[Any]:
     root = _root(folder)
     before = list(nltk.data.path)
     nltk.data.path.append(str(root))  # nltk opens nothing outside of its search path
-    reader = None
+    opened: list[Any] = []
     try:
-        reader = _reader(root)
-        yield reader
+        yield _reader(root, opened)
     except (AssertionError, OSError, ValueError, IndexError, WordNetError) as error:
         raise ParamsError(
             f"{root}: no readable WordNet dictionary ({str(error) or 'damaged'}); expected its "
             "index.* and data.* files, restore them or correct prompts.wordnet"
         ) from error
     finally:
-        for stream in reader._data_file_map.values() if reader else ():
+        for stream in opened:  # nltk leaves some of its files to the garbage collector
             stream.close()
         nltk.data.path[:] = before
 
@@ -130,7 +129,8 @@ def _root(folder: Path | None) -> Any:  # noqa: ANN401 - a Path, or nltk's point
     )
 
 
-def _reader(root: Any) -> Any:  # noqa: ANN401 - nltk's reader is untyped
+def _reader(root: Any, opened: list[Any]) -> Any:  # noqa: ANN401 - nltk's reader is untyped
+    """A reader that adds every file it opens to `opened`."""
     from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
     class Dictionary(WordNetCorpusReader):  # type: ignore[misc] # nltk is untyped
@@ -139,7 +139,7 @@ def _reader(root: Any) -> Any:  # noqa: ANN401 - nltk's reader is untyped
         def open(self, file: str) -> Any:  # noqa: ANN401
             """Open a dictionary file; what Debian leaves out reads as if it said nothing."""
             try:
-                return super().open(file)
+                stream = super().open(file)
             except OSError:
                 if file == "lexnames":
                     names = (f"{number:02d}\tunnamed\t0\n" for number in range(_LEXICOGRAPHERS))
@@ -147,6 +147,8 @@ def _reader(root: Any) -> Any:  # noqa: ANN401 - nltk's reader is untyped
                 if file.endswith(".exc"):  # irregular plurals
                     return io.StringIO()
                 raise
+            opened.append(stream)
+            return stream
 
         def map_wn(self, version: str = "wordnet") -> None:
             """Map no ids of other languages' WordNets: it would take a second corpus."""
