@@ -86,6 +86,8 @@ def near_threshold(distances: np.ndarray, *, quantile: float, margin: float) -> 
     """The distance up to which two images count as near-copies, from nearest-neighbour distances.
 
     Distance 0 is left out: exact copies have a check of their own and must not tighten this one.
+
+    `distances`: (num_images,), each image's to its nearest neighbour.
     """
     apart = distances[np.isfinite(distances) & (distances > 0)]
     return round(margin * float(np.quantile(apart, quantile)), 3) if len(apart) else 0.0

@@ -28,6 +28,8 @@ def shared_edges(losses: np.ndarray, bins: int) -> np.ndarray:
     The first bin begins at 0; the others are equally wide in the logarithm, since a trained
     network's losses run over orders of magnitude.
 
+    `losses`: (num_losses,) in nats.
+
     Raises:
         DataError: there is no loss, or one is not finite.
     """

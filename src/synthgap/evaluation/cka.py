@@ -51,11 +51,13 @@ def cka(first: np.ndarray, second: np.ndarray) -> float:
 
     1 for equal up to rotation and scale, about 0 for unrelated, NaN where one is of features that
     do not tell images apart.
+
+    Both are centred Gram matrices (num_images, num_images).
     """
     scale = float(np.linalg.norm(first) * np.linalg.norm(second))
     return float(np.vdot(first, second)) / scale if scale > 0 else float("nan")
 
 
 def cka_matrix(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> np.ndarray:
-    """CKA of every unit of one student with every unit of another, (len(first), len(second))."""
+    """CKA of every unit of one student with every unit of another, (num_first, num_second)."""
     return np.asarray([[cka(one, other) for other in second] for one in first])

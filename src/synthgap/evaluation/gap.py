@@ -16,14 +16,20 @@ CLOSED_GAP_PP = 0.05  # below the one decimal that is printed, real and syntheti
 
 
 def gap_pp(real: np.ndarray | float, other: np.ndarray | float) -> np.ndarray:
-    """Points that `other` lies below the real-trained student: real - other."""
+    """Points that `other` lies below the real-trained student: real - other.
+
+    Percent, numbers or arrays (num_resamples,).
+    """
     return np.asarray(real, dtype=np.float64) - np.asarray(other, dtype=np.float64)
 
 
 def gap_closed(
     other: np.ndarray | float, *, synthetic: np.ndarray | float, real: np.ndarray | float
 ) -> np.ndarray:
-    """Share of the gap that `other` closes, (x - S) / (R - S); NaN where R and S are equal."""
+    """Share of the gap that `other` closes, (x - S) / (R - S); NaN where R and S are equal.
+
+    Percent, numbers or arrays (num_resamples,).
+    """
     between = gap_pp(real, synthetic)
     defined = np.abs(between) >= CLOSED_GAP_PP
     above = np.asarray(other, dtype=np.float64) - np.asarray(synthetic, dtype=np.float64)

@@ -175,6 +175,8 @@ def authenticity(seen: np.ndarray, made: np.ndarray) -> float:
     seen image. Images that know nothing of `seen` score well below 1 too: what real ones score is
     the number to compare with.
 
+    Both are features, float (num_images, dim).
+
     Raises:
         DataError: there are fewer than two seen images, or features differ in length.
     """

@@ -154,5 +154,8 @@ def separability(real: np.ndarray, synthetic: np.ndarray) -> float | None:
 
 
 def evenly(total: int, count: int) -> np.ndarray:
-    """Rising indices of `count` of `total` things, evenly spaced; all where there are no more."""
+    """Rising indices of `count` of `total` things, evenly spaced; all where there are no more.
+
+    Returns int64 (num_kept,).
+    """
     return np.linspace(0, total - 1, min(count, total)).round().astype(np.int64)

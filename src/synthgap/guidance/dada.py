@@ -69,7 +69,10 @@ class WidenedClassifier(nn.Module):
         return torch.cat([self.categories(features), self.domain(features)], dim=1).float()
 
     def fixed(self, features: Tensor) -> Tensor:
-        """The same, without gradients for its own weights."""
+        """The same, without gradients for its own weights.
+
+        `features`: (rows, dim); logits (rows, num_classes + 1).
+        """
         weights = {name: weight.detach() for name, weight in self.named_parameters()}
         logits: Tensor = functional_call(self, weights, (features,))
         return logits
@@ -144,13 +147,18 @@ def target_loss(logits: Tensor) -> Tensor:
     """Mean over rows of -sum_k q_k log r_k, in nats.
 
     q: the softmax over the K categories alone; r_k: "real" against category k, two outputs alone.
+
+    `logits`: (rows, num_classes + 1), the domain's last; a scalar.
     """
     categories, margins = _domain_margins(logits)
     return -(categories.softmax(dim=1) * functional.logsigmoid(margins)).sum(dim=1).mean()
 
 
 def source_like_loss(logits: Tensor) -> Tensor:
-    """Mean over rows of -sum_k q_k log(1 - r_k), in nats: what the encoder wants of real images."""
+    """Mean over rows of -sum_k q_k log(1 - r_k), in nats: what the encoder wants of real images.
+
+    `logits`: (rows, num_classes + 1), the domain's last; a scalar.
+    """
     categories, margins = _domain_margins(logits)
     return -(categories.softmax(dim=1) * functional.logsigmoid(-margins)).sum(dim=1).mean()
 

@@ -58,7 +58,10 @@ def ramp(progress: float, gamma: float) -> float:
 
 
 def reverse_gradient(features: Tensor, factor: float) -> Tensor:
-    """The features themselves; their gradient comes back times -`factor`."""
+    """The features themselves; their gradient comes back times -`factor`.
+
+    `features`: (rows, dim).
+    """
     reversed_: Tensor = _GradientReversal.apply(features, factor)
     return reversed_
 

@@ -105,6 +105,8 @@ def gather_rows(features: Tensor, accelerator: Accelerator) -> Tensor:
     """Rows of all processes in their order: own ones with graph, the others' without.
 
     So a loss over all rows gives each process its own part of the gradient, and the parts add up.
+
+    `features`: (rows, dim) of this process; the result has the rows of all, (all_rows, dim).
     """
     if accelerator.num_processes == 1:
         return features

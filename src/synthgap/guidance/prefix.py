@@ -97,6 +97,8 @@ class PrefixStep:
     def step(self, parts: Sequence[Batch], now: StepInfo) -> Tensor:
         """Take a plain step.
 
+        Returns the loss, a scalar.
+
         Raises:
             TrainingError: the loss is not finite; nothing has moved.
         """

@@ -129,7 +129,10 @@ def output_function(
 def cached_features(
     look: Callable[[Tensor], Tensor], train_spec: TrainSpec, device: torch.device
 ) -> ReferenceFunction:
-    """`look` at images in [0, 1], asked once an image where the lesson leaves nothing to chance."""
+    """`look` at images in [0, 1], asked once an image where the lesson leaves nothing to chance.
+
+    `look` turns images (batch, 3, height, width) into features (batch, dim).
+    """
     if augmentation_of(train_spec.training, train_spec.pictures).deterministic:
         table = _outputs_of_all(
             look, train_spec.images, train_spec.training.global_crops.size, device

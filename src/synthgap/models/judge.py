@@ -118,7 +118,10 @@ class JudgeNetwork:
         return self.view(pixels).features
 
     def view(self, pixels: np.ndarray) -> JudgeOutput:
-        """Both at once, in one pass."""
+        """Both at once, in one pass.
+
+        `pixels`: uint8 (num_images, size, size, 3).
+        """
         parts = [self._view(part) for part in self._batches(pixels)]
         if not parts:
             none = np.empty((0, self.num_features), np.float32)

@@ -76,6 +76,8 @@ class PrefixCache:
 
         The pass answers as it would for the images of which `activations` were remembered, and
         gradients reach what is not frozen.
+
+        `activations`: (batch, ...), one row an image; the images are (batch, 3, height, width).
         """
         waiting = iter(self.calls)
 

@@ -80,11 +80,14 @@ class SeriesPanel:
         return self._drawn[series.at]
 
     def drawn_probes(self, series: Series) -> np.ndarray | None:
-        """Replicates of the linear probes' top-1 on the same images, where students were probed."""
+        """Replicates of the linear probes' top-1 on the same images, where students were probed.
+
+        Percent, (num_resamples,).
+        """
         return self._probed.get(series.at)
 
     def interval(self, values: np.ndarray) -> Interval:
-        """Percentile interval at the panel's confidence."""
+        """Percentile interval at the panel's confidence of values (num_resamples,)."""
         return interval(values, confidence=self.confidence)
 
     def difference(self, left: Series, right: Series, metric: str = TOP1) -> SeriesDifference:

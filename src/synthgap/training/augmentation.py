@@ -62,7 +62,11 @@ class MultiCrop:
         return MultiCropDraws(group(self.global_crops), group(self.local_crops) if many else None)
 
     def apply(self, images: Tensor, draws: MultiCropDraws) -> list[Tensor]:
-        """Cut and distort; groups of one size share a tensor."""
+        """Cut and distort; groups of one size share a tensor.
+
+        `images`: uint8 (batch, 3, height, width); crops are float (batch * count, 3, size,
+        size).
+        """
 
         def group(crops: Crops, drawn: CropDraws) -> Tensor:
             cut = crop(images, drawn.boxes, crops.size)
@@ -89,7 +93,10 @@ class RandomResizedCrop:
         return draw_crops(self.crops, (batch, 1), height=height, width=width, generator=generator)
 
     def apply(self, images: Tensor, draws: CropBoxes) -> list[Tensor]:
-        """Cut them."""
+        """Cut them.
+
+        `images`: uint8 (batch, 3, height, width); crops are float (batch, 3, size, size).
+        """
         return [crop(images, draws, self.crops.size)]
 
 
@@ -126,7 +133,10 @@ def augmentation_of(training: Training, pictures: Tensor | None = None) -> Augme
 def augment(
     images: Tensor, training: Training, generator: torch.Generator, pictures: Tensor | None = None
 ) -> list[Tensor]:
-    """Draw and apply in one."""
+    """Draw and apply in one.
+
+    `images`: uint8 (batch, 3, height, width); views are float (batch * count, 3, size, size).
+    """
     policy = augmentation_of(training, pictures)
     batch, _, height, width = images.shape
     return policy.apply(images, policy.draw(batch, height, width, generator))
@@ -144,7 +154,10 @@ def load_mixing_pictures(pixmix: PixMix, size_px: int, *, seed: int) -> Tensor:
 
 
 def centre_crop(images: Tensor, size_px: int) -> Tensor:
-    """Cut the centre square of `size_px`; images of that size come back as they are."""
+    """Cut the centre square of `size_px`; images of that size come back as they are.
+
+    `images`: (batch, 3, height, width).
+    """
     top, left = (images.shape[-2] - size_px) // 2, (images.shape[-1] - size_px) // 2
     return images[..., top : top + size_px, left : left + size_px]
 
@@ -162,7 +175,10 @@ class CentreCrop:
         return Draws()
 
     def apply(self, images: Tensor, draws: Draws) -> list[Tensor]:  # noqa: ARG002 - a policy
-        """Cut the centre."""
+        """Cut the centre.
+
+        `images`: uint8 (batch, 3, height, width).
+        """
         return [centre_crop_float(images, self.size_px)]
 
 

@@ -63,7 +63,10 @@ class AugMixPolicy:
         )
 
     def apply(self, images: Tensor, draws: AugMixDraws) -> list[Tensor]:
-        """Cut, run all chains side by side, and mix."""
+        """Cut, run all chains side by side, and mix.
+
+        `images`: uint8 (batch, 3, height, width); views are float (batch, 3, size, size).
+        """
         plain = crop(images, draws.boxes, self.crops.size)
         mixes, width = draws.chain_weights.shape[1:]
         kinds = crop_major(draws.operations.kinds.flatten(1, 2))

@@ -85,7 +85,10 @@ class AutoAugment:
         return Operations(_KINDS[pair] * happens, amounts)
 
     def apply(self, images: Tensor, draws: Operations) -> list[Tensor]:
-        """Apply both halves, with the nearest pixel where pixels move."""
+        """Apply both halves, with the nearest pixel where pixels move.
+
+        `images`: uint8 (batch, 3, height, width); views are float (batch, 3, size, size).
+        """
         seen = centre_crop_float(images, self.size_px)
         for half in range(2):
             apply_operations(seen, draws.kinds[:, half], draws.amounts[:, half], sampling="nearest")

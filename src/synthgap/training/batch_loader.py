@@ -112,7 +112,10 @@ class BatchLoader:
             yield Batch(normalised, targets, indices[part])
 
     def forward(self, passes: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """Logits and embeddings of all crops; from the cut on where the prefix is remembered."""
+        """Logits and embeddings of all crops; from the cut on where the prefix is remembered.
+
+        Logits are (crops, num_classes), embeddings (crops, dim).
+        """
         replay: PrefixCache | None = self.remembered.replay if self.remembered is not None else None
         if replay is not None:
             with replay.recalling(batch.crops[0]) as placeholder:

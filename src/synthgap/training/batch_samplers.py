@@ -41,7 +41,10 @@ class ShuffleBatchSampler:
     def batches(
         self, batch_size: int, *, num_steps: int, seed: int, epoch: int
     ) -> Iterator[Tensor]:
-        """Shuffle anew every epoch."""
+        """Shuffle anew every epoch.
+
+        Yields indices, int64 (batch_size,).
+        """
         pool = np.arange(self.start, self.stop)
         yield from shuffled_batches(pool, batch_size, num_steps=num_steps, seed=seed, epoch=epoch)
 
@@ -75,7 +78,10 @@ class MixtureBatchSampler:
     def batches(
         self, batch_size: int, *, num_steps: int, seed: int, epoch: int
     ) -> Iterator[Tensor]:
-        """Shuffle the epoch's images."""
+        """Shuffle the epoch's images.
+
+        Yields indices, int64 (batch_size,).
+        """
         pool = self.indices(epoch)
         yield from shuffled_batches(pool, batch_size, num_steps=num_steps, seed=seed, epoch=epoch)
 
@@ -105,7 +111,10 @@ class BalancedBatchSampler:
     def batches(
         self, batch_size: int, *, num_steps: int, seed: int, epoch: int
     ) -> Iterator[Tensor]:
-        """Spread both kinds evenly over every batch, so that every part of it has its share."""
+        """Spread both kinds evenly over every batch, so that every part of it has its share.
+
+        Yields indices, int64 (batch_size,).
+        """
         real = min(max(1, round(self.real_share * batch_size)), batch_size - 1)
         kinds = (
             _endless_shuffle(np.arange(self.num_real), real, seed, "real", epoch),

@@ -148,6 +148,8 @@ def apply_colours(images: Tensor, colours: ColourDraws) -> Tensor:
     """Change `images` (crop by crop) in place and return them: jitter, gray, blur, solarise.
 
     The order is trex's; what a crop is not drawn for costs nothing.
+
+    `images`: float (crops, 3, size, size), levels 0 to 255.
     """
     jitter(images, colours)
     change_rows(images, _chosen(colours.gray), lambda part, _: luma(part).expand_as(part))
@@ -163,13 +165,19 @@ def luma(images: Tensor) -> Tensor:
 
 
 def solarise(images: Tensor) -> Tensor:
-    """Invert levels from 128 on."""
+    """Invert levels from 128 on.
+
+    `images`: float (crops, 3, size, size), levels 0 to 255.
+    """
     bright = torch.ge(images, SOLARISE_FROM, out=torch.empty_like(images))
     return torch.addcmul(images, bright, 1 - 2 * images)
 
 
 def jitter(images: Tensor, colours: ColourDraws) -> None:
-    """Change brightness, contrast, saturation and hue of `images` in place, each in its order."""
+    """Change brightness, contrast, saturation and hue of `images` in place, each in its order.
+
+    `images`: float (crops, 3, size, size), levels 0 to 255.
+    """
     chosen, order = _chosen(colours.jittered), crop_major(colours.order)
     hue_place = HUE_PLACE[order[chosen]]
     if not colours.turns.any():

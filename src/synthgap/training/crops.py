@@ -213,7 +213,10 @@ def _widest(height: int, width: int) -> tuple[int, int]:
 
 
 def centre_crop_float(images: Tensor, size_px: int) -> Tensor:
-    """Return the centre square of uint8 images as floats in [0, 1], in memory of its own."""
+    """Return the centre square of uint8 images as floats in [0, 1], in memory of its own.
+
+    `images`: uint8 (batch, 3, height, width).
+    """
     top, left = (images.shape[-2] - size_px) // 2, (images.shape[-1] - size_px) // 2
     square = images[..., top : top + size_px, left : left + size_px]
     return square.to(torch.float32, memory_format=torch.contiguous_format).mul_(1 / 255)

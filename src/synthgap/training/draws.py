@@ -44,6 +44,8 @@ def change_rows(images: Tensor, indices: Tensor, work: Callable[[Tensor, slice],
     """Replace images[indices] by work(images[indices[which]], which), part by part, in place.
 
     `work` may change what it is given and return that.
+
+    `images`: (num_images, 3, height, width); `indices`: int64 (num_changed,).
     """
     on_cpu = images.device.type == "cpu"
     step = max(1, (PART_FLOATS if on_cpu else GPU_PART_FLOATS) // images[0].numel())

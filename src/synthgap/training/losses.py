@@ -35,6 +35,8 @@ def supervised_loss(
     Cross-entropy; with `supervision: both` plus, and with `embeddings` only, the un-squared
     distance to the teacher's embedding (MtG eq. 1); with AugMix's `jsd_weight` cross-entropy of
     the first of three views plus the divergence between them (Hendrycks et al. 2020, eq. 2 and 3).
+
+    `logits`: (crops, num_classes); `embeddings`: (crops, dim); a scalar.
     """
     wanted = targets.tiled(len(logits))
     if training.supervision == "embeddings":

@@ -51,6 +51,8 @@ def apply_operations(
     """Change image i in place by operation `kinds[i]` with `amounts[i]`, and return them all.
 
     What comes in from outside is black; `sampling` is that of moved pixels (bilinear or nearest).
+
+    `images`: (batch, 3, height, width), levels 0 to 255; `kinds`, `amounts`: (batch,).
     """
     moving = (kinds >= GEOMETRIC.start) & (kinds < GEOMETRIC.stop)
     rows = moving.nonzero()[:, 0]

@@ -83,7 +83,10 @@ class PreparedImages:
         return cls(model, labelled.labels, feed, torch.cat(parts), replay)
 
     def activations(self, rows: Tensor) -> Tensor:
-        """What was remembered of some rows."""
+        """What was remembered of some rows.
+
+        `rows`: int64 (batch,); the result is (batch, ...).
+        """
         assert self.remembered is not None
         return self.remembered[rows]
 

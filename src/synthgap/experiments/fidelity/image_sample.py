@@ -52,7 +52,10 @@ class ImageSample:
         return labels
 
     def part(self, rows: np.ndarray) -> ImageSample:
-        """Fewer of its images: `rows` index those that are looked at."""
+        """Fewer of its images: `rows` index those that are looked at.
+
+        `rows`: (num_rows,) int64.
+        """
         return ImageSample(self.name, self.images, self.rows[rows])
 
     def pixels(self, size_px: int, *, store: Path) -> Iterator[np.ndarray]:
@@ -117,7 +120,10 @@ def embeddings_of(sample: ImageSample, seer: FeatureExtractor, artifacts: Artifa
 
 
 def halves(labels: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rising indices of every other image of each class, and of the rest."""
+    """Rising indices of every other image of each class, and of the rest.
+
+    `labels`: (num_images,); both results are int64 (num_rows,).
+    """
     first = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         first[np.flatnonzero(np.asarray(labels) == label)[::2]] = True

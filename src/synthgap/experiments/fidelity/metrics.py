@@ -113,14 +113,20 @@ def copied(made: SetEmbeddings, seen_by_generator: SetEmbeddings | None) -> floa
 
 
 def score(images: np.ndarray, texts: np.ndarray) -> float:
-    """CLIP score (Hessel et al. 2021): mean cosine of each image's and its text's embedding."""
+    """CLIP score (Hessel et al. 2021): mean cosine of each image's and its text's embedding.
+
+    Both are embeddings, float32 (num_images, dim).
+    """
     return round(float((_unit(images) * _unit(texts)).sum(axis=1).mean()), DIGITS)
 
 
 def score_of_others(
     images: np.ndarray, labels: np.ndarray, texts: np.ndarray, text_labels: np.ndarray
 ) -> float | None:
-    """What other images score against the same texts: each text with every image of its class."""
+    """What other images score against the same texts: each text with every image of its class.
+
+    Embeddings are float32 (num_images, dim) and (num_texts, dim), labels int64 (num_images,).
+    """
     total, count = 0.0, 0
     for label in np.unique(text_labels):
         own = _unit(images[labels == label])

@@ -71,7 +71,10 @@ class RealReference:
 
     @cached_property
     def read(self) -> np.ndarray:
-        """CLIP's embeddings of `train`."""
+        """CLIP's embeddings of `train`.
+
+        float32 (num_images, dim).
+        """
         return self.extractors.read(self.train, self.artifacts)
 
     def measure(self, sample: ImageSample) -> tuple[SetEmbeddings, Numbers, dict[str, Numbers]]:
@@ -89,7 +92,10 @@ class RealReference:
         return made, numbers | self._scores(sample), classes
 
     def nearest_real(self, made: SetEmbeddings) -> tuple[np.ndarray, np.ndarray]:
-        """Distance to and place of every image's nearest real one: first `corpus`, then `train`."""
+        """Distance to and place of every image's nearest real one: first `corpus`, then `train`.
+
+        Both are (num_images,), the distance a float, the place an int64.
+        """
         real = (
             [self.embeddings.features]
             if self.seen is None

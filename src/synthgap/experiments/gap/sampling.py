@@ -53,7 +53,10 @@ class Sampling:
         ]
 
     def kept(self, variant: str, looked: PredictedSet, seed: int) -> np.ndarray:
-        """Rising places, among the images looked at, of those that one run adds."""
+        """Rising places, among the images looked at, of those that one run adds.
+
+        int64 (num_kept,).
+        """
         return VARIANTS[variant](self, looked, seed)
 
 

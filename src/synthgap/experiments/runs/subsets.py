@@ -60,7 +60,10 @@ def prefix(labels: np.ndarray, share: float) -> np.ndarray:
 
 
 def random(num_images: int, denominator: int, *, seed: int) -> np.ndarray:
-    """Indices of 1/denominator of the images, drawn over all classes together."""
+    """Indices of 1/denominator of the images, drawn over all classes together.
+
+    int64 (num_kept,), rising.
+    """
     order = stream(seed, "subset").permutation(num_images)
     return np.sort(order[: num_kept(num_images, denominator)])
 
@@ -97,6 +100,8 @@ def coreset(features: np.ndarray, denominator: int) -> np.ndarray:
 def per_class(labels: np.ndarray, count: int, *, seed: int) -> np.ndarray:
     """Indices of `count` random images of every class; fewer are inside those of more.
 
+    `labels`: (num_images,) int64; the indices are int64 (num_kept,).
+
     Raises:
         DataError: a class has fewer.
     """
@@ -113,7 +118,10 @@ def per_class(labels: np.ndarray, count: int, *, seed: int) -> np.ndarray:
 
 
 def balanced(labels: np.ndarray, num_images: int, *, seed: int) -> np.ndarray:
-    """Indices of at most `num_images`, equally many of every class where it has them."""
+    """Indices of at most `num_images`, equally many of every class where it has them.
+
+    `labels`: (num_images,) int64; the indices are int64 (num_kept,).
+    """
     classes = np.unique(labels)
     each = max(1, num_images // max(1, len(classes)))
     orders = [

@@ -26,6 +26,8 @@ def texture_distance(images: np.ndarray, others: np.ndarray) -> float:
     tell textures apart as well as learned ones do (Ustyuzhaninov et al. 2017). Each filter sums to
     0 in each colour, so that flat colour counts for nothing. The distance of Gram matrices A and B
     is |A - B| / (|A| + |B|).
+
+    Both are uint8 (num_images, height, width, 3).
     """
     filters = _filters()
     distances = []
@@ -42,6 +44,8 @@ def shape_kept(originals: np.ndarray, results: np.ndarray) -> float:
     The share of the luminance's variance over the pixels that a linear function of the result's
     three colours explains: colours may swap and light turn dark, as styles do, but a shape that is
     gone explains nothing. Of a flat original nothing can be lost.
+
+    Both are uint8 (num_images, height, width, 3).
     """
     shares = []
     for before, after in _batches(originals, results):
@@ -58,7 +62,10 @@ def shape_kept(originals: np.ndarray, results: np.ndarray) -> float:
 
 
 def mean_contrast(images: np.ndarray) -> float:
-    """Mean over the images of the levels' standard deviation within one, 0 to 255."""
+    """Mean over the images of the levels' standard deviation within one, 0 to 255.
+
+    `images`: uint8 (num_images, height, width, 3).
+    """
     return float(np.mean([image.std() for image in images]))
 
 

@@ -105,7 +105,10 @@ def noise_of(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Tensor:
-    """Noise of `shape` for each generator, drawn where the generators are (on the CPU)."""
+    """Noise of `shape` for each generator, drawn where the generators are (on the CPU).
+
+    Returns (num_generators, *shape).
+    """
     from diffusers.utils.torch_utils import randn_tensor
 
     drawn: Tensor = randn_tensor(
@@ -125,6 +128,8 @@ def denoise(
     """Images or latents from noise, as diffusers' pipelines make them.
 
     A scheduler whose steps draw noise draws each image's from its own generator.
+
+    `noise` and the result: (batch, channels, height, width).
     """
     drawing: dict[str, Any] = {}
     if is_stochastic(scheduler):

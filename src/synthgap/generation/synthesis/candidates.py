@@ -36,6 +36,8 @@ class Candidates:
         """Numbers of candidates `start` up to `stop` of each class, ascending, int64.
 
         Without classes both have one element, the range of numbers itself.
+
+        Both are int64 (num_classes,).
         """
         if not self.labelled:
             return np.arange(int(start[0]), int(stop[0]), dtype=np.int64)

@@ -81,7 +81,10 @@ def part_size(num_candidates: int, *, batch: int, packed: bool) -> int:
 
 
 def parts_of(folder: Path, numbers: np.ndarray, size: int) -> list[Part]:
-    """Cut a round's candidates into parts of `size`; `folder` is the round's own."""
+    """Cut a round's candidates into parts of `size`; `folder` is the round's own.
+
+    `numbers`: (num_candidates,) int64.
+    """
     starts = range(0, len(numbers), size)
     return [
         Part(folder / f"{index:05d}", numbers[start : start + size])

@@ -63,12 +63,18 @@ class SetInProgress:
 
     @property
     def asked(self) -> np.ndarray:
-        """Images wanted a class, or in all where candidates have no class yet."""
+        """Images wanted a class, or in all where candidates have no class yet.
+
+        int64 (num_classes,), or (1,).
+        """
         return self.wanted if self.candidates.labelled else self.wanted.sum(keepdims=True)
 
     @property
     def most(self) -> np.ndarray:
-        """How many candidates may be looked at a class, or in all: not fewer than are wanted."""
+        """How many candidates may be looked at a class, or in all: not fewer than are wanted.
+
+        int64 (num_classes,), or (1,).
+        """
         most: np.ndarray = np.ceil(self.asked * self.max_candidates).astype(np.int64)
         if self.available is not None:
             most = np.minimum(most, self.available)
@@ -82,7 +88,10 @@ class SetInProgress:
         return parts_of(self.folder / f"round-{round_.index:02d}", numbers, size)
 
     def content(self, request: Request, label: int, pixels: np.ndarray) -> bytes:
-        """The file of one sampled image."""
+        """The file of one sampled image.
+
+        `pixels`: uint8 (height, width, 3).
+        """
         metadata = self.metadata(request, label, self.candidates.classes[label])
         sampled = {"sampled_px": [pixels.shape[1], pixels.shape[0]]}
         return self.encoding.encode(pixels, {**metadata, **sampled})

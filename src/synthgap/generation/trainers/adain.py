@@ -68,7 +68,11 @@ class StyleEncoder(nn.Module):
         )
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """The taps: relu1_1, relu2_1 and so on; the last is what AdaIN changes."""
+        """The taps: relu1_1, relu2_1 and so on; the last is what AdaIN changes.
+
+        `images`: (batch, 3, height, width) in [0, 1]; tap l is (batch, channels, height / 2 **
+        l, width / 2 ** l).
+        """
         taps = []
         features = functional.conv2d(images, self.mix, self.shift)
         for index, level in enumerate(self.levels):
@@ -93,7 +97,11 @@ class StyleDecoder(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Images of 2 ** (levels - 1) times the features' side, not held to [0, 1]."""
+        """Images of 2 ** (levels - 1) times the features' side, not held to [0, 1].
+
+        `features`: (batch, channels, height, width); images are (batch, 3, height, width) of
+        their own size.
+        """
         last = len(self.levels) - 1
         for index, level in enumerate(self.levels):
             if index:
@@ -113,19 +121,28 @@ def statistics(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def adain(content: Tensor, style: Tensor) -> Tensor:
-    """`content` with the channel statistics of `style` (eq. 8)."""
+    """`content` with the channel statistics of `style` (eq. 8).
+
+    Both are features (batch, channels, height, width).
+    """
     mean, std = statistics(content)
     style_mean, style_std = statistics(style)
     return style_std * (content - mean) / std + style_mean
 
 
 def content_loss(taps: Sequence[Tensor], target: Tensor) -> Tensor:
-    """Squared error of the result's deepest features to AdaIN's output (eq. 12)."""
+    """Squared error of the result's deepest features to AdaIN's output (eq. 12).
+
+    `target`: (batch, channels, height, width); a scalar.
+    """
     return functional.mse_loss(taps[-1], target)
 
 
 def style_loss(taps: Sequence[Tensor], style_taps: Sequence[Tensor]) -> Tensor:
-    """Squared errors of the result's channel statistics to the style's, over all taps (eq. 13)."""
+    """Squared errors of the result's channel statistics to the style's, over all taps (eq. 13).
+
+    Taps are (batch, channels, height, width); a scalar.
+    """
     losses = [
         functional.mse_loss(ours, theirs)
         for tap, style_tap in zip(taps, style_taps, strict=True)
@@ -160,7 +177,10 @@ class StyleTransfer(nn.Module):
         self.decoder = decoder
 
     def forward(self, content: Tensor, style: Tensor, strength: float = 1.0) -> Tensor:
-        """`content` in the style of `style`, at `strength` 0 (its own style) to 1 (eq. 14)."""
+        """`content` in the style of `style`, at `strength` 0 (its own style) to 1 (eq. 14).
+
+        All are images (batch, 3, height, width) in [0, 1].
+        """
         features = self.encoder(content)[-1]
         changed = adain(features, self.encoder(style)[-1])
         images: Tensor = self.decoder(torch.lerp(features, changed, strength))

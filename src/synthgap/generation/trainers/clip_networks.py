@@ -63,7 +63,10 @@ def resemblance(
 
 
 def some_rows(count: int) -> np.ndarray:
-    """Rows of a set that are looked at: all, or some evenly over it."""
+    """Rows of a set that are looked at: all, or some evenly over it.
+
+    int64 (num_rows,), rising.
+    """
     return np.unique(np.linspace(0, count - 1, min(count, LOOKED_AT)).round().astype(np.int64))
 
 
@@ -73,7 +76,10 @@ def pixels_of(images: ImageSet, rows: np.ndarray, size_px: int) -> np.ndarray:
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """The rows at length 1."""
+    """The rows at length 1.
+
+    `vectors` and the result: float (num_rows, dim).
+    """
     scaled: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return scaled
 
@@ -151,7 +157,10 @@ def contrastive_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def views_loss(views: Tensor) -> Tensor:
-    """NT-Xent (Chen et al. 2020, eq. 1): row i and row i + n / 2 of unit vectors are one image."""
+    """NT-Xent (Chen et al. 2020, eq. 1): row i and row i + n / 2 of unit vectors are one image.
+
+    `views`: (n, dim), n even; a scalar.
+    """
     cosines = views @ views.T / IMAGE_TEMPERATURE
     itself = torch.eye(len(views), dtype=torch.bool, device=views.device)
     twins = torch.arange(len(views), device=views.device).roll(len(views) // 2)

@@ -64,7 +64,10 @@ class Noising:
         return self.images.scaling_factor
 
     def noised(self, chosen: Tensor, draw: torch.Generator) -> Noised:
-        """Noise the latents of the chosen images, on the device where they lie."""
+        """Noise the latents of the chosen images, on the device where they lie.
+
+        `chosen`: int64 (batch,).
+        """
         mean, std = self.images.mean, self.images.std
         timesteps = torch.randint(TRAIN_TIMESTEPS, (len(chosen),), generator=draw).to(mean.device)
         spread, noise = (
@@ -128,7 +131,10 @@ def denoiser_loss(
 
 
 def encode(autoencoder: AutoencoderModel, pixels: np.ndarray) -> Latents:
-    """The trained autoencoder's latents of every image."""
+    """The trained autoencoder's latents of every image.
+
+    `pixels`: uint8 (num_images, height, width, 3).
+    """
     means, stds = [], []
     with torch.no_grad():
         for part in torch.split(torch.arange(len(pixels)), ENCODING_BATCH):

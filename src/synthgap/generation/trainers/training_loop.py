@@ -75,6 +75,8 @@ def phase(
 ) -> Iterator[dict[str, float]]:
     """Learn, yielding losses by step as run.json keeps them, and telling how far it is.
 
+    `loss_at` gives the loss of a step, a scalar with graph.
+
     Raises:
         GeneratorError: the loss is not finite.
     """
@@ -98,6 +100,8 @@ def train_phase(
 
     What a killed run had yielded is yielded again. At the end `network` holds the moving average
     of its weights, where one is kept.
+
+    `loss_at` gives the loss of a step, a scalar with graph.
 
     Raises:
         GeneratorError: the loss is not finite.
