@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
-from synthgap.data import MANIFEST, ImageSet, square
+from synthgap.data import MANIFEST, ImageSet
+from synthgap.data.contact_sheet import ContactSheet, cell, label_width, shown_labels
 from synthgap.errors import DataError
 from synthgap.jobs import (
     Artifacts,
@@ -32,15 +32,12 @@ from synthgap.reporting.seed_comparisons import paired_comparisons
 from synthgap.reporting.series import OutputCell, read_cells, read_series
 from synthgap.reporting.studies import FILE as TUNE
 
-MAX_CLASSES = 10
 PER_CLASS = 5
 CELL_PX = 44
 GAP_PX = 4
 GROUP_GAP_PX = 22
 HEADER_PX = 26
 MARGIN_PX = 8
-TEXT_COLOR = (27, 31, 36)
-PAPER_COLOR = (255, 255, 255)
 
 
 def contact_sheet(path: Path, sets: Mapping[str, ImageSet]) -> list[str]:
@@ -49,42 +46,30 @@ def contact_sheet(path: Path, sets: Mapping[str, ImageSet]) -> list[str]:
     A class's first images by manifest order: shown as they come, not chosen. With more than ten
     classes, ten evenly spaced ones.
     """
-    font = ImageFont.load_default(size=13)
     classes = next(iter(sets.values())).classes
-    shown = [
-        classes[index]
-        for index in np.linspace(0, len(classes) - 1, min(MAX_CLASSES, len(classes))).astype(int)
-    ]
-    names_px = MARGIN_PX + 10 + round(max(font.getlength(name) for name in shown))
+    shown = [classes[label] for label in shown_labels(len(classes))]
+    names_px = MARGIN_PX + 10 + label_width(shown)
     group_px = PER_CLASS * (CELL_PX + GAP_PX) - GAP_PX
     width = names_px + len(sets) * (group_px + GROUP_GAP_PX) - GROUP_GAP_PX + MARGIN_PX
-    height = HEADER_PX + len(shown) * (CELL_PX + GAP_PX) + MARGIN_PX
-    sheet = Image.new("RGB", (width, height), PAPER_COLOR)
-    draw = ImageDraw.Draw(sheet)
+    sheet = ContactSheet(width, HEADER_PX + len(shown) * (CELL_PX + GAP_PX) + MARGIN_PX)
     for row, name in enumerate(shown):
-        middle = HEADER_PX + row * (CELL_PX + GAP_PX) + CELL_PX // 2
-        draw.text((MARGIN_PX, middle), name, fill=TEXT_COLOR, font=font, anchor="lm")
+        sheet.label(name, MARGIN_PX, HEADER_PX + row * (CELL_PX + GAP_PX) + CELL_PX // 2)
     for column, (caption, images) in enumerate(sets.items()):
         left = names_px + column * (group_px + GROUP_GAP_PX)
-        draw.text((left, HEADER_PX // 2), caption, fill=TEXT_COLOR, font=font, anchor="lm")
+        sheet.label(caption, left, HEADER_PX // 2)
         for row, name in enumerate(shown):
             _paste_class(sheet, images, name, (left, HEADER_PX + row * (CELL_PX + GAP_PX)))
-    with whole_file(path) as partial:
-        sheet.save(partial, format="PNG")
+    sheet.save(path)
     return shown
 
 
-def _paste_class(sheet: Image.Image, images: ImageSet, name: str, corner: tuple[int, int]) -> None:
+def _paste_class(sheet: ContactSheet, images: ImageSet, name: str, corner: tuple[int, int]) -> None:
     if name not in images.classes:
         return
     own = np.flatnonzero(images.labels == images.classes.index(name))[:PER_CLASS]
     for position, index in enumerate(own):
-        picture = images.image(int(index))
-        if min(picture.size) < CELL_PX:  # small images are shown as pixels, not blurred
-            side = min(picture.size)
-            picture = square(picture, side).resize((CELL_PX, CELL_PX), Image.Resampling.NEAREST)
         left = corner[0] + position * (CELL_PX + GAP_PX)
-        sheet.paste(square(picture, CELL_PX), (left, corner[1]))
+        sheet.paste(cell(images.image(int(index)), CELL_PX), left, corner[1])
 
 
 STYLISE_KEYS = ("texture", "shape")  # what the report shows of the stage's run.json

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from synthgap.data.image_set import MANIFEST, ImageSet, write_png
+from synthgap.data.contact_sheet import ContactSheet, label_width
+from synthgap.data.image_set import MANIFEST, ImageSet
 from synthgap.errors import DataError, ParamsError
 from synthgap.generation.derived.style_pictures import StylePictures, open_styles
 from synthgap.generation.derived.styled_set import StyledSet
@@ -27,31 +28,26 @@ if TYPE_CHECKING:
 
 CELL_PX, GAP_PX, BLOCK_GAP_PX, HEADER_PX, MARGIN_PX = 48, 4, 20, 24, 8
 ROWS = ("original", "style", "result")
-INK, PAPER = (27, 31, 36), (255, 255, 255)
 
 
 def save_before_after(path: Path, sets: Mapping[str, StyledSet]) -> None:
     """Write the picture as PNG; images smaller than a cell are shown as pixels, not blurred."""
-    font = ImageFont.load_default(size=13)
-    names_px = MARGIN_PX + 10 + round(max(font.getlength(name) for name in ROWS))
+    names_px = MARGIN_PX + 10 + label_width(list(ROWS))
     step_px = CELL_PX + GAP_PX
     widths = [len(styled.shown.results) * step_px + BLOCK_GAP_PX for styled in sets.values()]
-    size = (names_px + sum(widths) - BLOCK_GAP_PX, HEADER_PX + len(ROWS) * step_px + MARGIN_PX)
-    sheet = Image.new("RGB", size, PAPER)
-    draw = ImageDraw.Draw(sheet)
+    width = names_px + sum(widths) - BLOCK_GAP_PX
+    sheet = ContactSheet(width, HEADER_PX + len(ROWS) * step_px + MARGIN_PX)
     for row, name in enumerate(ROWS):
-        middle = HEADER_PX + row * step_px + CELL_PX // 2
-        draw.text((MARGIN_PX, middle), name, fill=INK, font=font, anchor="lm")
+        sheet.label(name, MARGIN_PX, HEADER_PX + row * step_px + CELL_PX // 2)
     left = names_px
-    for (name, styled), width in zip(sets.items(), widths, strict=True):
-        draw.text((left, HEADER_PX // 2), name, fill=INK, font=font, anchor="lm")
-        shown = styled.shown
-        for row, images in enumerate((shown.originals, shown.styles, shown.results)):
+    for (name, styled), block_px in zip(sets.items(), widths, strict=True):
+        sheet.label(name, left, HEADER_PX // 2)
+        batch = styled.shown
+        for row, images in enumerate((batch.originals, batch.styles, batch.results)):
             for column, image in enumerate(images):
-                corner = (left + column * step_px, HEADER_PX + row * step_px)
-                sheet.paste(_cell(image), corner)
-        left += width
-    write_png(path, np.asarray(sheet))
+                sheet.paste(_cell(image), left + column * step_px, HEADER_PX + row * step_px)
+        left += block_px
+    sheet.save_uncompressed(path)
 
 
 def _cell(image: np.ndarray) -> Image.Image:
