@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synthgap.data.embedding_cache import cached_array
 from synthgap.experiments.runs.sources import Source
 from synthgap.experiments.runs.spec import DistillationSpec
 from synthgap.generation.prompts.class_words import class_texts
-from synthgap.jobs import Artifacts, content_digest, environment, whole_file
+from synthgap.jobs import Artifacts, content_digest, environment
 from synthgap.models.clip import open_clip_model, teacher_folder
 from synthgap.params.sections import Prompts
 
@@ -65,12 +66,11 @@ class TeacherEmbeddings:
             "size_px": source.labelled.size_px,
             "environment": environment(threads=1, device=str(self.device)),
         }
-        name = f"{source.images.digest}-{content_digest(seen_by)}.npy"
-        path = self.artifacts.root / ".synthgap" / "embeddings" / name
-        if not path.is_file():
-            pixels = source.labelled.images.permute(0, 2, 3, 1).numpy()
-            found = self._model.embed_images(pixels)
-            with whole_file(path) as partial, partial.open("wb") as file:
-                np.save(file, found, allow_pickle=False)
-        kept: np.ndarray = np.load(path)
-        return kept
+        pixels = source.labelled.images.permute(0, 2, 3, 1).numpy()
+        return cached_array(
+            self.artifacts,
+            source.images.digest,
+            seen_by,
+            stage="ablate",
+            compute=lambda: self._model.embed_images(pixels),
+        )

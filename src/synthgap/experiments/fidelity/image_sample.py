@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from synthgap.data import MANIFEST, ImageSet, square
+from synthgap.data.embedding_cache import cached_array
 from synthgap.evaluation.probe import evenly
-from synthgap.jobs import Artifacts, content_digest, whole_file
+from synthgap.jobs import Artifacts
 
 BATCH = 256  # images decoded at once
 STORED_BYTES = 1 << 28  # of pixels that are kept decoded
@@ -99,24 +100,22 @@ class FeatureExtractor:
     ask: Callable[[np.ndarray], np.ndarray]  # uint8 (n, size, size, 3) -> float32 (n, dim)
 
 
-def embeddings_of(sample: ImageSample, seer: FeatureExtractor, artifacts: Artifacts) -> np.ndarray:
+def embeddings_of(
+    sample: ImageSample, extractor: FeatureExtractor, artifacts: Artifacts
+) -> np.ndarray:
     """What the network says of every image, float32 (n, dim): kept where it was asked before.
 
     Raises:
         DataError: an image is missing or damaged.
     """
-    identity = {**seer.identity, "size_px": seer.size_px, "rows": sample.rows.tolist()}
-    name = f"{sample.images.digest}-{content_digest(identity)}.npy"
-    path = artifacts.root / ".synthgap" / "embeddings" / name
-    if not path.is_file():
+
+    def ask() -> np.ndarray:
         store = artifacts.root / ".synthgap" / "packed"
-        found = np.concatenate(
-            [seer.ask(pixels) for pixels in sample.pixels(seer.size_px, store=store)]
-        )
-        with whole_file(path) as partial, partial.open("wb") as file:
-            np.save(file, found, allow_pickle=False)
-    kept: np.ndarray = np.load(path)
-    return kept
+        batches = sample.pixels(extractor.size_px, store=store)
+        return np.concatenate([extractor.ask(pixels) for pixels in batches])
+
+    identity = {**extractor.identity, "size_px": extractor.size_px, "rows": sample.rows.tolist()}
+    return cached_array(artifacts, sample.images.digest, identity, stage="fidelity", compute=ask)
 
 
 def halves(labels: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:

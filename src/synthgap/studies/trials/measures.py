@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from synthgap.data.embedding_cache import cached_array
 from synthgap.errors import ParamsError
 from synthgap.evaluation.calibration import expected_calibration_error
 from synthgap.experiments.runs.sources import Source
-from synthgap.jobs import Artifacts, content_digest, environment, whole_file
+from synthgap.jobs import Artifacts, environment
 from synthgap.models.clip import open_clip_model, teacher_folder
 from synthgap.studies.trials.image_sets import part
 from synthgap.training.scoring import Scores
@@ -101,13 +102,14 @@ class ClipScores:
             "size_px": source.labelled.size_px,
             "environment": environment(threads=1, device=self.device),
         }
-        name = f"scores-{source.images.digest}-{content_digest(seen_by)}.npy"
-        path = self.artifacts.root / ".synthgap" / "embeddings" / name
-        if not path.is_file():
-            found = np.asarray(self._scored(source, texts))
-            with whole_file(path) as partial, partial.open("wb") as file:
-                np.save(file, found, allow_pickle=False)
-        return float(np.load(path).mean())
+        scores = cached_array(
+            self.artifacts,
+            f"scores-{source.images.digest}",
+            seen_by,
+            stage="tune",
+            compute=lambda: np.asarray(self._scored(source, texts)),
+        )
+        return float(scores.mean())
 
     def _scored(self, source: Source, texts: list[str]) -> list[float]:
         from synthgap.generation.synthesis.filters import ClipScorer
