@@ -9,7 +9,7 @@ from checkout_files import ROOT, functions_of, python_files, stages, tree_of
 from synthgap.jobs.code import code_deps, code_digest
 
 UNCODED = {"data/importing.py"}  # an import moves files; no stage
-HOLDERS = {"hold", "hold_distributed"}
+HOLDERS = {"hold", "hold_distributed", "make_once"}
 
 
 def _calls() -> list[tuple[str, ast.Call]]:

@@ -17,7 +17,8 @@ from synthgap.generation.pipelines.provenance import (
     declared_source,
     pipeline_digest,
 )
-from synthgap.jobs import Artifacts, Log, hold, write_json
+from synthgap.jobs import Artifacts, Log
+from synthgap.jobs.once import FINISHED, make_once
 from synthgap.jobs.recording import machine_of, record, run_logged, run_of
 from synthgap.params.reading import section_dict
 from synthgap.params.sections import Data, Generator, Prompts, Runtime
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from synthgap.generation.trainers.training_loop import OptimConfig
 
 Captions = dict[str, list[str]]  # of each class, by its folder
-FINISHED = "finished"
-RUN = "run.json"
 
 
 @dataclass(frozen=True)
@@ -73,15 +72,11 @@ def make_generator(params: GeneratorParams, artifacts: Artifacts, log: Log) -> N
 def _pin(params: GeneratorParams, artifacts: Artifacts) -> None:
     provenance = declared_source(params.generator, root=artifacts.root, name=MAIN)
     identity = {"experiment": "generator", "recipe": artifacts.recipe, **provenance.as_json()}
-    with hold(artifacts.work, identity, artifacts.generator, stage="generator") as work:
-        if not work.finished:
-            provenance.write(work.folder / FINISHED)
-            work.publish(work.folder / FINISHED)
+    output = artifacts.generator
+    make_once(artifacts, identity, output, lambda _, to: provenance.write(to), stage="generator")
 
 
 def _train(params: GeneratorParams, artifacts: Artifacts, log: Log) -> None:
-    from synthgap.jobs.device import torch_threads
-
     _check_size(params)
     corpus = ImageSet.read(artifacts.image_set("corpus"))
     if not len(corpus):
@@ -90,19 +85,15 @@ def _train(params: GeneratorParams, artifacts: Artifacts, log: Log) -> None:
         )
     captions = _captions(params, artifacts, corpus)
     known = _record(params, artifacts, corpus, captions)
-    with (
-        hold(artifacts.work, known, artifacts.generator, stage="generator") as work,
-        torch_threads(params.generator.threads),
-    ):
-        if work.finished:
-            return
-        lesson = _GeneratorTraining(params, corpus, captions, work.folder, _run(known, corpus))
-        epochs = run_logged(lesson.run, known, _learn(lesson), log)
-        finished = work.folder / FINISHED
-        _provenance(lesson, finished).write(finished)
-        runs = [{**lesson.run, "epochs": epochs, "last": {}}]
-        write_json(finished / RUN, {**known, "runs": runs})
-        work.publish(finished)
+
+    def make(folder: Path, finished: Path) -> dict[str, Any]:
+        training = _GeneratorTraining(params, corpus, captions, folder, _run(known, corpus))
+        epochs = run_logged(training.run, known, _learn(training), log)
+        _provenance(training, finished).write(finished)
+        return {**known, "runs": [{**training.run, "epochs": epochs, "last": {}}]}
+
+    threads = params.generator.threads
+    make_once(artifacts, known, artifacts.generator, make, stage="generator", threads=threads)
 
 
 def _record(

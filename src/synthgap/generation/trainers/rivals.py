@@ -17,7 +17,8 @@ from synthgap.generation.pipelines.provenance import (
     locate,
     pipeline_digest,
 )
-from synthgap.jobs import Artifacts, Log, hold, write_json
+from synthgap.jobs import Artifacts, Log
+from synthgap.jobs.once import FINISHED, make_once
 from synthgap.jobs.recording import machine_of, record, run_logged, run_of
 from synthgap.params.reading import section_dict
 from synthgap.params.sections import Data, Rival, Runtime, Transformer
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from synthgap.generation.trainers.training_loop import OptimConfig
 
 NAME = "rivals"
-FINISHED = "finished"
-RUN = "run.json"
 
 
 @dataclass(frozen=True)
@@ -87,15 +86,10 @@ def _pin(params: RivalsParams, artifacts: Artifacts, name: str) -> None:
     provenance = declared_source(params.rivals[name], root=artifacts.root, name=name)
     identity = {"experiment": NAME, "recipe": artifacts.recipe, **provenance.as_json()}
     output = artifacts.cell(NAME, name)
-    with hold(artifacts.work, identity, output, stage=NAME) as work:
-        if not work.finished:
-            provenance.write(work.folder / FINISHED)
-            work.publish(work.folder / FINISHED)
+    make_once(artifacts, identity, output, lambda _, to: provenance.write(to), stage=NAME)
 
 
 def _train(params: RivalsParams, artifacts: Artifacts, log: Log, name: str) -> None:
-    from synthgap.jobs.device import torch_threads
-
     main = Provenance.read(artifacts)
     if main.kind != "train":
         raise GeneratorError(
@@ -104,21 +98,17 @@ def _train(params: RivalsParams, artifacts: Artifacts, log: Log, name: str) -> N
         )
     corpus = ImageSet.read(artifacts.image_set("corpus"))
     known = _record(params, artifacts, corpus, main, name)
-    output, threads = artifacts.cell(NAME, name), params.rivals[name].threads
-    with (
-        hold(artifacts.work, known, output, stage=NAME) as work,
-        torch_threads(threads),
-    ):
-        if work.finished:
-            return
-        lesson = _RivalTraining(name, params, artifacts, corpus, main, work.folder)
-        run = run_of(known, num_images=len(corpus), num_steps=lesson.transformer.steps)
+
+    def make(folder: Path, finished: Path) -> dict[str, Any]:
+        training = _RivalTraining(name, params, artifacts, corpus, main, folder)
+        run = run_of(known, num_images=len(corpus), num_steps=training.transformer.steps)
         run["name"] += f" {name}"
-        epochs = run_logged(run, known, _learn(lesson), log)
-        finished = work.folder / FINISHED
-        _provenance(lesson, finished).write(finished)
-        write_json(finished / RUN, {**known, "runs": [{**run, "epochs": epochs, "last": {}}]})
-        work.publish(finished)
+        epochs = run_logged(run, known, _learn(training), log)
+        _provenance(training, finished).write(finished)
+        return {**known, "runs": [{**run, "epochs": epochs, "last": {}}]}
+
+    output, threads = artifacts.cell(NAME, name), params.rivals[name].threads
+    make_once(artifacts, known, output, make, stage=NAME, threads=threads)
 
 
 def _record(

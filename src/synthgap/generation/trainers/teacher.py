@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +13,14 @@ from synthgap.generation.pipelines.provenance import Provenance, attested, locat
 from synthgap.generation.prompts.class_words import class_texts
 from synthgap.generation.prompts.tokenizer import check_prompts
 from synthgap.generation.trainers.clip_networks import pixels_of, some_rows, unit
-from synthgap.jobs import Artifacts, Log, hold, write_json
+from synthgap.jobs import Artifacts, Log
+from synthgap.jobs.once import FINISHED, make_once
 from synthgap.jobs.recording import machine_of, record, run_logged, run_of
 from synthgap.params.reading import section_dict
 from synthgap.params.sections import Data, Prompts, Runtime, Teacher
 from synthgap.seeding import derived_seed
 
 CHECKPOINT_EVERY_STEPS = 100
-FINISHED = "finished"
-RUN = "run.json"
 
 
 @dataclass(frozen=True)
@@ -54,31 +52,25 @@ def make_teacher(params: TeacherParams, artifacts: Artifacts, log: Log) -> None:
         DataError: `corpus` or `train` is missing or damaged.
         WorkError: another process is still making it.
     """
-    from synthgap.jobs.device import torch_threads
-
     train = ImageSet.read(artifacts.image_set("train"))
     source = _pinned(params, artifacts) if params.teacher.pin else _generator(params, artifacts)
     known = _record(params, artifacts, source)
     identity = {**known, "classes": list(train.classes)}
     output = artifacts.stage("teacher")
-    with (
-        hold(artifacts.work, identity, output, stage="teacher") as work,
-        torch_threads(params.teacher.threads),
-    ):
-        if work.finished:
-            return
-        finished, runs = work.folder / FINISHED, []
-        shutil.rmtree(finished, ignore_errors=True)  # what a killed save has left
+
+    def make(folder: Path, finished: Path) -> dict[str, Any]:
+        runs = []
         if params.teacher.pin is None:
-            lesson = _TeacherTraining(params, artifacts, locate(source, artifacts), work.folder)
-            run = lesson.run(known)
-            runs = [{**run, "epochs": run_logged(run, known, _learn(lesson), log), "last": {}}]
-            _provenance(lesson.corpus, finished).write(finished)
+            training = _TeacherTraining(params, artifacts, locate(source, artifacts), folder)
+            run = training.run(known)
+            runs = [{**run, "epochs": run_logged(run, known, _learn(training), log), "last": {}}]
+            _provenance(training.corpus, finished).write(finished)
         else:
             source.write(finished)
-        agreement = _agreement(params, artifacts, finished)
-        write_json(finished / RUN, {**known, "runs": runs, "agreement": agreement})
-        work.publish(finished)
+        return {**known, "runs": runs, "agreement": _agreement(params, artifacts, finished)}
+
+    threads = params.teacher.threads
+    make_once(artifacts, identity, output, make, stage="teacher", threads=threads)
 
 
 class _TeacherTraining:
