@@ -9,8 +9,8 @@ from synthgap.jobs import Artifacts, read_json, silent
 
 
 @pytest.fixture
-def plans(shelf):
-    def of(ablation, world=shelf):
+def plans(prepared):
+    def of(ablation, world=prepared):
         return plans_of(world.sections(AblateParams), world.artifacts, ablation)
 
     return of
@@ -25,17 +25,17 @@ def changed(plan, base):
     }
 
 
-def test_every_table_of_the_grid_is_there(shelf):
-    assert set(shelf.params.grid.ablations) == set(TABLES)
+def test_every_table_of_the_grid_is_there(prepared):
+    assert set(prepared.params.grid.ablations) == set(TABLES)
     with pytest.raises(ParamsError, match=r"grid.ablations: 'colour', expected some of"):
-        plans_of(shelf.sections(AblateParams), shelf.artifacts, "colour")
+        plans_of(prepared.sections(AblateParams), prepared.artifacts, "colour")
 
 
 @pytest.mark.parametrize("ablation", ["normalisation", "augmentation"])
-def test_a_row_of_tables_1_and_2_changes_one_thing(plans, shelf, ablation):
+def test_a_row_of_tables_1_and_2_changes_one_thing(plans, prepared, ablation):
     found = plans(ablation)
     for plan in found:
-        values = changed(plan, shelf.params.training)
+        values = changed(plan, prepared.params.training)
         assert len(values) == 1, plan.name
         assert plan.mode == "scratch"
         assert plan.ablation == ablation
@@ -44,20 +44,20 @@ def test_a_row_of_tables_1_and_2_changes_one_thing(plans, shelf, ablation):
     assert {name for name, _ in seen} == {"train", "g2.0"}
 
 
-def test_augmentation_leaves_out_what_the_base_row_already_is(plans, shelf):
+def test_augmentation_leaves_out_what_the_base_row_already_is(plans, prepared):
     policies = {"none", "autoaugment", "pytorch", "augmix", "pixmix", "dino"}
     assert {plan.variant for plan in plans("augmentation")} == policies - {"dino"}
-    other = shelf.changed("training", augmentation="pytorch")
+    other = prepared.changed("training", augmentation="pytorch")
     assert {plan.variant for plan in plans("augmentation", other)} == policies - {"pytorch"}
 
 
-def test_rows_are_those_that_params_ask_for(plans, shelf):
-    few = shelf.changed("ablate", policies=("dino", "augmix"), subsets=("random", "coreset"))
+def test_rows_are_those_that_params_ask_for(plans, prepared):
+    few = prepared.changed("ablate", policies=("dino", "augmix"), subsets=("random", "coreset"))
     assert {plan.variant for plan in plans("augmentation", few)} == {"augmix"}
     chosen = {plan.variant for plan in plans("sources", few) if plan.arm == "prefix"}
     assert chosen == {"random", "coreset"}
     with pytest.raises(ParamsError, match=r"policies: \['dino'\], expected one other than"):
-        plans("augmentation", shelf.changed("ablate", policies=("dino",)))
+        plans("augmentation", prepared.changed("ablate", policies=("dino",)))
 
 
 def test_a_guidance_scale_is_said_where_images_are_generated(plans):
@@ -70,7 +70,7 @@ def test_oracle_counts_the_labels_that_prompted_it(plans):
     assert plan.coordinates()["real_labels"] == {"generator": 48, "donor": 0, "student": 0}
 
 
-def test_mixed_sources_are_learned_from_scratch_and_as_a_tail(plans, shelf):
+def test_mixed_sources_are_learned_from_scratch_and_as_a_tail(plans, prepared):
     whole, tail = [plan for plan in plans("sources") if plan.variant == "mixed 0.5"]
     assert (whole.mode, whole.direction) == ("scratch", None)
     assert (tail.mode, tail.direction, tail.depth) == ("freeze", "synthetic->mixed", 4)
@@ -79,7 +79,7 @@ def test_mixed_sources_are_learned_from_scratch_and_as_a_tail(plans, shelf):
     assert whole.mixture.num_images == 24
     assert whole.coordinates()["source"] == "mixed"
     assert whole.coordinates()["real_labels"]["student"] == 24  # drawn anew every epoch
-    fixed = shelf.changed("ablate", mixing="fixed")
+    fixed = prepared.changed("ablate", mixing="fixed")
     assert plans("sources", fixed)[0].coordinates()["real_labels"]["student"] == 12
 
 
@@ -94,19 +94,19 @@ def test_labels_are_bought_alike_by_every_kind_of_subset(plans):
     assert not np.array_equal(found["uncertainty"].indices, found["coreset"].indices)
 
 
-def test_a_missing_donor_is_named(plans, shelf, tmp_path):
+def test_a_missing_donor_is_named(plans, prepared, tmp_path):
     artifacts = Artifacts(tmp_path, "digits")
     artifacts.stage("sets").parent.mkdir(parents=True)
     for name in ("sets", "validate"):
         artifacts.stage(name).parent.mkdir(parents=True, exist_ok=True)
-        artifacts.stage(name).symlink_to(shelf.artifacts.stage(name))
+        artifacts.stage(name).symlink_to(prepared.artifacts.stage(name))
     with pytest.raises(CheckpointError, match=r"g2.0/student-s1.json: missing"):
-        plans("sources", replace(shelf, artifacts=artifacts))
+        plans("sources", replace(prepared, artifacts=artifacts))
 
 
-def test_a_table_is_written_as_an_ordinary_cell(shelf):
-    ablate(shelf.sections(AblateParams), shelf.artifacts, silent, ablation="sources")
-    record = read_json(shelf.artifacts.cell("ablate", "sources") / "run.json")
+def test_a_table_is_written_as_an_ordinary_cell(prepared):
+    ablate(prepared.sections(AblateParams), prepared.artifacts, silent, ablation="sources")
+    record = read_json(prepared.artifacts.cell("ablate", "sources") / "run.json")
     assert len(record["runs"]) == 6
     assert {run["ablation"] for run in record["runs"]} == {"sources"}
     assert "artifacts/sets/digits/g2.0" in record["inputs"]

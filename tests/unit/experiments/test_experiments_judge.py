@@ -18,11 +18,11 @@ from synthgap.models.judge import JudgeNetwork
 from synthgap.params.sections import NetworkPin
 
 
-def copied(shelf, root, **judge):
+def copied(prepared, root, **judge):
     """Its real sets alone: no test set, no verdicts."""
-    world = replace(shelf, artifacts=replace(shelf.artifacts, root=root))
+    world = replace(prepared, artifacts=replace(prepared.artifacts, root=root))
     for name in ("train", "val"):
-        shutil.copytree(shelf.artifacts.image_set(name), world.artifacts.image_set(name))
+        shutil.copytree(prepared.artifacts.image_set(name), world.artifacts.image_set(name))
     settings = {"kind": "train", "pin": None, "learns_from": "train", "seed": 0, **judge}
     return world.changed("judge", **settings).changed("runtime", checkpoint_every_epochs=1)
 
@@ -33,10 +33,10 @@ def make(world, log=silent):
 
 
 @pytest.fixture(scope="module")
-def made(shelf, tmp_path_factory):
+def made(prepared, tmp_path_factory):
     """Read only: a judge that was trained without interruption."""
     told = []
-    world = copied(shelf, tmp_path_factory.mktemp("judge"))
+    world = copied(prepared, tmp_path_factory.mktemp("judge"))
     return world, make(world, lambda digest, event: told.append((digest, event))), told
 
 
@@ -76,12 +76,12 @@ def test_its_scores_are_those_it_had_while_it_learned(made):
     assert 100 * right.mean() == pytest.approx(epochs[-1]["val/top1"])
 
 
-def test_killed_after_an_epoch_it_ends_with_the_same_bytes(made, shelf, tmp_path):
+def test_killed_after_an_epoch_it_ends_with_the_same_bytes(made, prepared, tmp_path):
     def killed(_digest, event):
         if event["event"] == "epoch" and event["metrics"]["epoch"] == 1:
             raise KeyboardInterrupt
 
-    world = copied(shelf, tmp_path)
+    world = copied(prepared, tmp_path)
     with pytest.raises(KeyboardInterrupt):
         make(world, killed)
     assert not world.artifacts.stage("judge").exists()
@@ -95,15 +95,15 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_without_val_it_is_not_scored(shelf, tmp_path):
-    world = copied(shelf, tmp_path)
+def test_without_val_it_is_not_scored(prepared, tmp_path):
+    world = copied(prepared, tmp_path)
     keep_first(world.artifacts.image_set("val"), 0)
     last = read_json(make(world) / "run.json")["runs"][0]["last"]
     assert {name.partition("/")[0] for name in last} == {"train"}
 
 
-def test_without_images_it_says_what_to_do(shelf, tmp_path):
-    world = copied(shelf, tmp_path)
+def test_without_images_it_says_what_to_do(prepared, tmp_path):
+    world = copied(prepared, tmp_path)
     keep_first(world.artifacts.image_set("train"), 0)
     with pytest.raises(DataError, match=r"judge\.learns_from: train"):
         make(world)
@@ -116,18 +116,18 @@ def keep_first(folder, count):
     pq.write_table(pq.read_table(path).slice(0, count), path)
 
 
-def pinned(shelf, root, num_classes=3):
+def pinned(prepared, root, num_classes=3):
     """A world whose judge is a linear network made elsewhere."""
     pin = NetworkPin("resnet10t", "elsewhere/judge.safetensors")
-    world = copied(shelf, root, kind="pin", pin=pin)
-    student = replace(shelf.params.student, options={}, head="linear")
+    world = copied(prepared, root, kind="pin", pin=pin)
+    student = replace(prepared.params.student, options={}, head="linear")
     network = build_student(student, num_classes, seed=9)
     save_state(root / "elsewhere" / "judge", network.state_dict(), {})
     return world, network.eval()
 
 
-def test_a_pinned_judge_is_the_network_that_was_given(shelf, tmp_path):
-    world, network = pinned(shelf, tmp_path)
+def test_a_pinned_judge_is_the_network_that_was_given(prepared, tmp_path):
+    world, network = pinned(prepared, tmp_path)
     judge = JudgeNetwork.open(make(world))
     val = ImageSet.read(world.artifacts.image_set("val")).pixels(16)
     mean, std = (np.array(network.pretrained_cfg[name], np.float32) for name in ("mean", "std"))
@@ -139,8 +139,8 @@ def test_a_pinned_judge_is_the_network_that_was_given(shelf, tmp_path):
     assert read_json(world.artifacts.stage("judge") / "run.json")["runs"] == []
 
 
-def test_a_pin_of_other_classes_or_without_file_is_refused(shelf, tmp_path):
-    world, _ = pinned(shelf, tmp_path, num_classes=4)
+def test_a_pin_of_other_classes_or_without_file_is_refused(prepared, tmp_path):
+    world, _ = pinned(prepared, tmp_path, num_classes=4)
     with pytest.raises(CheckpointError, match=r"judge\.pin, resnet10t, 3 classes.*do not fit"):
         make(world)
     (tmp_path / "elsewhere" / "judge.safetensors").write_bytes(b"no weights")

@@ -14,13 +14,13 @@ from synthgap.models.units import units_of
 
 
 @pytest.fixture(scope="module")
-def found(shelf):
-    layers(shelf.sections(LayersParams), shelf.artifacts)
-    return read_json(shelf.artifacts.stage("layers") / "layers.json")
+def found(prepared):
+    layers(prepared.sections(LayersParams), prepared.artifacts)
+    return read_json(prepared.artifacts.stage("layers") / "layers.json")
 
 
-def test_every_student_is_probed_after_every_unit(found, shelf):
-    model = build_student(shelf.params.student, 3, seed=0)
+def test_every_student_is_probed_after_every_unit(found, prepared):
+    model = build_student(prepared.params.student, 3, seed=0)
     units = [unit.name for unit in units_of(model)]
     assert found["units"] == units
     wanted = [
@@ -75,9 +75,9 @@ def test_a_missing_student_is_named(tmp_path, checkout):
         layers(world.sections(LayersParams), world.artifacts)
 
 
-def test_another_student_than_the_one_trained_is_refused(shelf):
-    other = replace(shelf.params.student, options={"channels": (16, 8, 8, 8), "stem_width": 8})
-    world = replace(shelf, params=replace(shelf.params, student=other))
+def test_another_student_than_the_one_trained_is_refused(prepared):
+    other = replace(prepared.params.student, options={"channels": (16, 8, 8, 8), "stem_width": 8})
+    world = replace(prepared, params=replace(prepared.params, student=other))
     with pytest.raises(CheckpointError, match="use a donor of the same student"):
         layers(world.sections(LayersParams), world.artifacts)
 

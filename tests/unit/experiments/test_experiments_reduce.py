@@ -5,8 +5,8 @@ from synthgap.jobs import read_json, silent
 
 
 @pytest.mark.parametrize("subset", ["stratified", "coreset"])
-def test_a_tail_learns_from_the_share_that_was_chosen(shelf, subset):
-    world = shelf.changed("reduce", subset=subset, seeds=(0,), depths=(4,))
+def test_a_tail_learns_from_the_share_that_was_chosen(prepared, subset):
+    world = prepared.changed("reduce", subset=subset, seeds=(0,), depths=(4,))
     reduce(world.sections(ReduceParams), world.artifacts, silent, denominator=4)
     record = read_json(world.artifacts.cell("reduce", 4) / "run.json")
     runs = {run["arm"]: run for run in record["runs"]}
@@ -18,10 +18,10 @@ def test_a_tail_learns_from_the_share_that_was_chosen(shelf, subset):
     assert record["params"]["reduce"]["subset"] == subset
 
 
-def test_one_more_depth_leaves_the_other_runs_what_they_are(shelf):
+def test_one_more_depth_leaves_the_other_runs_what_they_are(prepared):
     digests = []
     for depths in ((4,), (3, 4)):
-        world = shelf.changed("reduce", seeds=(0,), depths=depths)
+        world = prepared.changed("reduce", seeds=(0,), depths=depths)
         reduce(world.sections(ReduceParams), world.artifacts, silent, denominator=4)
         runs = read_json(world.artifacts.cell("reduce", 4) / "run.json")["runs"]
         digests.append({run["digest"] for run in runs})

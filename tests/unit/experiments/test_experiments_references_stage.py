@@ -39,10 +39,10 @@ TUTOR = replace(PRETEXT, task="rotation", model="test_vit", options={"img_size":
 ELSEWHERE = Wanted("pin", NetworkPin("test_resnet", "w.safetensors"), None)
 
 
-def copied(shelf, root):
+def copied(prepared, root):
     """Its real training images under the name of what the generator has seen."""
-    world = replace(shelf, artifacts=replace(shelf.artifacts, root=root))
-    shutil.copytree(shelf.artifacts.image_set("train"), world.artifacts.image_set("corpus"))
+    world = replace(prepared, artifacts=replace(prepared.artifacts, root=root))
+    shutil.copytree(prepared.artifacts.image_set("train"), world.artifacts.image_set("corpus"))
     wanted = {
         "twin": Wanted("train", None, PRETEXT),
         "tutor": Wanted("train", None, TUTOR),
@@ -58,10 +58,10 @@ def make(world, name, log=silent):
 
 
 @pytest.fixture(scope="module")
-def made(shelf, tmp_path_factory):
+def made(prepared, tmp_path_factory):
     """Read only: a twin that was trained without interruption."""
     told = []
-    world = copied(shelf, tmp_path_factory.mktemp("references"))
+    world = copied(prepared, tmp_path_factory.mktemp("references"))
     return world, make(world, "twin", lambda digest, event: told.append((digest, event))), told
 
 
@@ -98,12 +98,12 @@ def test_its_run_is_recorded_and_told_as_other_trainings(made):
     assert [event["event"] for _, event in told] == ["start", "epoch", "epoch", "end"]
 
 
-def test_killed_after_an_epoch_it_ends_with_the_same_bytes(made, shelf, tmp_path):
+def test_killed_after_an_epoch_it_ends_with_the_same_bytes(made, prepared, tmp_path):
     def killed(_digest, event):
         if event["event"] == "epoch" and event["metrics"]["epoch"] == 1:
             raise KeyboardInterrupt
 
-    world = copied(shelf, tmp_path)
+    world = copied(prepared, tmp_path)
     with pytest.raises(KeyboardInterrupt):
         make(world, "twin", killed)
     assert not world.artifacts.stage("references").exists()
@@ -117,8 +117,8 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_permuted_labels_give_the_same_weights(made, shelf, tmp_path):
-    world = copied(shelf, tmp_path)
+def test_permuted_labels_give_the_same_weights(made, prepared, tmp_path):
+    world = copied(prepared, tmp_path)
     path = world.artifacts.image_set("corpus") / "manifest.parquet"
     table = pq.read_table(path)
     labels = np.random.default_rng(0).permutation(table.column("label").to_pylist())
@@ -141,16 +141,16 @@ def test_a_student_starts_from_the_twin(made):
     assert ReferenceNetwork.open(folder).has_architecture_of(started)
 
 
-def test_another_network_learns_by_rotation(made, shelf, tmp_path):
-    world = copied(shelf, tmp_path)
+def test_another_network_learns_by_rotation(made, prepared, tmp_path):
+    world = copied(prepared, tmp_path)
     reference = ReferenceNetwork.open(make(world, "tutor"))
     assert (reference.about["model"], reference.num_outputs) == ("test_vit", 4)
     assert reference.features(torch.rand(2, 3, 16, 16)).shape[0] == 2
     assert not reference.has_architecture_of(build_student(world.params.student, 3, seed=1))
 
 
-def test_a_pinned_one_is_kept_as_it_came(shelf, tmp_path):
-    world = copied(shelf, tmp_path)
+def test_a_pinned_one_is_kept_as_it_came(prepared, tmp_path):
+    world = copied(prepared, tmp_path)
     state = timm_model("test_resnet", {}, 5, place="").state_dict()
     save_file(state, tmp_path / "w.safetensors")
     folder = make(world, "elsewhere")
@@ -164,8 +164,8 @@ def test_a_pinned_one_is_kept_as_it_came(shelf, tmp_path):
     assert ReferenceNetwork.open(folder).about["labels_used"] is None
 
 
-def test_without_images_or_under_another_name_it_says_what_to_do(shelf, tmp_path):
-    world = copied(shelf, tmp_path)
+def test_without_images_or_under_another_name_it_says_what_to_do(prepared, tmp_path):
+    world = copied(prepared, tmp_path)
     path = world.artifacts.image_set("corpus") / "manifest.parquet"
     pq.write_table(pq.read_table(path).slice(0, 1), path)
     with pytest.raises(DataError, match="1 images, expected at least 2"):

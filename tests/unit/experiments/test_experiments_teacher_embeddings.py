@@ -88,7 +88,7 @@ def test_table_5_learns_from_the_teacher_alone_and_beside_the_labels(world):
     assert alone.distillation.digest == both.distillation.digest
 
 
-def test_a_missing_teacher_is_named(shelf):
-    asked = shelf.changed("prompts", classes=None).sections(AblateParams)
+def test_a_missing_teacher_is_named(prepared):
+    asked = prepared.changed("prompts", classes=None).sections(AblateParams)
     with pytest.raises(GeneratorError, match="run `dvc repro teacher` first"):
-        plans_of(asked, shelf.artifacts, "supervision")
+        plans_of(asked, prepared.artifacts, "supervision")

@@ -45,7 +45,7 @@ def write_judge(artifacts, classes=CLASSES, seed=0):
 
 
 @pytest.fixture(scope="module")
-def shelf(learned, tmp_path_factory):
+def prepared(learned, tmp_path_factory):
     """Read only: a teacher that was trained, and a judge that was not."""
     artifacts = with_teacher(learned, tmp_path_factory.mktemp("filters"))
     write_judge(artifacts)
@@ -65,25 +65,25 @@ def asked(min_confidence=None, min_clip_score=None, *, labelled=True, own=None, 
     return FilterRequest(filters, own, labelled, CLASSES, batch)
 
 
-def test_nothing_asked_opens_nothing_and_takes_labels_as_they_are(tmp_path, shelf):
-    nowhere = replace(shelf, root=tmp_path)
+def test_nothing_asked_opens_nothing_and_takes_labels_as_they_are(tmp_path, prepared):
+    nowhere = replace(prepared, root=tmp_path)
     sample_filter = open_filters(asked(), nowhere, RUNTIME)
     assert sample_filter(Sampled(PIXELS), REQUESTS) == [FilterOutcome(label) for label in LABELS]
     assert filters_identity(asked(), nowhere)["judge"] is None
 
 
-def test_what_the_safety_checker_says_is_dropped_whatever_else_is_asked(shelf):
+def test_what_the_safety_checker_says_is_dropped_whatever_else_is_asked(prepared):
     unsafe = np.arange(COUNT) == 2
     for question in (asked(), asked(min_confidence=0.999)):
-        found = open_filters(question, shelf, RUNTIME)(Sampled(PIXELS, unsafe), REQUESTS)
+        found = open_filters(question, prepared, RUNTIME)(Sampled(PIXELS, unsafe), REQUESTS)
         assert [one.dropped == "unsafe" for one in found] == unsafe.tolist()
 
 
-def test_a_sample_is_kept_from_the_judges_confidence_in_its_class_on(shelf):
-    chances = JudgeNetwork.open(shelf.stage("judge"), batch=3).probabilities(PIXELS)
+def test_a_sample_is_kept_from_the_judges_confidence_in_its_class_on(prepared):
+    chances = JudgeNetwork.open(prepared.stage("judge"), batch=3).probabilities(PIXELS)
     sure = chances[np.arange(COUNT), LABELS]
     least = middle(sure)
-    found = open_filters(asked(min_confidence=least), shelf, RUNTIME)(Sampled(PIXELS), REQUESTS)
+    found = open_filters(asked(min_confidence=least), prepared, RUNTIME)(Sampled(PIXELS), REQUESTS)
     assert [one.label for one in found] == LABELS
     assert [one.facts["confidence"] for one in found] == [round(float(s), 6) for s in sure]
     assert [one.dropped for one in found] == [
@@ -92,11 +92,11 @@ def test_a_sample_is_kept_from_the_judges_confidence_in_its_class_on(shelf):
     assert {one.dropped for one in found} == {None, "confidence"}
 
 
-def test_without_labels_the_judge_says_what_a_sample_is_if_it_is_sure(shelf):
-    chances = JudgeNetwork.open(shelf.stage("judge"), batch=3).probabilities(PIXELS)
+def test_without_labels_the_judge_says_what_a_sample_is_if_it_is_sure(prepared):
+    chances = JudgeNetwork.open(prepared.stage("judge"), batch=3).probabilities(PIXELS)
     least = middle(chances.max(axis=1))
     requests = [replace(request, label=None) for request in REQUESTS]
-    sample_filter = open_filters(asked(labelled=False, own=least), shelf, RUNTIME)
+    sample_filter = open_filters(asked(labelled=False, own=least), prepared, RUNTIME)
     found = sample_filter(Sampled(PIXELS), requests)
     for one, chance in zip(found, chances, strict=True):
         kept = chance.max() >= least
@@ -105,22 +105,22 @@ def test_without_labels_the_judge_says_what_a_sample_is_if_it_is_sure(shelf):
     assert {one.dropped for one in found} == {None, "unlabelled"}
 
 
-def test_the_clip_score_is_the_cosine_of_image_and_prompt(shelf):
-    teacher = open_clip_model(shelf.stage("teacher"))
+def test_the_clip_score_is_the_cosine_of_image_and_prompt(prepared):
+    teacher = open_clip_model(prepared.stage("teacher"))
     images = teacher.embed_images(PIXELS)
     texts = teacher.embed_texts([fill(TEACHER.teacher.prompt, CLASSES[label]) for label in LABELS])
     images, texts = (part / np.linalg.norm(part, axis=1)[:, None] for part in (images, texts))
     scores = (images * texts).sum(axis=1)
     least = middle(scores)
-    found = open_filters(asked(min_clip_score=least), shelf, RUNTIME)(Sampled(PIXELS), REQUESTS)
+    found = open_filters(asked(min_clip_score=least), prepared, RUNTIME)(Sampled(PIXELS), REQUESTS)
     np.testing.assert_allclose([one.facts["clip_score"] for one in found], scores, atol=2e-6)
     assert [one.dropped for one in found] == [
         None if score >= least else "clip_score" for score in scores
     ]
 
 
-def test_what_is_said_of_an_image_depends_on_it_alone(shelf):
-    sample_filter = open_filters(asked(0.5, 0.0), shelf, RUNTIME)
+def test_what_is_said_of_an_image_depends_on_it_alone(prepared):
+    sample_filter = open_filters(asked(0.5, 0.0), prepared, RUNTIME)
     together = sample_filter(Sampled(PIXELS), REQUESTS)
     backwards = sample_filter(Sampled(PIXELS[::-1].copy()), REQUESTS[::-1])[::-1]
     alone = [
@@ -129,8 +129,8 @@ def test_what_is_said_of_an_image_depends_on_it_alone(shelf):
     assert together == backwards == alone
 
 
-def test_a_missing_judge_or_one_of_other_classes_is_refused(tmp_path, shelf):
-    artifacts = replace(shelf, root=tmp_path)
+def test_a_missing_judge_or_one_of_other_classes_is_refused(tmp_path, prepared):
+    artifacts = replace(prepared, root=tmp_path)
     question = asked(min_confidence=0.5)
     with pytest.raises(SynthgapError, match="run `dvc repro judge`"):
         open_filters(question, artifacts, RUNTIME)
@@ -141,15 +141,15 @@ def test_a_missing_judge_or_one_of_other_classes_is_refused(tmp_path, shelf):
         open_filters(question, artifacts, RUNTIME)
 
 
-def test_the_identity_names_all_that_decides(tmp_path, shelf):
+def test_the_identity_names_all_that_decides(tmp_path, prepared):
     question = asked(0.5, 0.1)
-    artifacts = replace(shelf, root=tmp_path)
+    artifacts = replace(prepared, root=tmp_path)
     write_judge(artifacts, seed=1)
-    known = filters_identity(question, shelf)
+    known = filters_identity(question, prepared)
     assert json.loads(json.dumps(known)) == known
     assert known["judge_real_labels"] == 9
     assert known["teacher"] is not None
-    assert known["judge"] == JudgeNetwork.open(shelf.stage("judge")).digest
+    assert known["judge"] == JudgeNetwork.open(prepared.stage("judge")).digest
     other = filters_identity(asked(0.5), artifacts)
     assert other["judge"] not in (None, known["judge"])
     assert other["teacher"] is None

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from validation_shelf import Digits, Shelf, samples
+from prepared_sets_case import Digits, Shelf, samples
 
 from synthgap.jobs import Artifacts
 
@@ -37,7 +37,7 @@ def digits() -> Digits:
 def build(digits: Digits) -> Callable[[Path, Sequence[str]], Shelf]:
     """Build a small clean shelf: 20, 20, 5 and 10 digits a class, and the named synthetic sets."""
 
-    def shelf(root: Path, names: Sequence[str]) -> Shelf:
+    def prepared(root: Path, names: Sequence[str]) -> Shelf:
         made = Shelf(Artifacts(root, "digits"))
         for name, per_class in {"corpus": 20, "train": 20, "val": 5, "test": 10}.items():
             rows = digits.split(name, per_class)
@@ -47,4 +47,4 @@ def build(digits: Digits) -> Callable[[Path, Sequence[str]], Shelf]:
             made.put_synthetic(name, *samples(digits, per_class=10, seed=seed))
         return made
 
-    return shelf
+    return prepared

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from validation_shelf import CLASSES, Digits, Shelf, params, samples
+from prepared_sets_case import CLASSES, Digits, Shelf, params, samples
 
 from synthgap.data import ImageSet
 from synthgap.errors import DataError, GateError
@@ -28,12 +28,12 @@ NUMBERS = {
 SPOKEN = {name: f"a written {name}" for name in CLASSES}
 
 
-def put_fidelity(shelf: Shelf, sets: Mapping[str, Mapping[str, float | None]]) -> None:
+def put_fidelity(prepared: Shelf, sets: Mapping[str, Mapping[str, float | None]]) -> None:
     """What stage `fidelity` would leave: these metrics of the sets as they are."""
     classes = {name: {"agreement": 0.8 + 0.02 * label} for label, name in enumerate(CLASSES)}
     found = {
         name: {
-            "digest": ImageSet.read(shelf.artifacts.image_set(name)).digest,
+            "digest": ImageSet.read(prepared.artifacts.image_set(name)).digest,
             "metrics": {**NUMBERS, **metrics},
             "classes": {**classes, "nine": {"agreement": None}},
         }
@@ -41,11 +41,11 @@ def put_fidelity(shelf: Shelf, sets: Mapping[str, Mapping[str, float | None]]) -
     }
     network = {"name": "the judge, trained on corpus"}
     content = {"feature_network": network, "sets": found}
-    write_json(shelf.artifacts.stage("fidelity") / "fidelity.json", content)
+    write_json(prepared.artifacts.stage("fidelity") / "fidelity.json", content)
 
 
 @pytest.fixture(scope="module")
-def shelf(build: Build, digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+def prepared(build: Build, digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     """Sets that say other things of themselves than the recipe's own generator's."""
     made = build(tmp_path_factory.mktemp("fidelity"), [])
     none = [None] * 60
@@ -74,12 +74,13 @@ LIMITS = {
 }
 
 
-def test_what_is_within_every_limit_passes(shelf: Shelf) -> None:
-    put_fidelity(shelf, {name: {} for name in ALL} | {"gan": {"clip_score": None}})
-    validate(params(*ALL, **LIMITS), shelf.artifacts)
+def test_what_is_within_every_limit_passes(prepared: Shelf) -> None:
+    put_fidelity(prepared, {name: {} for name in ALL} | {"gan": {"clip_score": None}})
+    validate(params(*ALL, **LIMITS), prepared.artifacts)
     texts = {
         name: [
-            entry["text"] for entry in json.loads(shelf.verdicts()[f"{name}.json"])["expectations"]
+            entry["text"]
+            for entry in json.loads(prepared.verdicts()[f"{name}.json"])["expectations"]
         ]
         for name in ALL
     }
@@ -99,16 +100,16 @@ def test_what_is_within_every_limit_passes(shelf: Shelf) -> None:
 def test_what_is_beyond_a_limit_is_named_with_network_number_and_classes(
     build: Build, digits: Digits, tmp_path: Path
 ) -> None:
-    shelf = build(tmp_path, ["g2.0"])
-    shelf.about["g2.0"] = {"spoken": {**{name: name for name in CLASSES}, "two": "twain"}}
-    shelf.columns["g2.0"]["scheme"][1] = "captions"
+    prepared = build(tmp_path, ["g2.0"])
+    prepared.about["g2.0"] = {"spoken": {**{name: name for name in CLASSES}, "two": "twain"}}
+    prepared.columns["g2.0"]["scheme"][1] = "captions"
     images, labels = samples(digits, per_class=6, seed=5)
-    shelf.put_synthetic("g7.5-name", images, labels, scheme=["captions"] * 60)
-    shelf.write("g2.0")
-    put_fidelity(shelf, {"g2.0": {"fid": 30.1, "agreement": 0.85}, "g7.5-name": {"kid": None}})
+    prepared.put_synthetic("g7.5-name", images, labels, scheme=["captions"] * 60)
+    prepared.write("g2.0")
+    put_fidelity(prepared, {"g2.0": {"fid": 30.1, "agreement": 0.85}, "g7.5-name": {"kid": None}})
     with pytest.raises(GateError) as caught:
-        validate(params("g2.0", "g7.5-name", **LIMITS), shelf.artifacts)
-    whole = json.loads((shelf.artifacts.data_docs / "failure.json").read_text())
+        validate(params("g2.0", "g7.5-name", **LIMITS), prepared.artifacts)
+    whole = json.loads((prepared.artifacts.data_docs / "failure.json").read_text())
     broken = {
         (name, entry["text"]): entry
         for name, word in whole["sets"].items()
@@ -130,33 +131,35 @@ def test_what_is_beyond_a_limit_is_named_with_network_number_and_classes(
 
 
 @pytest.fixture
-def looked(shelf: Shelf) -> Any:
+def looked(prepared: Shelf) -> Any:
     """One set as the gate sees it."""
     from synthgap.data.neighbours import ShiftedDistance
     from synthgap.validation.frames import look
 
     name = "dit-g2.0"
     return {
-        name: look(shelf.artifacts.image_set(name), name, "synthetic", ShiftedDistance(16, 16, 0))
+        name: look(
+            prepared.artifacts.image_set(name), name, "synthetic", ShiftedDistance(16, 16, 0)
+        )
     }
 
 
-def test_fidelity_must_be_of_exactly_these_images(shelf: Shelf, looked: Any) -> None:
+def test_fidelity_must_be_of_exactly_these_images(prepared: Shelf, looked: Any) -> None:
     limits = params(**LIMITS).validate
-    put_fidelity(shelf, {name: {} for name in ALL})
-    assert MeasuredFidelity.read(shelf.artifacts, limits, looked) is not None
-    put_fidelity(shelf, {"g2.0-s10": {}})
+    put_fidelity(prepared, {name: {} for name in ALL})
+    assert MeasuredFidelity.read(prepared.artifacts, limits, looked) is not None
+    put_fidelity(prepared, {"g2.0-s10": {}})
     with pytest.raises(DataError, match=r"of dit-g2.0 with the digest None, expected .*rerun `dvc"):
-        MeasuredFidelity.read(shelf.artifacts, limits, looked)
-    path = shelf.artifacts.stage("fidelity") / "fidelity.json"
+        MeasuredFidelity.read(prepared.artifacts, limits, looked)
+    path = prepared.artifacts.stage("fidelity") / "fidelity.json"
     content = json.loads(path.read_text())
     content["sets"]["dit-g2.0"] = {"digest": "0" * 64, "metrics": {}, "classes": {}}
     write_json(path, content)
     with pytest.raises(DataError, match="with the digest 0000"):
-        MeasuredFidelity.read(shelf.artifacts, limits, looked)
+        MeasuredFidelity.read(prepared.artifacts, limits, looked)
     path.unlink()
     with pytest.raises(DataError, match="run `dvc repro fidelity` first"):
-        MeasuredFidelity.read(shelf.artifacts, limits, looked)
+        MeasuredFidelity.read(prepared.artifacts, limits, looked)
 
 
 def test_without_a_limit_no_fidelity_is_needed(tmp_path: Path, looked: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from validation_shelf import CLASSES, Digits, Shelf, params
+from prepared_sets_case import CLASSES, Digits, Shelf, params
 
 from synthgap.data import ImageSet
 from synthgap.data.export import pack
@@ -24,10 +24,10 @@ PACKED = ["shard", "offset", "size"]
 
 @pytest.fixture
 def loose(digits: Digits, tmp_path: Path) -> ImageSet:
-    shelf = Shelf(Artifacts(tmp_path, "digits"))
+    prepared = Shelf(Artifacts(tmp_path, "digits"))
     rows = digits.split("train", 2)
-    shelf.put("train", digits.images[rows], digits.labels[rows])
-    return ImageSet.read(shelf.artifacts.image_set("train"))
+    prepared.put("train", digits.images[rows], digits.labels[rows])
+    return ImageSet.read(prepared.artifacts.image_set("train"))
 
 
 @pytest.fixture
@@ -69,11 +69,11 @@ def test_damaged_bytes_in_a_shard_are_seen(packed: ImageSet) -> None:
 def test_a_packed_set_passes_the_gate_with_the_verdict_of_a_loose_one(
     build: Callable[[Path, Sequence[str]], Shelf], tmp_path: Path
 ) -> None:
-    shelf = build(tmp_path, ["g1.0"])
-    validate(params("g1.0"), shelf.artifacts)
-    before = shelf.verdicts()
-    root = shelf.artifacts.image_set("g1.0")
+    prepared = build(tmp_path, ["g1.0"])
+    validate(params("g1.0"), prepared.artifacts)
+    before = prepared.verdicts()
+    root = prepared.artifacts.image_set("g1.0")
     root.rename(tmp_path / "loose")
     pack(ImageSet.read(tmp_path / "loose"), root, images_a_shard=30)
-    validate(params("g1.0"), shelf.artifacts)
-    assert shelf.verdicts() == before
+    validate(params("g1.0"), prepared.artifacts)
+    assert prepared.verdicts() == before

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from validation_shelf import Digits, Shelf, params, recompressed, samples
+from prepared_sets_case import Digits, Shelf, params, recompressed, samples
 
 from synthgap.errors import DataError, GateError
 from synthgap.validation import validate
@@ -22,9 +22,9 @@ Build = Callable[[Path, Sequence[str]], Shelf]
 
 @pytest.fixture(scope="module")
 def clean(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    shelf = build(tmp_path_factory.mktemp("clean"), ["g1.0", "g2.0"])
-    validate(params("g1.0", "g2.0"), shelf.artifacts)
-    return shelf
+    prepared = build(tmp_path_factory.mktemp("clean"), ["g1.0", "g2.0"])
+    validate(params("g1.0", "g2.0"), prepared.artifacts)
+    return prepared
 
 
 def test_a_clean_shelf_passes_and_leaves_a_verdict_for_each_set(clean: Shelf) -> None:
@@ -75,65 +75,67 @@ def test_the_gate_looks_at_no_test_label_beyond_its_range_and_place(clean: Shelf
 # --- planted faults: one run over one shelf, each fault in files of its own -------------------
 
 
-def _break_real_sets(shelf: Shelf, digits: Digits) -> None:
+def _break_real_sets(prepared: Shelf, digits: Digits) -> None:
     train = digits.images[digits.split("train", 20)]
-    shelf.replace("test", 3, train[30])
-    shelf.replace("test", 4, np.roll(train[31], 1, axis=1))
-    shelf.replace("test", 5, recompressed(train[32], 75))
-    shelf.replace("val", 0, np.full((16, 16, 3), 90, np.uint8))
-    shelf.replace("val", 1, np.pad(digits.images[digits.split("val")[1]], ((0, 1), (0, 0), (0, 0))))
-    shelf.replace("val", 2, digits.images[digits.split("val")[2]][..., 0])
-    root = shelf.artifacts.image_set("val")
-    (root / shelf.columns["val"]["path"][6]).unlink()
-    with (root / shelf.columns["val"]["path"][7]).open("ab") as stream:
+    prepared.replace("test", 3, train[30])
+    prepared.replace("test", 4, np.roll(train[31], 1, axis=1))
+    prepared.replace("test", 5, recompressed(train[32], 75))
+    prepared.replace("val", 0, np.full((16, 16, 3), 90, np.uint8))
+    prepared.replace(
+        "val", 1, np.pad(digits.images[digits.split("val")[1]], ((0, 1), (0, 0), (0, 0)))
+    )
+    prepared.replace("val", 2, digits.images[digits.split("val")[2]][..., 0])
+    root = prepared.artifacts.image_set("val")
+    (root / prepared.columns["val"]["path"][6]).unlink()
+    with (root / prepared.columns["val"]["path"][7]).open("ab") as stream:
         stream.write(b"more")
-    shelf.columns["val"]["path"][9] = shelf.columns["val"]["path"][8]
-    shelf.columns["val"]["sha256"][9] = shelf.columns["val"]["sha256"][8]
-    shelf.write("val")
-    shelf.columns["corpus"]["label"][0] = 1
-    shelf.columns["corpus"]["label"][1] = 10
-    shelf.write("corpus")
-    shelf.drop("corpus", range(180, 192))
+    prepared.columns["val"]["path"][9] = prepared.columns["val"]["path"][8]
+    prepared.columns["val"]["sha256"][9] = prepared.columns["val"]["sha256"][8]
+    prepared.write("val")
+    prepared.columns["corpus"]["label"][0] = 1
+    prepared.columns["corpus"]["label"][1] = 10
+    prepared.write("corpus")
+    prepared.drop("corpus", range(180, 192))
 
 
-def _break_synthetic_sets(shelf: Shelf, digits: Digits) -> None:
+def _break_synthetic_sets(prepared: Shelf, digits: Digits) -> None:
     corpus, test = digits.split("corpus", 20), digits.split("test", 10)
-    shelf.replace("g1.0", 20, np.roll(digits.images[corpus[40]], 1, axis=0))
-    shelf.replace("g1.0", 21, digits.images[corpus[41]])
-    shelf.replace("g1.0", 22, recompressed(digits.images[test[50]], 80))
-    shelf.columns["g1.0"]["prompt"][30] = None
-    shelf.columns["g1.0"]["prompt"][31] = "  "
-    shelf.columns["g1.0"]["prompt"][32] = "a handwritten digit zero"
-    shelf.columns["g1.0"]["prompt"][36] = "a handwritten digit thirteen, threefold"
-    shelf.columns["g1.0"]["guidance_scale"][33] = 3.0
-    shelf.columns["g1.0"]["generator_digest"][34] = "cd" * 32
-    shelf.columns["g1.0"]["seed"][35] = 1
-    shelf.write("g1.0")
-    for row in range(len(shelf.columns["g2.0"]["path"])):
-        pixels = np.asarray(_image(shelf, "g2.0", row))
-        shelf.replace("g2.0", row, 255 - pixels)
-    shelf.drop("g2.0", range(70, 80))
-    del shelf.columns["g7.5"]["prompt"]
-    shelf.write("g7.5")
+    prepared.replace("g1.0", 20, np.roll(digits.images[corpus[40]], 1, axis=0))
+    prepared.replace("g1.0", 21, digits.images[corpus[41]])
+    prepared.replace("g1.0", 22, recompressed(digits.images[test[50]], 80))
+    prepared.columns["g1.0"]["prompt"][30] = None
+    prepared.columns["g1.0"]["prompt"][31] = "  "
+    prepared.columns["g1.0"]["prompt"][32] = "a handwritten digit zero"
+    prepared.columns["g1.0"]["prompt"][36] = "a handwritten digit thirteen, threefold"
+    prepared.columns["g1.0"]["guidance_scale"][33] = 3.0
+    prepared.columns["g1.0"]["generator_digest"][34] = "cd" * 32
+    prepared.columns["g1.0"]["seed"][35] = 1
+    prepared.write("g1.0")
+    for row in range(len(prepared.columns["g2.0"]["path"])):
+        pixels = np.asarray(_image(prepared, "g2.0", row))
+        prepared.replace("g2.0", row, 255 - pixels)
+    prepared.drop("g2.0", range(70, 80))
+    del prepared.columns["g7.5"]["prompt"]
+    prepared.write("g7.5")
 
 
-def _image(shelf: Shelf, name: str, row: int) -> Any:
+def _image(prepared: Shelf, name: str, row: int) -> Any:
     from synthgap.data import ImageSet
 
-    return ImageSet.read(shelf.artifacts.image_set(name)).image(row)
+    return ImageSet.read(prepared.artifacts.image_set(name)).image(row)
 
 
 @pytest.fixture(scope="module")
 def broken(
     build: Build, digits: Digits, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Shelf, dict[str, Any], str]:
-    shelf = build(tmp_path_factory.mktemp("broken"), ["g1.0", "g2.0", "g7.5"])
-    _break_real_sets(shelf, digits)
-    _break_synthetic_sets(shelf, digits)
+    prepared = build(tmp_path_factory.mktemp("broken"), ["g1.0", "g2.0", "g7.5"])
+    _break_real_sets(prepared, digits)
+    _break_synthetic_sets(prepared, digits)
     with pytest.raises(GateError) as caught:
-        validate(params("g1.0", "g2.0", "g7.5"), shelf.artifacts)
-    report = json.loads((shelf.artifacts.data_docs / "failure.json").read_text())
-    return shelf, report, str(caught.value)
+        validate(params("g1.0", "g2.0", "g7.5"), prepared.artifacts)
+    report = json.loads((prepared.artifacts.data_docs / "failure.json").read_text())
+    return prepared, report, str(caught.value)
 
 
 FAULTS = {  # what was planted: set, the expectation's text, what its report names
@@ -213,76 +215,76 @@ def test_no_other_expectation_breaks(broken: tuple[Shelf, dict[str, Any], str]) 
 def test_the_line_counts_names_and_says_what_next(
     broken: tuple[Shelf, dict[str, Any], str],
 ) -> None:
-    shelf, report, line = broken
+    prepared, report, line = broken
     assert "\n" not in line
     assert line.startswith(
         f"validate: {report['num_failed']} of {report['num_expectations']} expectations failed; "
     )
     assert "corpus: labels are 0 to 9: 1 of 188 fail (max 0), e.g. zero/0001.png (label 10)" in line
     assert ".synthgap/data_docs/digits/index.html" in line
-    assert not shelf.artifacts.stage("validate").exists()
-    index = (shelf.artifacts.data_docs / "index.html").read_text()
+    assert not prepared.artifacts.stage("validate").exists()
+    index = (prepared.artifacts.data_docs / "index.html").read_text()
     assert "zero/0004.png ~ train one/0031.png" in index
 
 
 def test_a_set_without_a_needed_column_is_one_broken_expectation(
     build: Build, tmp_path: Path
 ) -> None:
-    shelf = build(tmp_path, [])
+    prepared = build(tmp_path, [])
     lost = {"train": "path", "val": "label", "test": "sha256"}
     for name, column in lost.items():
-        del shelf.columns[name][column]
-        shelf.write(name)
+        del prepared.columns[name][column]
+        prepared.write(name)
     with pytest.raises(GateError, match=r"3 of \d+ expectations failed") as caught:
-        validate(params(), shelf.artifacts)
+        validate(params(), prepared.artifacts)
     for name, column in lost.items():
         assert f"{name}: the manifest has the column `{column}`" in str(caught.value)
 
 
 def test_a_set_without_a_manifest_is_refused(build: Build, tmp_path: Path) -> None:
-    shelf = build(tmp_path, [])
+    prepared = build(tmp_path, [])
     with pytest.raises(DataError, match=r"g2\.0/manifest\.parquet: missing"):
-        validate(params("g2.0"), shelf.artifacts)
+        validate(params("g2.0"), prepared.artifacts)
 
 
 def test_splits_that_are_none_may_be_empty_and_train_calibrates(
     build: Build, tmp_path: Path
 ) -> None:
-    shelf = build(tmp_path, ["g1.0"])
+    prepared = build(tmp_path, ["g1.0"])
     for name in ("corpus", "val"):
-        shelf.drop(name, range(len(shelf.columns[name]["path"])))
+        prepared.drop(name, range(len(prepared.columns[name]["path"])))
     settings = params("g1.0")
     with pytest.raises(GateError, match="corpus: every class of train is there: missing 0"):
-        validate(settings, shelf.artifacts)
+        validate(settings, prepared.artifacts)
     splits = replace(settings.data.splits, corpus="none", val="none")
-    validate(replace(settings, data=replace(settings.data, splits=splits)), shelf.artifacts)
-    word = json.loads(shelf.verdicts()["train.json"])
+    validate(replace(settings, data=replace(settings.data, splits=splits)), prepared.artifacts)
+    word = json.loads(prepared.verdicts()["train.json"])
     assert word["near_threshold"] > 0
-    assert json.loads(shelf.verdicts()["corpus.json"])["num_images"] == 0
+    assert json.loads(prepared.verdicts()["corpus.json"])["num_images"] == 0
 
 
 def test_files_kept_as_they_came_are_compared_at_their_own_size(
     build: Build, tmp_path: Path
 ) -> None:
-    shelf = build(tmp_path, [])
+    prepared = build(tmp_path, [])
     data = replace(params().data, encoding="original", image_size=256)
-    assert compared_size(shelf.artifacts.image_set("train"), data) == 16
-    assert compared_size(shelf.artifacts.image_set("train"), replace(data, image_size=12)) == 12
+    assert compared_size(prepared.artifacts.image_set("train"), data) == 16
+    assert compared_size(prepared.artifacts.image_set("train"), replace(data, image_size=12)) == 12
     stored = replace(data, encoding="png")
-    assert compared_size(shelf.artifacts.image_set("train"), stored) == 256
+    assert compared_size(prepared.artifacts.image_set("train"), stored) == 256
 
 
 def test_an_oracle_may_repeat_its_prompts_but_no_other_real_image(
     build: Build, digits: Digits, tmp_path: Path
 ) -> None:
-    shelf = build(tmp_path, ["g2.0"])
+    prepared = build(tmp_path, ["g2.0"])
     images, labels = samples(digits, per_class=10, seed=30)
     images[0] = digits.images[digits.split("train")[0]]
     images[1] = digits.images[digits.split("val")[0]]
-    shelf.put_oracle(images, labels)
+    prepared.put_oracle(images, labels)
     with pytest.raises(GateError, match=r"oracle: images are not exact copies of val.*zero/0001"):
-        validate(params("g2.0", oracle=True), shelf.artifacts)
-    whole = json.loads((shelf.artifacts.data_docs / "failure.json").read_text())
+        validate(params("g2.0", oracle=True), prepared.artifacts)
+    whole = json.loads((prepared.artifacts.data_docs / "failure.json").read_text())
     entries = {entry["text"]: entry for entry in whole["sets"]["oracle"]["expectations"]}
     assert entries["the guidance scale is 3"]["passed"]
     of_train = entries["images are not exact copies of train"]

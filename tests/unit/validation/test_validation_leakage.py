@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
-from validation_shelf import LIMITS, Digits, recompressed
+from prepared_sets_case import LIMITS, Digits, recompressed
 
 from synthgap.data import neighbours
 from synthgap.data.neighbours import ShiftedDistance, near_threshold, nearest

@@ -182,9 +182,9 @@ def _network(task: _Task, folder: Path, log: Log) -> tuple[StyleTransfer, list[d
         assert task.corpus is not None
         network = small_pair(section)
         pixels = task.corpus.pixels(params.data.image_size)
-        lesson = StyleTraining(section, pixels, task.styles.pixels, params.seed, folder)
+        training = StyleTraining(section, pixels, task.styles.pixels, params.seed, folder)
         run = run_of(task.record, num_images=len(task.corpus), num_steps=2 * section.steps)
-        epochs = run_logged(run, task.record, train_pair(network, lesson, params.runtime), log)
+        epochs = run_logged(run, task.record, train_pair(network, training, params.runtime), log)
         runs.append({**run, "epochs": epochs, "last": {}})
     return network.eval().requires_grad_(requires_grad=False), runs
 

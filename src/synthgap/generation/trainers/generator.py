@@ -122,7 +122,7 @@ def _run(known: dict[str, Any], corpus: ImageSet) -> dict[str, Any]:
     return run_of(known, num_images=len(corpus), num_steps=steps)
 
 
-def _learn(lesson: _GeneratorTraining) -> Iterator[dict[str, float]]:
+def _learn(training: _GeneratorTraining) -> Iterator[dict[str, float]]:
     """Train both phases and save the pipeline, yielding records of the losses."""
     import torch
 
@@ -132,18 +132,18 @@ def _learn(lesson: _GeneratorTraining) -> Iterator[dict[str, float]]:
     from synthgap.jobs.device import accelerator_for, seeded_weights
 
     quiet("diffusers", "transformers")
-    params, corpus, settings = lesson.params, lesson.corpus, lesson.params.generator
+    params, corpus, settings = training.params, training.corpus, training.params.generator
     seed = derived_seed(params.seed, "generator")
     machine = accelerator_for(params.runtime)
     pixels = corpus.pixels(params.data.image_size)
-    tokenizer = make_tokenizer(lesson.captions)
+    tokenizer = make_tokenizer(training.captions)
     with seeded_weights(derived_seed(seed, "autoencoder", "weights")):
         autoencoder = diffusion_networks.build_autoencoder(
             settings.autoencoder, image_size=params.data.image_size
         )
     losses, first = diffusion_losses, settings.autoencoder
     loss_at = losses.autoencoder_loss(autoencoder, pixels, first, seed=seed)
-    yield from phase(_course(lesson, "autoencoder"), autoencoder, loss_at, machine)
+    yield from phase(_course(training, "autoencoder"), autoencoder, loss_at, machine)
     latents = diffusion_losses.encode(autoencoder, pixels)
     autoencoder.register_to_config(scaling_factor=latents.scaling_factor)
     with seeded_weights(derived_seed(seed, "denoiser", "weights")):
@@ -153,21 +153,21 @@ def _learn(lesson: _GeneratorTraining) -> Iterator[dict[str, float]]:
             latent_channels=settings.autoencoder.latent_channels,
             latent_size=latents.mean.shape[-1],
         )
-    captions = [lesson.captions[corpus.classes[label]] for label in corpus.labels]
+    captions = [training.captions[corpus.classes[label]] for label in corpus.labels]
     tokens = diffusion_losses.caption_tokens(tokenizer, captions)
     loss_at = diffusion_losses.denoiser_loss(parts, latents, tokens, settings.denoiser, seed=seed)
     network = torch.nn.ModuleList([parts.text_encoder, parts.unet])
-    for epoch in phase(_course(lesson, "denoiser"), network, loss_at, machine):
+    for epoch in phase(_course(training, "denoiser"), network, loss_at, machine):
         yield {**epoch, "epoch": settings.autoencoder.steps + epoch["epoch"]}
-    finished = lesson.folder / FINISHED
+    finished = training.folder / FINISHED
     shutil.rmtree(finished, ignore_errors=True)  # what a killed save has left
     diffusion_networks.save_pipeline(finished, autoencoder.cpu(), parts)
 
 
-def _course(lesson: _GeneratorTraining, name: str) -> OptimConfig:
+def _course(training: _GeneratorTraining, name: str) -> OptimConfig:
     from synthgap.generation.trainers.training_loop import OptimConfig
 
-    settings = lesson.params.generator
+    settings = training.params.generator
     denoising = name == "denoiser"
     part = settings.denoiser if denoising else settings.autoencoder
     return OptimConfig(
@@ -175,7 +175,7 @@ def _course(lesson: _GeneratorTraining, name: str) -> OptimConfig:
         steps=part.steps,
         learning_rate=part.learning_rate,
         ema_decay=settings.denoiser.ema_decay if denoising else 0.0,
-        checkpoint=lesson.folder / f"{name}.pt",
+        checkpoint=training.folder / f"{name}.pt",
         checkpoint_every_steps=settings.checkpoint_every_steps,
     )
 
@@ -189,16 +189,16 @@ def _captions(params: GeneratorParams, artifacts: Artifacts, corpus: ImageSet) -
     return {name: [filled(text, words[name]) for text in templates] for name in corpus.classes}
 
 
-def _provenance(lesson: _GeneratorTraining, finished: Path) -> Provenance:
+def _provenance(training: _GeneratorTraining, finished: Path) -> Provenance:
     return Provenance(
         kind="train",
         location=None,
         revision=None,
         sha256=pipeline_digest(finished),
-        classes=lesson.corpus.classes,
-        real_labels=len(lesson.corpus),
-        training_set=lesson.corpus.digest,
-    ).declared(lesson.params.generator, MAIN)
+        classes=training.corpus.classes,
+        real_labels=len(training.corpus),
+        training_set=training.corpus.digest,
+    ).declared(training.params.generator, MAIN)
 
 
 def _check_size(params: GeneratorParams) -> None:

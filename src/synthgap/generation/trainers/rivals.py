@@ -132,7 +132,7 @@ def _record(
     )
 
 
-def _learn(lesson: _RivalTraining) -> Iterator[dict[str, float]]:
+def _learn(training: _RivalTraining) -> Iterator[dict[str, float]]:
     """Train the transformer and save the pipeline, yielding records of the loss."""
     import torch
 
@@ -143,48 +143,48 @@ def _learn(lesson: _RivalTraining) -> Iterator[dict[str, float]]:
     from synthgap.jobs.device import accelerator_for, seeded_weights
 
     quiet("diffusers")
-    params, corpus = lesson.params, lesson.corpus
-    seed = derived_seed(params.seed, NAME, lesson.name)
+    params, corpus = training.params, training.corpus
+    seed = derived_seed(params.seed, NAME, training.name)
     machine = accelerator_for(params.runtime)
-    autoencoder = open_autoencoder(locate(lesson.main, lesson.artifacts)).to(machine.device)
+    autoencoder = open_autoencoder(locate(training.main, training.artifacts)).to(machine.device)
     latents = encode(autoencoder, corpus.pixels(params.data.image_size))
     with seeded_weights(derived_seed(seed, "weights")):
         transformer = dit.build_transformer(
-            lesson.transformer,
+            training.transformer,
             num_classes=len(corpus.classes),
             latent_channels=latents.mean.shape[1],
             latent_size=latents.mean.shape[-1],
         )
     labels = torch.from_numpy(corpus.labels)
-    loss_at = dit.transformer_loss(transformer, latents, labels, lesson.transformer, seed=seed)
-    yield from phase(_course(lesson), transformer, loss_at, machine)
-    finished = lesson.folder / FINISHED
+    loss_at = dit.transformer_loss(transformer, latents, labels, training.transformer, seed=seed)
+    yield from phase(_course(training), transformer, loss_at, machine)
+    finished = training.folder / FINISHED
     shutil.rmtree(finished, ignore_errors=True)  # what a killed save has left
     dit.save_transformer(finished, transformer.cpu(), autoencoder.cpu(), corpus.classes)
 
 
-def _course(lesson: _RivalTraining) -> OptimConfig:
+def _course(training: _RivalTraining) -> OptimConfig:
     from synthgap.generation.trainers.training_loop import OptimConfig
 
-    settings = lesson.transformer
+    settings = training.transformer
     return OptimConfig(
-        name=f"rivals.{lesson.name}.transformer",
+        name=f"rivals.{training.name}.transformer",
         steps=settings.steps,
         learning_rate=settings.learning_rate,
         ema_decay=settings.ema_decay,
-        checkpoint=lesson.folder / "transformer.pt",
-        checkpoint_every_steps=lesson.rival.checkpoint_every_steps,
+        checkpoint=training.folder / "transformer.pt",
+        checkpoint_every_steps=training.rival.checkpoint_every_steps,
     )
 
 
-def _provenance(lesson: _RivalTraining, finished: Path) -> Provenance:
+def _provenance(training: _RivalTraining, finished: Path) -> Provenance:
     made = Provenance(
         kind="train",
         location=None,
         revision=None,
         sha256=pipeline_digest(finished),
-        classes=lesson.corpus.classes,
-        real_labels=len(lesson.corpus),
-        training_set=lesson.corpus.digest,
+        classes=training.corpus.classes,
+        real_labels=len(training.corpus),
+        training_set=training.corpus.digest,
     )
-    return made.declared(lesson.rival, lesson.name)
+    return made.declared(training.rival, training.name)

@@ -55,7 +55,7 @@ def small_pair(section: Stylise) -> StyleTransfer:
 
 
 def train_pair(
-    pair: StyleTransfer, lesson: StyleTraining, runtime: Runtime
+    pair: StyleTransfer, training: StyleTraining, runtime: Runtime
 ) -> Iterator[dict[str, float]]:
     """Train `pair` in place, yielding the mean loss of every 50 steps of either phase.
 
@@ -64,40 +64,42 @@ def train_pair(
     Raises:
         GeneratorError: the loss is not finite.
     """
-    with seeded_weights(derived_seed(lesson.seed, "stylise", "weights")):
+    with seeded_weights(derived_seed(training.seed, "stylise", "weights")):
         adain.initialise(pair.encoder, pair.decoder)
     # Full precision whatever the students learn in: seconds of work, and equal sets everywhere.
     machine = accelerator_for(replace(runtime, precision="fp32"))
     pair.to(machine.device)
-    yield from _phase("autoencoder", pair, autoencoder_loss(pair, lesson), lesson, machine)
+    yield from _phase("autoencoder", pair, autoencoder_loss(pair, training), training, machine)
     pair.decoder.requires_grad_(requires_grad=True)
-    loss_at = decoder_loss(pair, lesson)
-    for epoch in _phase("decoder", pair.decoder, loss_at, lesson, machine):
-        yield {**epoch, "epoch": lesson.section.steps + epoch["epoch"]}
+    loss_at = decoder_loss(pair, training)
+    for epoch in _phase("decoder", pair.decoder, loss_at, training, machine):
+        yield {**epoch, "epoch": training.section.steps + epoch["epoch"]}
 
 
-def autoencoder_loss(pair: StyleTransfer, lesson: StyleTraining) -> LossAt:
+def autoencoder_loss(pair: StyleTransfer, training: StyleTraining) -> LossAt:
     """Squared error of restored images and style pictures, half a batch of each."""
-    half = max(1, lesson.section.batch_size // 2)
+    half = max(1, training.section.batch_size // 2)
 
     def loss_at(step: int) -> Tensor:
-        draw = torch_stream(lesson.seed, "stylise", "autoencoder", step)
-        images = torch.cat([_batch(lesson.contents, half, draw), _batch(lesson.styles, half, draw)])
+        draw = torch_stream(training.seed, "stylise", "autoencoder", step)
+        images = torch.cat(
+            [_batch(training.contents, half, draw), _batch(training.styles, half, draw)]
+        )
         images = images.to(pair.encoder.mix.device)
         return functional.mse_loss(pair.decoder(pair.encoder(images)[-1]), images)
 
     return loss_at
 
 
-def decoder_loss(pair: StyleTransfer, lesson: StyleTraining) -> LossAt:
+def decoder_loss(pair: StyleTransfer, training: StyleTraining) -> LossAt:
     """Content loss plus weighted style loss of a batch of images, each with a style picture."""
-    section = lesson.section
+    section = training.section
 
     def loss_at(step: int) -> Tensor:
-        draw = torch_stream(lesson.seed, "stylise", "decoder", step)
+        draw = torch_stream(training.seed, "stylise", "decoder", step)
         contents, styles = (
             _batch(pixels, section.batch_size, draw).to(pair.encoder.mix.device)
-            for pixels in (lesson.contents, lesson.styles)
+            for pixels in (training.contents, training.styles)
         )
         with torch.no_grad():
             style_taps = pair.encoder(styles)
@@ -115,15 +117,15 @@ def as_levels(pixels: np.ndarray) -> Tensor:
 
 
 def _phase(
-    name: str, network: nn.Module, loss_at: LossAt, lesson: StyleTraining, machine: Accelerator
+    name: str, network: nn.Module, loss_at: LossAt, training: StyleTraining, machine: Accelerator
 ) -> Iterator[dict[str, float]]:
-    section = lesson.section
+    section = training.section
     course = OptimConfig(
         name="stylise",
         steps=section.steps,
         learning_rate=section.learning_rate,
         ema_decay=0.0,
-        checkpoint=lesson.folder / f"{name}.pt",
+        checkpoint=training.folder / f"{name}.pt",
         checkpoint_every_steps=CHECKPOINT_EVERY_STEPS,
     )
     for epoch in phase(course, network, loss_at, machine):

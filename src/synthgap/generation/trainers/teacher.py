@@ -90,17 +90,17 @@ class _TeacherTraining:
         return run_of(known, num_images=len(self.corpus), num_steps=self.params.teacher.steps)
 
 
-def _learn(lesson: _TeacherTraining) -> Iterator[dict[str, float]]:
+def _learn(training: _TeacherTraining) -> Iterator[dict[str, float]]:
     """Train the image tower and save the whole, yielding records of the loss."""
     from synthgap.generation.trainers import clip_networks
     from synthgap.generation.trainers.training_loop import OptimConfig, phase
     from synthgap.jobs.device import accelerator_for, seeded_weights
 
-    params, settings = lesson.params, lesson.params.teacher
+    params, settings = training.params, training.params.teacher
     seed = derived_seed(params.seed, "teacher")
     size = params.data.image_size
-    tokenizer, text_tower = clip_networks.open_text_tower(lesson.pipeline)
-    texts = lesson.texts
+    tokenizer, text_tower = clip_networks.open_text_tower(training.pipeline)
+    texts = training.texts
     if check_prompts(tokenizer, texts, place=params.place):
         raise GeneratorError(
             f"{params.place}: {settings.prompt!r} has more words than the generator was trained "
@@ -111,18 +111,18 @@ def _learn(lesson: _TeacherTraining) -> Iterator[dict[str, float]]:
     machine = accelerator_for(params.runtime)
     clip.to(machine.device)
     said = clip_networks.class_texts(text_tower, tokenizer, texts).to(machine.device)
-    images = (lesson.corpus.pixels(size), lesson.corpus.labels)
+    images = (training.corpus.pixels(size), training.corpus.labels)
     course = OptimConfig(
         name="teacher",
         steps=settings.steps,
         learning_rate=settings.learning_rate,
         ema_decay=0.0,
-        checkpoint=lesson.folder / "teacher.pt",
+        checkpoint=training.folder / "teacher.pt",
         checkpoint_every_steps=CHECKPOINT_EVERY_STEPS,
     )
     loss_at = clip_networks.teacher_loss(clip, said, images, settings, seed=seed)
     yield from phase(course, clip_networks.learned(clip), loss_at, machine)
-    clip_networks.save_clip(lesson.folder / FINISHED, clip.cpu(), tokenizer, image_size=size)
+    clip_networks.save_clip(training.folder / FINISHED, clip.cpu(), tokenizer, image_size=size)
 
 
 def _agreement(params: TeacherParams, artifacts: Artifacts, folder: Path) -> dict[str, float]:

@@ -3,6 +3,6 @@ from experiments_world import make_world
 
 
 @pytest.fixture(scope="session")
-def shelf(tmp_path_factory, checkout):
+def prepared(tmp_path_factory, checkout):
     """Image sets and students; tests only read them."""
     return make_world(tmp_path_factory.mktemp("world"), checkout)

@@ -18,8 +18,8 @@ from synthgap.training.batch_samplers import MixtureBatchSampler
         ("g2.0-stylised", "synthetic", 24),
     ],
 )
-def test_a_set_says_what_it_is_and_how_many_labels_are_behind_it(shelf, name, kind, labels):
-    source = open_source(shelf.artifacts, name, 16)
+def test_a_set_says_what_it_is_and_how_many_labels_are_behind_it(prepared, name, kind, labels):
+    source = open_source(prepared.artifacts, name, 16)
     assert (source.kind, source.generator_labels) == (kind, labels)
     assert source.parts == (source,)
 
@@ -53,8 +53,8 @@ def test_a_derived_set_falls_with_the_images_it_was_made_from(tmp_path, checkout
         open_source(artifacts, "train-stylised", 16)
 
 
-def test_a_mixed_source_holds_the_real_images_first(shelf):
-    real, synthetic = (open_source(shelf.artifacts, name, 16) for name in ("train", "g2.0"))
+def test_a_mixed_source_holds_the_real_images_first(prepared):
+    real, synthetic = (open_source(prepared.artifacts, name, 16) for name in ("train", "g2.0"))
     both = mixed(real, synthetic)
     assert both.kind == "mixed"
     assert both.name == "train+g2.0"
@@ -67,8 +67,8 @@ def test_a_mixed_source_holds_the_real_images_first(shelf):
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_mixing_0_and_1_are_the_pure_sets(shelf, share):
-    real, synthetic = (open_source(shelf.artifacts, name, 16) for name in ("train", "g2.0"))
+def test_mixing_0_and_1_are_the_pure_sets(prepared, share):
+    real, synthetic = (open_source(prepared.artifacts, name, 16) for name in ("train", "g2.0"))
     counts = len(real.images), len(synthetic.images)
     shown = MixtureBatchSampler(
         *counts, real_share=share, num_images=counts[0], redraw=True, seed=1
@@ -86,8 +86,8 @@ def test_other_classes_do_not_mix(tmp_path, checkout):
         mixed(open_source(artifacts, "train", 16), open_source(artifacts, "g2.0", 16))
 
 
-def test_an_empty_val_is_not_scored(shelf, tmp_path, checkout):
-    assert list(open_scored(shelf.artifacts, 16)) == ["val", "test"]
+def test_an_empty_val_is_not_scored(prepared, tmp_path, checkout):
+    assert list(open_scored(prepared.artifacts, 16)) == ["val", "test"]
     world = make_world(tmp_path, checkout)
     columns = {"path": [], "label": [], "sha256": []}
     write_manifest(world.artifacts.image_set("val"), kind="real", classes=CLASSES, columns=columns)
