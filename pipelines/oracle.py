@@ -1,7 +1,8 @@
 """Sample one image for every real training image, prompted by its embedding."""
 
 from synthgap import stage
-from synthgap.generation.derived.oracle import OracleParams, make_oracle
+from synthgap.generation.derived.oracle import make_oracle
+from synthgap.generation.derived.oracle_set import OracleParams
 from synthgap.jobs import Artifacts, Log
 
 

@@ -12,31 +12,35 @@ from typing import Any
 import torch
 
 from synthgap.data import ImageSet
-from synthgap.errors import DataError, ParamsError
-from synthgap.experiments.runs.cell import save_samples
-from synthgap.experiments.runs.run import STUDENT, RunContext, make, results, train_spec_of
+from synthgap.errors import DataError
+from synthgap.experiments.runs.cell import cell_record, save_samples
+from synthgap.experiments.runs.run import STUDENT, RunContext, results, train_spec_of
+from synthgap.experiments.runs.run import make as make_run
 from synthgap.experiments.runs.sources import Source, read_source
 from synthgap.experiments.runs.spec import RunSettings, RunSpec
-from synthgap.jobs import Artifacts, Log, environment, file_digest, silent, write_json
+from synthgap.jobs import Artifacts, Log, environment, file_digest, silent
 from synthgap.jobs.device import device_name, device_of
-from synthgap.jobs.distributed import accelerator_of, hold_distributed
+from synthgap.jobs.distributed import accelerator_of
 from synthgap.jobs.launching import is_launched, is_main
+from synthgap.jobs.once import make_once
 from synthgap.models.build import build_student
-from synthgap.models.checkpoint import load_weights
+from synthgap.models.checkpoint import (
+    load_strict,
+    load_weights,
+    read_safetensors,
+    weights_file,
+)
 from synthgap.models.initial_weights import initial_weights_file
 from synthgap.models.judge import (
     JudgeCapabilities,
     JudgePreprocessing,
-    load_strict,
     normalisation_of,
-    read_safetensors,
     save_judge,
 )
 from synthgap.params.sections import Data, Judge, Runtime, Student, Train, Training
 from synthgap.seeding import derived_seed
 
 SELECTS = "val"
-FINISHED, RUN = "finished", "run.json"
 
 
 @dataclass(frozen=True)
@@ -61,27 +65,24 @@ def make_judge(params: JudgeParams, artifacts: Artifacts, log: Log) -> None:
             weights are not those of the network and the dataset's classes.
     """
     torch.set_num_threads(params.runtime.threads)
-    accelerator = accelerator_of(params.runtime) if is_launched() else None
-    run_context = _bench(params, artifacts, log if is_main() else silent)
-    claim = {**run_context.identity, "inputs": run_context.inputs}
-    output = artifacts.stage("judge")
-    with hold_distributed(artifacts.work, claim, output, stage="judge") as work:
-        if work.finished:
-            return
-        run_context, finished = replace(run_context, folder=work.folder), work.folder / FINISHED
+    if is_launched():
+        accelerator_of(params.runtime)  # joins the other processes
+    run_context = _run_context(params, artifacts, log if is_main() else silent)
+    identity = {**run_context.identity, "inputs": run_context.inputs}
+
+    def make(folder: Path, finished: Path) -> dict[str, Any]:
+        within = replace(run_context, folder=folder)
         if params.judge.pin is None:
-            runs = _learned(params, artifacts, run_context, finished)
+            runs = _trained(params, artifacts, within, finished)
         else:
             runs = []
             _keep_pinned(params, artifacts, finished)
-        if is_main():
-            write_json(finished / RUN, _about(run_context, runs))
-            work.publish(finished)
-        if accelerator is not None:
-            accelerator.wait_for_everyone()
+        return cell_record(within, runs, units=[])
+
+    make_once(artifacts, identity, artifacts.stage("judge"), make, stage="judge")
 
 
-def _bench(params: JudgeParams, artifacts: Artifacts, log: Log) -> RunContext:
+def _run_context(params: JudgeParams, artifacts: Artifacts, log: Log) -> RunContext:
     """What the one run is made with; `val` is the only set that is looked at besides its own."""
     settings = RunSettings(
         seed=derived_seed(params.seed, "judge"),
@@ -159,16 +160,10 @@ def _weights_file(params: JudgeParams, artifacts: Artifacts) -> Path | None:
     pin = params.judge.pin
     if pin is None:
         return initial_weights_file(params.student)
-    path = artifacts.root / Path(pin.weights).expanduser()
-    if not path.is_file() or path.suffix != ".safetensors":
-        raise ParamsError(
-            f"params.yaml, judge.pin.weights: {pin.weights}, expected a .safetensors file that is "
-            "there; correct the path"
-        )
-    return path
+    return weights_file(pin.weights, root=artifacts.root, place="params.yaml, judge.pin.weights")
 
 
-def _learned(
+def _trained(
     params: JudgeParams, artifacts: Artifacts, run_context: RunContext, finished: Path
 ) -> list[dict[str, Any]]:
     """Train the judge, keep it, and return its run."""
@@ -180,21 +175,20 @@ def _learned(
         )
     seed = params.judge.seed
     plan = RunSpec(name=f"{source.name} s{seed}", seed=seed, source=source)
-    make(plan, run_context)
+    make_run(plan, run_context)
     if is_main():
         run = results([plan], run_context)[0]
         state, kept = load_weights(run_context.run_folder(plan) / STUDENT)
         known = kept["normalisation"]
-        eye = JudgePreprocessing(
+        preprocessing = JudgePreprocessing(
             stored_px=params.data.image_size,
             size_px=kept["image_size"],
             mean=tuple(known["mean"]),
             std=tuple(known["std"]),
         )
-        nature = JudgeCapabilities(
-            params.student, eye, source.images.classes, real_labels=plan.num_real
-        )
-        save_judge(finished, state, nature)
+        classes, num_real = source.images.classes, plan.num_real
+        capabilities = JudgeCapabilities(params.student, preprocessing, classes, num_real)
+        save_judge(finished, state, capabilities)
         save_samples(finished / "samples.png", train_spec_of(plan, run_context))
         return [run]
     return []
@@ -223,20 +217,7 @@ def _keep_pinned(params: JudgeParams, artifacts: Artifacts, finished: Path) -> N
     assert path is not None
     state = read_safetensors(path)
     load_strict(network, state, place=f"{path} (judge.pin, {pin.model}, {len(classes)} classes)")
-    eye = JudgePreprocessing(
+    preprocessing = JudgePreprocessing(
         params.data.image_size, params.training.global_crops.size, *normalisation_of(network)
     )
-    save_judge(finished, state, JudgeCapabilities(student, eye, classes, real_labels=None))
-
-
-def _about(run_context: RunContext, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "schema": 1,
-        "experiment": "judge",
-        "recipe": run_context.record["recipe"],
-        "inputs": dict(run_context.inputs),
-        "environment": run_context.identity["environment"],
-        "params": run_context.identity["params"],
-        "units": [],
-        "runs": runs,
-    }
+    save_judge(finished, state, JudgeCapabilities(student, preprocessing, classes, None))

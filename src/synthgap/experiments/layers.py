@@ -18,8 +18,9 @@ from synthgap.experiments.runs.features import TrainedStudent
 from synthgap.experiments.runs.sources import REAL, Source, open_scored, open_source
 from synthgap.experiments.runs.spec import Donor, donor_seed
 from synthgap.experiments.runs.subsets import balanced
-from synthgap.jobs import Artifacts, environment, hold, write_json
+from synthgap.jobs import Artifacts, environment, write_json
 from synthgap.jobs.device import device_name, device_of
+from synthgap.jobs.once import make_once
 from synthgap.models.units import units_of
 from synthgap.params.sections import Data, Layers, Runtime, Student
 from synthgap.training.labelled_images import LabelledImages
@@ -109,11 +110,11 @@ def layers(params: LayersParams, artifacts: Artifacts) -> None:
     """
     torch.set_num_threads(params.runtime.threads)
     study = _LayerStudy.open(params, artifacts)
-    output = artifacts.stage("layers")
-    with hold(artifacts.work, study.about, output, stage="layers") as work:
-        if not work.finished:
-            write_json(work.folder / "layers.json", _found(study))
-            work.publish()
+
+    def make(_: Path, finished: Path) -> None:
+        write_json(finished / "layers.json", _found(study))
+
+    make_once(artifacts, study.about, artifacts.stage("layers"), make, stage="layers")
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from torch.nn import functional
 from synthgap.errors import ParamsError
 from synthgap.guidance.domains import DomainRows
 from synthgap.guidance.forward import TappedStudent
+from synthgap.models.checkpoint import SUFFIX
 from synthgap.models.head import classifier_names
 from synthgap.models.memory_layout import optimise_layout
-from synthgap.models.reference import WEIGHTS, Preprocessing, ReferenceRecord, open_reference
+from synthgap.models.reference import STEM, Preprocessing, ReferenceRecord, open_reference
 from synthgap.params.students import Student
 from synthgap.training.augmentation import augmentation_of
 from synthgap.training.crops import centre_crop_float
@@ -36,9 +37,9 @@ class ReferenceNetwork:
     """
 
     network: nn.Module
-    sight: Preprocessing
+    preprocessing: Preprocessing
     digest: str
-    about: Mapping[str, Any]  # about.json
+    about: Mapping[str, Any]  # weights.json
     num_outputs: int  # 0 where the network has no classifier
 
     @classmethod
@@ -50,8 +51,8 @@ class ReferenceNetwork:
         """
         kept, network = open_reference(folder)
         optimise_layout(network)
-        about, outputs = kept.about, kept.shape.outputs
-        return cls(network.to(device), kept.sight, kept.digest, about, outputs)
+        about, outputs = kept.about, kept.network.outputs
+        return cls(network.to(device), kept.preprocessing, kept.digest, about, outputs)
 
     @property
     def title(self) -> str:
@@ -78,7 +79,7 @@ class ReferenceNetwork:
 
     def seen(self, images: Tensor) -> Tensor:
         """Images as the network is fed them: resized and normalised, (rows, 3, size, size)."""
-        size = self.sight.size_px
+        size = self.preprocessing.size_px
         if images.shape[-2:] != (size, size):
             resized = functional.interpolate(images, (size, size), mode="bicubic", antialias=True)
             images = resized.clamp(0, 1)
@@ -88,7 +89,7 @@ class ReferenceNetwork:
         """Images of any size by the network's own mean and std."""
         mean, std = (
             torch.tensor(values, device=images.device, dtype=images.dtype).view(1, 3, 1, 1)
-            for values in (self.sight.mean, self.sight.std)
+            for values in (self.preprocessing.mean, self.preprocessing.std)
         )
         return (images - mean) / std
 
@@ -158,15 +159,16 @@ def student_from(student: Student, folder: Path) -> Student:
         CheckpointError: there is no reference.
         ParamsError: the reference is another network.
     """
-    shape = ReferenceRecord.read(folder).shape
+    network = ReferenceRecord.read(folder).network
     own = (student.model.partition(".")[0], dict(student.options), student.stem)
-    if own != (shape.model.partition(".")[0], dict(shape.options), shape.stem):
+    if own != (network.model.partition(".")[0], dict(network.options), network.stem):
         raise ParamsError(
-            f"{folder}: {shape.model} {dict(shape.options)} ({shape.stem} stem), expected the "
-            f"student's own {student.model} {dict(student.options)} ({student.stem} stem) to start "
-            "from; name a reference with model: null"
+            f"{folder}: {network.model} {dict(network.options)} ({network.stem} stem), expected "
+            f"the student's own {student.model} {dict(student.options)} ({student.stem} stem) to "
+            "start from; name a reference with model: null"
         )
-    return Student(**{**vars(student), "init": "file", "weights": str(folder / WEIGHTS)})
+    weights = str(folder / f"{STEM}{SUFFIX}")
+    return Student(**{**vars(student), "init": "file", "weights": weights})
 
 
 def _outputs_of_all(

@@ -98,3 +98,11 @@ def hold_distributed(
         return
     folder, digest = broadcast_object_list(["", ""])
     yield Work(Path(folder), output, digest, identity)
+
+
+def wait_for_all() -> None:
+    """Wait for the other processes of a training, if there are any."""
+    if is_launched():
+        from accelerate.utils import wait_for_everyone
+
+        wait_for_everyone()

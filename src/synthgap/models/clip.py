@@ -5,7 +5,7 @@ One way for the small one that stage `teacher` trains and for any of transformer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from torch import Tensor
 from synthgap.errors import GeneratorError
 from synthgap.jobs import read_json
 from synthgap.jobs.pinned import defining_files, files_digest, found
+from synthgap.models.batching import in_full_batches
 
-BATCH = 64  # images a forward pass, always: another batch size rounds differently in the last bit
 CONFIG = "config.json"
 PROVENANCE = "provenance.json"
 HUB_FILES = ("config.json", "preprocessor_config.json", "token*.json", "vocab.*", "merges.txt",
@@ -44,8 +44,9 @@ class ImageTextModel:
 
         Each depends on its own image alone: passes are always full.
         """
-        parts = [self._embed(part)[: len(part)] for part in _batches(pixels)]
-        return np.concatenate(parts) if parts else np.empty((0, self.size), np.float32)
+        if not len(pixels):
+            return np.empty((0, self.size), np.float32)
+        return in_full_batches(self._answers, pixels)[0]
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Embeddings, float32 (num_texts, size); what is too long for the model is cut short."""
@@ -62,16 +63,11 @@ class ImageTextModel:
             ).pooler_output
         return embedded.float().cpu().numpy()
 
-    def _embed(self, pixels: np.ndarray) -> np.ndarray:
-        full = [*pixels, *[pixels[-1]] * (BATCH - len(pixels))]
-        with torch.no_grad():
-            values = self.processor(
-                images=full, return_tensors="pt", input_data_format="channels_last"
-            ).pixel_values
-            embedded: Tensor = self.network.get_image_features(
-                pixel_values=values.to(self.device)
-            ).pooler_output
-        return embedded.float().cpu().numpy()
+    def _answers(self, pixels: np.ndarray) -> tuple[Tensor]:
+        values = self.processor(
+            images=list(pixels), return_tensors="pt", input_data_format="channels_last"
+        ).pixel_values
+        return (self.network.get_image_features(pixel_values=values.to(self.device)).pooler_output,)
 
 
 def open_clip_model(folder: Path, device: str | torch.device = "cpu") -> ImageTextModel:
@@ -156,8 +152,3 @@ def clip_digest(folder: Path) -> str:
             if path.name not in records and not path.name.startswith("open_clip")
         ],
     )
-
-
-def _batches(pixels: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(pixels), BATCH):
-        yield pixels[start : start + BATCH]

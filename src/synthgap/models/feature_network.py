@@ -15,12 +15,12 @@ from synthgap.data.image_set import square
 from synthgap.errors import ParamsError
 from synthgap.jobs import file_digest
 from synthgap.models.activations import penultimate_features
+from synthgap.models.batching import in_full_batches
 from synthgap.models.build import build_student
 from synthgap.models.initial_weights import initial_weights_file
 from synthgap.params.sections import NetworkPin, Student
 
 PLACE = "params.yaml, fidelity.feature_network"
-BATCH = 64  # images a forward pass, always: another batch size rounds differently in the last bit
 
 
 @dataclass(frozen=True)
@@ -38,22 +38,15 @@ class FeatureNetwork:
 
         Images are resized to its input size: shorter side, bicubic, then the centre.
         """
-        parts = [
-            self._look(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)
-        ]
-        return np.concatenate(parts)
+        return in_full_batches(self._answers, pixels)[0]
 
-    @torch.no_grad()
-    def _look(self, pixels: np.ndarray) -> np.ndarray:
-        images = [np.asarray(square(Image.fromarray(one), self.size_px)) for one in pixels]
-        seen = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float().div(255)
+    def _answers(self, pixels: np.ndarray) -> tuple[Tensor]:
+        squares = [np.asarray(square(Image.fromarray(one), self.size_px)) for one in pixels]
+        images = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float().div(255)
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (self.mean, self.std))
-        seen = (seen - mean) / std
-        full = torch.cat([seen, seen[-1:].expand(BATCH - len(seen), -1, -1, -1)])
         device = next(self.network.parameters()).device
-        found: Tensor = penultimate_features(self.network, full.to(device))[0]
-        kept: np.ndarray = found[: len(seen)].flatten(1).float().cpu().numpy()
-        return kept
+        features, _ = penultimate_features(self.network, ((images - mean) / std).to(device))
+        return (features.flatten(1),)
 
 
 def open_network(pin: NetworkPin, device: torch.device, *, root: Path) -> FeatureNetwork:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from synthgap.errors import CheckpointError, ParamsError
+from synthgap.models.checkpoint import read_safetensors, weights_file
 from synthgap.params.students import Student
 
 ANYWHERE = "put the weights in a .safetensors file and set init: file"
@@ -27,13 +28,7 @@ def initial_weights_file(student: Student) -> Path | None:
         return None
     if student.init == "pretrained":
         return _hub_weights(student.model)
-    path = Path(student.weights or "")
-    if not path.is_file() or path.suffix != ".safetensors":
-        raise ParamsError(
-            f"params.yaml, student.weights: {student.weights}, expected a .safetensors file that "
-            "is there; correct the path"
-        )
-    return path
+    return weights_file(student.weights or "", root=Path(), place="params.yaml, student.weights")
 
 
 def read_initial_state(student: Student, path: Path) -> dict[str, Tensor]:
@@ -43,18 +38,9 @@ def read_initial_state(student: Student, path: Path) -> dict[str, Tensor]:
         CheckpointError: the file is not safetensors.
         ParamsError: timm's weights do not fit the options.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     if student.init == "pretrained":
         return _adapted_by_timm(student, path)
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise CheckpointError(
-            f"{path}: not safetensors ({error}); expected the weights of {student.model}, "
-            "fetch or save it again"
-        ) from error
+    return read_safetensors(path)
 
 
 def load_initial_weights(

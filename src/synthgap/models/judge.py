@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,15 +13,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from synthgap.data.image_set import square
-from synthgap.errors import CheckpointError
 from synthgap.models.activations import feature_size, penultimate_features
+from synthgap.models.batching import BATCH, in_full_batches
 from synthgap.models.build import build_student
-from synthgap.models.checkpoint import load_weights, save_state
+from synthgap.models.checkpoint import load_strict, load_weights, save_state, with_tuples
 from synthgap.models.judge_record import STEM, JudgeRecord
 from synthgap.models.memory_layout import optimise_layout
 from synthgap.params.students import Student
-
-BATCH = 64  # images a forward pass, always: another batch size rounds differently in the last bit
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class JudgeCapabilities:
     """What is known of a judge besides its weights."""
 
     network: Student
-    eye: JudgePreprocessing
+    preprocessing: JudgePreprocessing
     classes: tuple[str, ...]
     real_labels: int | None  # it has learned from; None where nobody knows
 
@@ -73,7 +71,7 @@ class JudgeNetwork:
     """
 
     network: nn.Module
-    eye: JudgePreprocessing
+    preprocessing: JudgePreprocessing
     classes: tuple[str, ...]
     digest: str
     real_labels: int | None
@@ -88,16 +86,18 @@ class JudgeNetwork:
         """
         record = JudgeRecord.read(folder)
         state, about = load_weights(folder / STEM)
-        student = Student(**_with_tuples(about["network"]))
+        options = with_tuples(about["network"]["options"])
+        student = Student(**{**about["network"], "options": options})
         network = build_student(student, len(record.classes), seed=0, place=str(folder))
         load_strict(network, state, place=str(folder / STEM))
         optimise_layout(network)
-        eye = about["eye"]
+        known = about["eye"]
+        preprocessing = JudgePreprocessing(
+            known["stored_px"], known["size_px"], tuple(known["mean"]), tuple(known["std"])
+        )
         return cls(
             network=network.eval().requires_grad_(requires_grad=False).to(device),
-            eye=JudgePreprocessing(
-                eye["stored_px"], eye["size_px"], tuple(eye["mean"]), tuple(eye["std"])
-            ),
+            preprocessing=preprocessing,
             classes=record.classes,
             digest=record.digest,
             real_labels=record.real_labels,
@@ -122,87 +122,29 @@ class JudgeNetwork:
 
         `pixels`: uint8 (num_images, size, size, 3).
         """
-        parts = [self._view(part) for part in self._batches(pixels)]
-        if not parts:
+        if not len(pixels):
             none = np.empty((0, self.num_features), np.float32)
             return JudgeOutput(none, np.empty((0, len(self.classes)), np.float32))
-        return JudgeOutput(
-            np.concatenate([part.features for part in parts]),
-            np.concatenate([part.probabilities for part in parts]),
-        )
+        return JudgeOutput(*in_full_batches(self._answers, pixels, self.batch))
 
-    def _batches(self, pixels: np.ndarray) -> Iterator[np.ndarray]:
-        for start in range(0, len(pixels), self.batch):
-            yield pixels[start : start + self.batch]
-
-    @torch.no_grad()
-    def _view(self, pixels: np.ndarray) -> JudgeOutput:
-        seen = self.eye(pixels)
-        padding = seen[-1:].expand(self.batch - len(seen), -1, -1, -1)
-        full = torch.cat([seen, padding]).to(next(self.network.parameters()).device)
-        features, logits = penultimate_features(self.network, full)
-        chances = logits.float().softmax(dim=1)
-        kept = (part[: len(seen)].flatten(1).float().cpu().numpy() for part in (features, chances))
-        return JudgeOutput(*kept)
+    def _answers(self, pixels: np.ndarray) -> tuple[Tensor, Tensor]:
+        device = next(self.network.parameters()).device
+        features, logits = penultimate_features(self.network, self.preprocessing(pixels).to(device))
+        return features.flatten(1), logits.float().softmax(dim=1)
 
 
-def save_judge(folder: Path, state: Mapping[str, Tensor], nature: JudgeCapabilities) -> None:
+def save_judge(folder: Path, state: Mapping[str, Tensor], capabilities: JudgeCapabilities) -> None:
     """Write `judge.safetensors`, then `judge.json`."""
-    about = asdict(replace(nature, network=nature.network.at_random()))
+    about = {
+        "network": asdict(capabilities.network.at_random()),
+        "eye": asdict(capabilities.preprocessing),
+        "classes": capabilities.classes,
+        "real_labels": capabilities.real_labels,
+    }
     save_state(folder / STEM, state, about)
-
-
-def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Read a .safetensors file made elsewhere.
-
-    Raises:
-        CheckpointError: it is none.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise CheckpointError(
-            f"{path}: not safetensors ({error}), expected a network's weights; fetch it again"
-        ) from error
 
 
 def normalisation_of(network: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and std by which timm says that the network's inputs are normalised, (3,) each."""
     known: Any = network.pretrained_cfg
     return tuple(known["mean"]), tuple(known["std"])
-
-
-def load_strict(network: nn.Module, state: Mapping[str, Tensor], *, place: str) -> None:
-    """Copy a whole state into the network.
-
-    Raises:
-        CheckpointError: entries are missing, foreign or of another shape; nothing is copied.
-    """
-    own = network.state_dict()
-    wrong = [name for name, value in own.items() if _shape(state, name) != value.shape]
-    wrong += [name for name in state if name not in own]
-    if wrong:
-        name = wrong[0]
-        needs = tuple(own[name].shape) if name in own else "no such entry"
-        has = "nothing" if name not in state else tuple(state[name].shape)
-        raise CheckpointError(
-            f"{place}: {len(wrong)} entries do not fit, e.g. {name}: {has}, expected {needs}; give "
-            "the weights of that network"
-        )
-    network.load_state_dict(dict(state))
-
-
-def _shape(state: Mapping[str, Tensor], name: str) -> torch.Size | None:
-    return state[name].shape if name in state else None
-
-
-def _with_tuples(network: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON's lists as the tuples that options were."""
-    options = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in network["options"].items()
-    }
-    return {**network, "options": options}

@@ -11,16 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from synthgap.errors import CheckpointError, ParamsError
-from synthgap.jobs import content_digest, file_digest, read_json, whole_file, write_json
+from synthgap.jobs import content_digest, read_json
 from synthgap.models.build import timm_model, use_small_stem
+from synthgap.models.checkpoint import load_strict, load_weights, save_state, with_tuples
 from synthgap.models.head import classifier_name, use_projection
 from synthgap.models.initial_weights import initial_weights_file, read_initial_state
-from synthgap.models.judge import load_strict, normalisation_of, read_safetensors
+from synthgap.models.judge import normalisation_of
 from synthgap.params.students import Student
 from synthgap.params.synthesis import NetworkPin
 from synthgap.seeding import derived_seed
 
-WEIGHTS, ABOUT = "weights.safetensors", "about.json"
+STEM = "weights"
+DIGEST_KEYS = ("network", "eye", "weights_sha256")
 
 
 @dataclass(frozen=True)
@@ -90,57 +92,52 @@ class ReferenceOrigin:
 class ReferenceRecord:
     """A kept reference; equal digests mean that it says the same of every image."""
 
-    shape: NetworkSpec
-    sight: Preprocessing
+    network: NetworkSpec
+    preprocessing: Preprocessing
     digest: str
-    about: Mapping[str, Any]  # all that about.json says
+    about: Mapping[str, Any]  # all that weights.json says
 
     @classmethod
-    def read(cls, folder: Path) -> ReferenceRecord:
+    def read(cls, folder: Path) -> Self:
         """Read its description.
 
         Raises:
             CheckpointError: it is not there.
         """
-        path = folder / ABOUT
+        path = folder / f"{STEM}.json"
         if not path.is_file():
             raise CheckpointError(
                 f"{path}: missing, expected a reference network; run `dvc repro references` first"
             )
-        about = read_json(path)
-        network, eye = dict(about["network"]), about["eye"]
-        network["options"] = _with_tuples(network["options"])
-        sight = Preprocessing(eye["size_px"], tuple(eye["mean"]), tuple(eye["std"]))
-        return cls(NetworkSpec(**network), sight, about["digest"], about)
+        return cls.of(read_json(path))
+
+    @classmethod
+    def of(cls, about: Mapping[str, Any]) -> Self:
+        """Take what weights.json says."""
+        network, known = dict(about["network"]), about["eye"]
+        network["options"] = with_tuples(network["options"])
+        preprocessing = Preprocessing(known["size_px"], tuple(known["mean"]), tuple(known["std"]))
+        digest = content_digest({name: about[name] for name in DIGEST_KEYS})
+        return cls(NetworkSpec(**network), preprocessing, digest, about)
 
 
 def save_reference(
     folder: Path,
     state: Mapping[str, Tensor],
-    shape: NetworkSpec,
-    sight: Preprocessing,
+    network: NetworkSpec,
+    preprocessing: Preprocessing,
     origin: ReferenceOrigin,
 ) -> None:
-    """Write weights.safetensors and then about.json, whose presence means complete."""
-    from safetensors.torch import save
-
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    with whole_file(folder / WEIGHTS) as partial:
-        partial.write_bytes(save(tensors))
-    known = {
-        "network": asdict(shape),
-        "eye": asdict(sight),
-        "weights_sha256": file_digest(folder / WEIGHTS),
-    }
+    """Write `weights.safetensors`, then `weights.json`."""
     about = {
         "schema": 1,
-        "model": shape.model,
-        "title": origin.title(shape.model),
+        "model": network.model,
+        "title": origin.title(network.model),
         **asdict(origin),
-        **known,
-        "digest": content_digest(known),
+        "network": asdict(network),
+        "eye": asdict(preprocessing),
     }
-    write_json(folder / ABOUT, about)
+    save_state(folder / STEM, state, about)
 
 
 def open_reference(folder: Path) -> tuple[ReferenceRecord, nn.Module]:
@@ -149,16 +146,11 @@ def open_reference(folder: Path) -> tuple[ReferenceRecord, nn.Module]:
     Raises:
         CheckpointError: it is missing or damaged, or its weights are not those it was kept with.
     """
-    kept, path = ReferenceRecord.read(folder), folder / WEIGHTS
-    found = file_digest(path) if path.is_file() else "missing"
-    if found != kept.about["weights_sha256"]:
-        raise CheckpointError(
-            f"{path}: sha256 {found[:12]}, expected {kept.about['weights_sha256'][:12]} ({ABOUT}); "
-            "it was changed after it was written, fetch it again or rerun stage references"
-        )
-    network = kept.shape.built(seed=0, place=str(folder))
-    load_strict(network, read_safetensors(path), place=str(path))
-    return kept, network.eval().requires_grad_(requires_grad=False)
+    record = ReferenceRecord.read(folder)
+    state, _ = load_weights(folder / STEM)
+    network = record.network.built(seed=0, place=str(folder))
+    load_strict(network, state, place=str(folder / STEM))
+    return record, network.eval().requires_grad_(requires_grad=False)
 
 
 def pinned_reference(
@@ -185,14 +177,7 @@ def pinned_reference(
         raise ParamsError(str(error).replace("params.yaml, student", place)) from error
     example = timm_model(pin.model, {}, 1, place=place)
     classifier = state.get(f"{classifier_name(example)}.weight")
-    shape = NetworkSpec(pin.model, {}, "imagenet", 0 if classifier is None else len(classifier))
-    load_strict(shape.built(seed=0, place=place), state, place=f"{path} ({place}, {pin.model})")
+    network = NetworkSpec(pin.model, {}, "imagenet", 0 if classifier is None else len(classifier))
+    load_strict(network.built(seed=0, place=place), state, place=f"{path} ({place}, {pin.model})")
     size_px = int(example.pretrained_cfg["input_size"][-1])  # type: ignore[index] # timm's own
-    return state, shape, Preprocessing(size_px, *normalisation_of(example)), path
-
-
-def _with_tuples(options: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON's lists as the tuples that options were."""
-    return {
-        name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
-    }
+    return state, network, Preprocessing(size_px, *normalisation_of(example)), path

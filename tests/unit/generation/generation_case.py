@@ -12,7 +12,8 @@ import numpy as np
 from synthesis_case import PARAMS
 
 from synthgap.data.image_set import ImageSet, write_manifest, write_png
-from synthgap.generation.derived.oracle import OracleParams, make_oracle
+from synthgap.generation.derived.oracle import make_oracle
+from synthgap.generation.derived.oracle_set import OracleParams
 from synthgap.generation.synthesis.synthesize import synthesize
 from synthgap.generation.trainers.generator import GeneratorParams, make_generator
 from synthgap.generation.trainers.teacher import TeacherParams, make_teacher

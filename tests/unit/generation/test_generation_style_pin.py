@@ -4,7 +4,7 @@ from safetensors.torch import save_file
 from stylising_case import plain_sets, styled
 from torch import nn
 
-from synthgap.errors import GeneratorError
+from synthgap.errors import GeneratorError, SynthgapError
 from synthgap.generation.trainers.adain import (
     VGG19,
     StyleDecoder,
@@ -87,15 +87,15 @@ def test_a_wrong_file_is_one_line(random_pair, folder, tmp_path):
     save_file(flat, tmp_path / "flat.safetensors")
     (tmp_path / "text.safetensors").write_text("no weights")
     wrong = {
-        "missing.safetensors": "no such .safetensors file",
-        "decoder.pth": "no such .safetensors file",
-        "text.safetensors": "no safetensors",
+        "missing.safetensors": "expected a .safetensors file",
+        "decoder.pth": "expected a .safetensors file",
+        "text.safetensors": "not safetensors",
         "short.safetensors": "4 convolutions, expected 9",
         "flat.safetensors": r"0 has the weight \(3, 3, 3, 3\), expected \(256, 512, 3, 3\)",
     }
     for name, message in wrong.items():
         pin = StylePin(PIN.encoder, str(tmp_path / name))
-        with pytest.raises(GeneratorError, match=message) as caught:
+        with pytest.raises(SynthgapError, match=message) as caught:
             pinned_pair(pin, root=folder)
         assert "\n" not in str(caught.value)
 

@@ -74,7 +74,6 @@ def test_texture_goes_to_the_style_and_shape_stays(made):
         assert shape["own"] > 0.5
         assert shape["own"] > 1.5 * shape["other"]
         child = ImageSet.read(artifacts.image_set(f"{name}-stylised"))
-        assert child.about["stylised"]["texture"] == texture
         assert told["sets"][name]["digest"] == child.digest
 
 
@@ -96,14 +95,13 @@ def test_a_killed_run_reuses_what_is_there_and_ends_with_the_same_bytes(made, tm
     artifacts = plain_sets(tmp_path)
     assert run_child(KILLED, tmp_path) == -9
     assert not artifacts.image_set("train-stylised").exists()
-    finished = sorted(artifacts.work.glob("*/sets/*/images/*/*.png"))
-    assert len(finished) == 12
-    finished[0].write_bytes(finished[0].read_bytes()[:100])
+    tar, *_ = artifacts.work.glob("*/sets/train/round-00/*.tar")
+    tar.write_bytes(tar.read_bytes()[:4000])
     capfd.readouterr()
     styled(artifacts)
     told = capfd.readouterr().err
     assert "stylise: goes on after step 60 of 60" in told
-    assert "stylise train: 11 of 12 images are there from before" in told
+    assert "what follows is made again" in told
     for output in ("sets/tiny", "stylise/tiny"):
         ours, theirs = (files(one.root / "artifacts" / output) for one in (artifacts, made[0]))
         assert ours == theirs

@@ -159,7 +159,7 @@ def test_who_follows_itself_is_left_alone(accelerator, distance, similarity):
     given, free = (case.method_context(pg=replace(pg, lambda_3=Weights(w, w))) for w in (1.0, 0.0))
     twin = copy.deepcopy(given.student).eval().requires_grad_(False)
     normal = given.train_spec.normalisation
-    seen = replace(given.references["tutor"].sight, mean=normal.mean, std=normal.std)
+    seen = replace(given.references["tutor"].preprocessing, mean=normal.mean, std=normal.std)
     tutor = replace(given.references["tutor"], network=twin, sight=seen)
     itself, anybody = ({"tutor": tutor}, given.references)
     (apart, _), (own, told), (_, others) = (

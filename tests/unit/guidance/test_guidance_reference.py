@@ -19,7 +19,6 @@ from synthgap.guidance.reference import (
 from synthgap.models.activations import penultimate_features
 from synthgap.models.build import build_student
 from synthgap.models.reference import (
-    WEIGHTS,
     NetworkSpec,
     Preprocessing,
     ReferenceOrigin,
@@ -74,7 +73,7 @@ def test_changed_weights_are_refused(kept, tmp_path):
     network = kept[0]
     shape = NetworkSpec("resnet10t", OPTIONS, "imagenet", 5, temperature=0.5)
     save_reference(tmp_path, network.state_dict(), shape, SIGHT, ReferenceOrigin.elsewhere())
-    (tmp_path / WEIGHTS).write_bytes(b"other")
+    (tmp_path / "weights.safetensors").write_bytes(b"other")
     with pytest.raises(CheckpointError, match="changed after it was written"):
         ReferenceNetwork.open(tmp_path)
     with pytest.raises(CheckpointError, match="dvc repro references"):

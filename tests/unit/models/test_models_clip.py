@@ -5,7 +5,8 @@ import pytest
 
 from synthgap.errors import GeneratorError
 from synthgap.generation.prompts.tokenizer import make_tokenizer
-from synthgap.models.clip import BATCH, clip_digest, open_clip_model, teacher_folder
+from synthgap.models.batching import BATCH
+from synthgap.models.clip import clip_digest, open_clip_model, teacher_folder
 
 SIZE = 8
 

@@ -4,8 +4,9 @@ import torch
 from safetensors.torch import save_file
 
 from synthgap.errors import CheckpointError, ParamsError
+from synthgap.models.batching import BATCH
 from synthgap.models.build import timm_model
-from synthgap.models.feature_network import BATCH, open_network
+from synthgap.models.feature_network import open_network
 from synthgap.params.sections import NetworkPin
 
 CPU = torch.device("cpu")

@@ -36,7 +36,7 @@ def test_a_file_is_kept_with_its_classifier(tmp_path):
     (about, network), path = kept(tmp_path, "w.safetensors")
     assert path == tmp_path / "w.safetensors"
     assert all(torch.equal(value, state_of()[name]) for name, value in network.state_dict().items())
-    assert (about.shape.outputs, about.sight.size_px) == (7, 160)
+    assert (about.network.outputs, about.preprocessing.size_px) == (7, 160)
     assert about.about["title"] == "test_resnet, weights made elsewhere"
     assert (about.about["kind"], about.about["labels_used"]) == ("pin", None)
     assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
@@ -46,7 +46,7 @@ def test_a_file_may_have_no_classifier(tmp_path):
     state = {name: value for name, value in state_of().items() if not name.startswith("fc.")}
     save_file(state, tmp_path / "w.safetensors")
     (about, network), _ = kept(tmp_path, "w.safetensors")
-    assert about.shape.outputs == 0
+    assert about.network.outputs == 0
     assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 96)
 
 
@@ -61,7 +61,7 @@ def test_the_hub_s_weights_come_with_theirs(tmp_path, monkeypatch):
     (repository / "refs" / "main").write_text("0" * 40)
     save_file(state_of(1000), snapshot / "model.safetensors")
     (about, _), _ = kept(tmp_path, "hub")
-    assert about.shape.outputs == 1000
+    assert about.network.outputs == 1000
 
 
 def test_other_weights_are_another_reference(tmp_path):

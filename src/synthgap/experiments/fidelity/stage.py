@@ -29,12 +29,11 @@ from synthgap.jobs import (
     Artifacts,
     Log,
     content_digest,
-    discard,
     environment,
-    hold,
     write_json,
 )
 from synthgap.jobs.device import device_name, device_of
+from synthgap.jobs.once import make_once
 from synthgap.params.sections import Data, Fidelity, Grid, Runtime, SetName
 
 SHEETS = ("neighbours", "worst")
@@ -69,25 +68,23 @@ def fidelity(params: FidelityParams, artifacts: Artifacts, log: Log) -> None:
     names = [*params.grid.synthetic_sets]
     names += [name for name in params.grid.ablations if name == ORACLE]  # it is called as its set
     about = _about(params, artifacts, extractors, names)
-    output = artifacts.stage("fidelity")
-    with hold(artifacts.work, about, output, stage="fidelity") as work:
-        if work.finished:
-            return
-        discard(work)  # what networks saw is kept elsewhere: nothing else is worth resuming
+
+    def make(_: Path, finished: Path) -> dict[str, Any]:
         reference = RealReference.open(params.fidelity, extractors, artifacts, seed=params.seed)
         found: dict[str, dict[str, Any]] = {}
         runs = []
         for name in names:
             sample = ImageSample.open(artifacts, name, max_images=params.fidelity.max_images)
-            found[name] = _measured(reference, sample, work.folder)
-            runs.append(_told(_run(about, sample), found[name], about, log))
+            found[name] = _measured(reference, sample, finished)
+            runs.append(_logged(_run(about, sample), found[name], about, log))
         real = real_self_scores(reference)
-        runs.append(_told(_run(about, reference.corpus or reference.train), real, about, log))
+        runs.append(_logged(_run(about, reference.corpus or reference.train), real, about, log))
         known = {"real": real, "order": names, "classes": list(reference.train.images.classes)}
         whole = {**about, **extractors.about, **known, "sets": found}
-        write_json(work.folder / "fidelity.json", whole)
-        write_json(work.folder / "run.json", {**about, "units": [], "runs": runs})
-        work.publish()
+        write_json(finished / "fidelity.json", whole)
+        return {**about, "units": [], "runs": runs}
+
+    make_once(artifacts, about, artifacts.stage("fidelity"), make, stage="fidelity")
 
 
 def _about(
@@ -167,10 +164,10 @@ def _run(about: Mapping[str, Any], sample: ImageSample) -> dict[str, Any]:
     }
 
 
-def _told(
+def _logged(
     run: dict[str, Any], found: Mapping[str, Any], about: Mapping[str, Any], log: Log
 ) -> dict[str, Any]:
-    """The run with its numbers, and the log told of it."""
+    """The run with its numbers, logged."""
     given = {"inputs": about["inputs"], "params": about["params"]}
     log(run["digest"], {"event": "start", "run": run, **given})
     epochs = _epochs(found)

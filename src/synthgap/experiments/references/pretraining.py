@@ -1,4 +1,4 @@
-"""What a reference learns without labels: its network, its lesson, its rule."""
+"""What a reference learns without labels: its network, its training, its train step."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from synthgap.training.labelled_images import LabelledImages
 from synthgap.training.train_spec import TrainSpec
 
 LEAST_IMAGES = 2  # to tell apart
-RULES: Mapping[str, Callable[[Pretext], TrainStepFactory]] = {
+TRAIN_STEPS: Mapping[str, Callable[[Pretext], TrainStepFactory]] = {
     "contrastive": lambda pretext: contrastive(pretext.temperature),
-    "rotation": lambda pretext: rotation(),  # noqa: ARG005 - a rule
+    "rotation": lambda pretext: rotation(),  # noqa: ARG005 - as the others are called
 }
 CROPS = {"contrastive": 2, "rotation": 1}  # of an image in every step
 
@@ -31,7 +31,7 @@ class Pretraining:
     """One reference's training."""
 
     pretext: Pretext
-    shape: NetworkSpec
+    network: NetworkSpec
     train_spec: TrainSpec
     origin: ReferenceOrigin
 
@@ -56,7 +56,7 @@ class Pretraining:
             scored={},
         )
         origin = ReferenceOrigin("train", pretext.task, source.name, images.digest, len(images), 0)
-        return cls(pretext, shape_of(pretext, student), train_spec, origin)
+        return cls(pretext, network_of(pretext, student), train_spec, origin)
 
     def named(self, name: str, seed: int) -> Self:
         """The same under a name and seed."""
@@ -65,10 +65,10 @@ class Pretraining:
     @property
     def train_step(self) -> TrainStepFactory:
         """What a step is."""
-        return RULES[self.pretext.task](self.pretext)
+        return TRAIN_STEPS[self.pretext.task](self.pretext)
 
     @property
-    def sight(self) -> Preprocessing:
+    def preprocessing(self) -> Preprocessing:
         """What the network is made for: the crops that it learns from."""
         known = self.train_spec.normalisation
         return Preprocessing(self.train_spec.training.global_crops.size, known.mean, known.std)
@@ -79,7 +79,7 @@ def without_labels(labelled: LabelledImages) -> LabelledImages:
     return LabelledImages(labelled.images, torch.full_like(labelled.labels, -1))
 
 
-def shape_of(pretext: Pretext, student: Student) -> NetworkSpec:
+def network_of(pretext: Pretext, student: Student) -> NetworkSpec:
     """The network that is trained; `model` null is the student's own."""
     own = pretext.model is None
     contrasting = pretext.task == "contrastive"

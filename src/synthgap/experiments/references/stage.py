@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,11 @@ from synthgap.experiments.runs.cell import save_samples
 from synthgap.experiments.runs.run import last_epochs
 from synthgap.experiments.runs.sources import CORPUS, Source
 from synthgap.experiments.runs.spec import RunSpec
-from synthgap.jobs import Artifacts, Log, Work, environment, file_digest, silent, write_json
-from synthgap.jobs.device import device_name, device_of
-from synthgap.jobs.distributed import accelerator_of, hold_distributed, split_batch_norm
+from synthgap.jobs import Artifacts, Log, file_digest, silent
+from synthgap.jobs.distributed import accelerator_of, split_batch_norm
 from synthgap.jobs.launching import is_launched, is_main
+from synthgap.jobs.once import make_once
+from synthgap.jobs.recording import machine_of, record, run_logged
 from synthgap.models.reference import ReferenceOrigin, pinned_reference, save_reference
 from synthgap.params.references import Reference
 from synthgap.params.sections import Data, Runtime, Student, Training
@@ -37,7 +37,7 @@ from synthgap.training.labelled_images import LabelledImages
 from synthgap.training.loop import fit
 
 NAME = "references"
-FINISHED, RUN, STATE = "finished", "run.json", "state.pt"
+STATE = "state.pt"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class _ReferenceRequest:
 
 
 def make_reference(params: ReferencesParams, artifacts: Artifacts, log: Log, *, name: str) -> None:
-    """Write a reference's weights.safetensors, about.json and run.json.
+    """Write a reference's weights.safetensors, weights.json and run.json.
 
     A killed training goes on where its state was last kept.
 
@@ -83,105 +83,100 @@ def make_reference(params: ReferencesParams, artifacts: Artifacts, log: Log, *, 
         known = ", ".join(params.references)
         raise ParamsError(f"params.yaml, references: no {name!r}, expected one of {known}")
     torch.set_num_threads(params.runtime.threads)
-    accelerator = accelerator_of(params.runtime) if is_launched() else None
-    asked = _ReferenceRequest(name, params, artifacts, log if is_main() else silent)
-    if asked.reference.kind == "pin":
-        _pin(asked)
+    if is_launched():
+        accelerator_of(params.runtime)  # joins the other processes
+    request = _ReferenceRequest(name, params, artifacts, log if is_main() else silent)
+    if request.reference.kind == "pin":
+        _pin(request)
     else:
-        _learn(asked)
-    if accelerator is not None:
-        accelerator.wait_for_everyone()
+        _train(request)
 
 
-def _pin(asked: _ReferenceRequest) -> None:
+def _pin(request: _ReferenceRequest) -> None:
     """Keep a network made elsewhere, with the classifier that it came with."""
-    pin = asked.reference.pin
+    pin = request.reference.pin
     assert pin is not None
-    place = f"params.yaml, references.{asked.name}.pin"
-    state, shape, sight, path = pinned_reference(pin, root=asked.artifacts.root, place=place)
-    about = _about(asked, {}, {f"weights/{path.name}": file_digest(path)})
-    with _held(asked, about) as work:
-        if not work.finished and is_main():
-            finished = work.folder / FINISHED
-            save_reference(finished, state, shape, sight, ReferenceOrigin.elsewhere())
-            write_json(finished / RUN, {**about, "runs": []})
-            work.publish(finished)
+    place = f"params.yaml, references.{request.name}.pin"
+    state, network, preprocessing, path = pinned_reference(
+        pin, root=request.artifacts.root, place=place
+    )
+    begun = _record(request, {}, {f"weights/{path.name}": file_digest(path)})
+
+    def make(_: Path, finished: Path) -> dict[str, Any]:
+        if is_main():
+            origin = ReferenceOrigin.elsewhere()
+            save_reference(finished, state, network, preprocessing, origin)
+        return {**begun, "runs": []}
+
+    make_once(request.artifacts, begun, request.output, make, stage=NAME)
 
 
-def _learn(asked: _ReferenceRequest) -> None:
+def _train(request: _ReferenceRequest) -> None:
     """Train a network on images whose labels it is not shown."""
-    source = _source(asked)
-    pretraining = _pretraining(asked, source)
-    folder = source.images.root.relative_to(asked.artifacts.root)
-    shape, training = pretraining.shape, pretraining.train_spec.training
+    source = _source(request)
+    pretraining = _pretraining(request, source)
+    folder = source.images.root.relative_to(request.artifacts.root)
+    network, training = pretraining.network, pretraining.train_spec.training
     sections = {
-        "student": {"model": shape.model, "options": dict(shape.options), "stem": shape.stem},
+        "student": {"model": network.model, "options": dict(network.options), "stem": network.stem},
         "training": asdict(training),
     }
-    about = _about(asked, sections, {folder.as_posix(): source.images.digest})
-    with _held(asked, about) as work:
-        if work.finished:
-            return
-        record = _record(asked, pretraining, source, about)
-        network, epochs = _trained(asked, pretraining, work, {**about, "run": record})
+    begun = _record(request, sections, {folder.as_posix(): source.images.digest})
+
+    def make(folder: Path, finished: Path) -> dict[str, Any]:
+        run = _run(request, pretraining, source, begun)
+        trained, epochs = _trained(request, pretraining, folder, {**begun, "run": run})
         if is_main():
-            finished = work.folder / FINISHED
-            state = network.state_dict()
-            save_reference(finished, state, shape, pretraining.sight, pretraining.origin)
+            origin, state = pretraining.origin, trained.state_dict()
+            save_reference(finished, state, network, pretraining.preprocessing, origin)
             save_samples(finished / "samples.png", pretraining.train_spec)
-            run = {**record, **_numbers(epochs, training.last_epochs)}
-            write_json(finished / RUN, {**about, "runs": [run]})
-            work.publish(finished)
+        return {**begun, "runs": [{**run, **_numbers(epochs, training.last_epochs)}]}
+
+    make_once(request.artifacts, begun, request.output, make, stage=NAME)
 
 
-def _source(asked: _ReferenceRequest) -> Source:
+def _source(request: _ReferenceRequest) -> Source:
     """Images of `corpus`, which the gate has not seen yet."""
-    images = ImageSet.read(asked.artifacts.image_set(CORPUS))
-    store = asked.artifacts.root / ".synthgap" / "packed"
-    pixels = images.pixels(asked.params.data.image_size, store=store)
+    images = ImageSet.read(request.artifacts.image_set(CORPUS))
+    store = request.artifacts.root / ".synthgap" / "packed"
+    pixels = images.pixels(request.params.data.image_size, store=store)
     return Source(CORPUS, images, LabelledImages.of(pixels, images.labels))
 
 
-def _pretraining(asked: _ReferenceRequest, source: Source) -> Pretraining:
-    params, pretext = asked.params, asked.reference.pretext
+def _pretraining(request: _ReferenceRequest, source: Source) -> Pretraining:
+    params, pretext = request.params, request.reference.pretext
     assert pretext is not None
-    seed = derived_seed(params.seed, NAME, asked.name, pretext.seed)
+    seed = derived_seed(params.seed, NAME, request.name, pretext.seed)
     made = Pretraining.of(pretext, params.student, params.training, source)
-    return made.named(f"{NAME} {asked.name}", seed)
+    return made.named(f"{NAME} {request.name}", seed)
 
 
 def _trained(
-    asked: _ReferenceRequest, pretraining: Pretraining, work: Work, start: Mapping[str, Any]
+    request: _ReferenceRequest, pretraining: Pretraining, folder: Path, begun: Mapping[str, Any]
 ) -> tuple[nn.Module, list[EpochResult]]:
-    """The network and its epochs, told as they come, from where a killed training stopped."""
-    runtime, train_spec = asked.params.runtime, pretraining.train_spec
-    accelerator, began = accelerator_of(runtime), time.time()
-    network = pretraining.shape.built(
-        seed=train_spec.seed, place=f"params.yaml, references.{asked.name}"
+    """The network and its epochs, logged as they come, from where a killed training stopped."""
+    runtime, train_spec = request.params.runtime, pretraining.train_spec
+    accelerator, start = accelerator_of(runtime), time.time()
+    network = pretraining.network.built(
+        seed=train_spec.seed, place=f"params.yaml, references.{request.name}"
     )
     rows = train_spec.batch_size // accelerator.num_processes
     network = split_batch_norm(network, runtime, rows)
-    state = work.folder / STATE
     checkpointer = Checkpointer(
-        state, runtime.checkpoint_every_epochs, runtime.checkpoint_every_steps
+        folder / STATE, runtime.checkpoint_every_epochs, runtime.checkpoint_every_steps
     )
-    digest, epochs = start["run"]["digest"], []
-    told = {name: start[name] for name in ("run", "inputs", "params")}
-    asked.log(digest, {"event": "start", **told})
-    try:
-        for epoch in fit(
-            network, train_spec, accelerator, checkpointer, train_step=pretraining.train_step
-        ):
+    epochs: list[EpochResult] = []
+
+    def metrics() -> Iterator[dict[str, float]]:
+        train_step = pretraining.train_step
+        for epoch in fit(network, train_spec, accelerator, checkpointer, train_step=train_step):
             epochs.append(epoch)
-            metrics = {"epoch": epoch.number, **epoch.metrics}
-            asked.log(digest, {"event": "epoch", "metrics": metrics})
-    except BaseException:
-        asked.log(digest, {"event": "end", "status": "FAILED"})
-        raise
-    asked.log(digest, {"event": "end", "status": "FINISHED"})
+            yield {"epoch": epoch.number, **epoch.metrics}
+
+    run_logged(begun["run"], begun, metrics(), request.log)
     if is_main():
         task, top1 = pretraining.pretext.task, epochs[-1].metrics["train/top1"]
-        seconds = time.time() - began
+        seconds = time.time() - start
         sys.stdout.write(f"{train_spec.name}: {task} {top1:.1f} %, {seconds:.1f} s\n")
         sys.stdout.flush()
     return network, epochs
@@ -193,47 +188,41 @@ def _numbers(epochs: list[EpochResult], count: int) -> dict[str, Any]:
     return {"epochs": every, "last": last_epochs(epochs, count), "probe_strength": None}
 
 
-def _about(
-    asked: _ReferenceRequest, sections: Mapping[str, Any], inputs: Mapping[str, str]
+def _record(
+    request: _ReferenceRequest, sections: Mapping[str, Any], inputs: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What run.json says besides its run; it determines the reference, with the code."""
-    params = asked.params
-    name = device_name(device_of(params.runtime))
-    return {
-        "schema": 1,
-        "experiment": NAME,
-        "recipe": asked.artifacts.recipe,
-        "inputs": dict(inputs),
-        "environment": {
-            **environment(threads=params.runtime.threads, device=name),
-            "precision": params.runtime.precision,
-            "processes": params.runtime.processes,
-        },
-        "params": {
+    """All that determines the reference, as run.json begins."""
+    params, runtime = request.params, request.params.runtime
+    own = {"name": request.name, **asdict(request.reference)}
+    return record(
+        NAME,
+        request.artifacts,
+        inputs=inputs,
+        params={
             "seed": params.seed,
             "image_size": params.data.image_size,
             **sections,
-            "reference": {"name": asked.name, **asdict(asked.reference)},
+            "reference": own,
         },
-        "units": [],
-    }
+        machine={
+            **machine_of(runtime, runtime.threads),
+            "precision": runtime.precision,
+            "processes": runtime.processes,
+        },
+    )
 
 
-def _held(asked: _ReferenceRequest, about: Mapping[str, Any]) -> AbstractContextManager[Work]:
-    return hold_distributed(asked.artifacts.work, about, asked.output, stage=NAME)
-
-
-def _record(
-    asked: _ReferenceRequest, pretraining: Pretraining, source: Source, about: Mapping[str, Any]
+def _run(
+    request: _ReferenceRequest, pretraining: Pretraining, source: Source, begun: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The run's own line, before there are numbers."""
     train_spec, pretext = pretraining.train_spec, pretraining.pretext
-    plan = RunSpec(name=asked.name, seed=pretext.seed, source=source)
+    plan = RunSpec(name=request.name, seed=pretext.seed, source=source)
     return {
-        "digest": plan.digest(about),
+        "digest": plan.digest(begun),
         "experiment": NAME,
-        "recipe": asked.artifacts.recipe,
-        "student": pretraining.shape.model,
+        "recipe": request.artifacts.recipe,
+        "student": pretraining.network.model,
         **plan.coordinates(),
         "real_labels": {"generator": 0, "donor": 0, "student": 0},
         "variant": pretext.task,

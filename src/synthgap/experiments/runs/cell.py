@@ -1,4 +1,4 @@
-"""A picture of what a student saw, so that a person can check the augmentation."""
+"""A cell: runs that share all but their seeds, made by as many processes as asked, as a folder."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from synthgap.data import ImageSet, write_png
 from synthgap.experiments.runs.run import Prober, RunContext, make, results, train_spec_of
 from synthgap.experiments.runs.sources import REAL, Source, open_scored
 from synthgap.experiments.runs.spec import RunSettings, RunSpec
-from synthgap.jobs import Artifacts, Log, environment, file_digest, silent, write_json
-from synthgap.jobs.distributed import accelerator_of, hold_distributed
+from synthgap.jobs import Artifacts, Log, environment, file_digest, silent
+from synthgap.jobs.distributed import accelerator_of
 from synthgap.jobs.launching import is_launched, is_main
+from synthgap.jobs.once import make_once
 from synthgap.jobs.workers import run_all
 from synthgap.models.build import build_student
 from synthgap.models.initial_weights import initial_weights_file
@@ -76,30 +77,27 @@ def make_cell(cell: Cell, settings: RunSettings, artifacts: Artifacts, log: Log)
     import torch
 
     torch.set_num_threads(settings.runtime.threads)
-    accelerator = accelerator_of(settings.runtime) if is_launched() else None
+    if is_launched():
+        accelerator_of(settings.runtime)  # joins the other processes
     output = artifacts.cell(cell.experiment, *cell.coordinates)
-    run_context = _bench(cell, settings, artifacts, log)
+    run_context = _run_context(cell, settings, artifacts, log)
     claim = {
         **run_context.identity,
         "inputs": run_context.inputs,
         "runs": [plan.name for plan in cell.plans],
     }
-    with hold_distributed(artifacts.work, claim, output, stage=cell.experiment) as work:
-        if work.finished:
-            return
-        run_context = replace(run_context, folder=work.folder)
-        tasks = [functools.partial(make, plan, run_context) for plan in cell.plans]
-        alone = accelerator is not None or _device(settings) != "cpu"
+
+    def make_runs(folder: Path, finished: Path) -> dict[str, Any] | None:
+        within = replace(run_context, folder=folder)
+        tasks = [functools.partial(make, plan, within) for plan in cell.plans]
+        alone = is_launched() or _device(settings) != "cpu"
         run_all(tasks, workers=1 if alone else settings.runtime.workers)
-        if is_main():
-            finished = work.folder / "cell"
-            _assemble(cell, run_context, finished)
-            work.publish(finished)
-        if accelerator is not None:
-            accelerator.wait_for_everyone()
+        return _assemble(cell, within, finished) if is_main() else None
+
+    make_once(artifacts, claim, output, make_runs, stage=cell.experiment)
 
 
-def _bench(cell: Cell, settings: RunSettings, artifacts: Artifacts, log: Log) -> RunContext:
+def _run_context(cell: Cell, settings: RunSettings, artifacts: Artifacts, log: Log) -> RunContext:
     """All that the runs share, before there is a folder for them."""
     scored = open_scored(artifacts, stored_size(cell.plans))
     return RunContext(
@@ -184,8 +182,9 @@ def _inputs(
     return dict(sorted(inputs.items()))
 
 
-def _assemble(cell: Cell, run_context: RunContext, finished: Path) -> None:
-    finished.mkdir(exist_ok=True)
+def _assemble(cell: Cell, run_context: RunContext, finished: Path) -> dict[str, Any]:
+    """Write what the cell keeps besides run.json, and return what that says."""
+    finished.mkdir()
     runs = results(cell.plans, run_context)
     _write_predictions(cell.plans, run_context, finished / "predictions.parquet")
     for plan in cell.plans if run_context.keep_weights else []:
@@ -193,21 +192,25 @@ def _assemble(cell: Cell, run_context: RunContext, finished: Path) -> None:
             kept = run_context.run_folder(plan) / f"student{suffix}"
             (finished / f"student-s{plan.seed}{suffix}").write_bytes(kept.read_bytes())
     save_samples(finished / "samples.png", train_spec_of(cell.plans[0], run_context))
-    write_json(
-        finished / "run.json",
-        {
-            "schema": 1,
-            "experiment": cell.experiment,
-            "recipe": run_context.record["recipe"],
-            "inputs": dict(run_context.inputs),
-            "environment": run_context.identity["environment"],
-            "params": run_context.identity["params"],
-            "units": _units(cell.plans[0], run_context.settings),
-            "runs": runs,
-        },
-    )
     if cell.beside is not None:
         cell.beside(finished)
+    return cell_record(run_context, runs, _units(cell.plans[0], run_context.settings))
+
+
+def cell_record(
+    run_context: RunContext, runs: list[dict[str, Any]], units: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What run.json of a folder of runs says."""
+    return {
+        "schema": 1,
+        "experiment": run_context.record["experiment"],
+        "recipe": run_context.record["recipe"],
+        "inputs": dict(run_context.inputs),
+        "environment": run_context.identity["environment"],
+        "params": run_context.identity["params"],
+        "units": units,
+        "runs": runs,
+    }
 
 
 def _write_predictions(plans: list[RunSpec], run_context: RunContext, path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from synthgap.data.image_set import ImageSet
 from synthgap.errors import GeneratorError
-from synthgap.generation.derived.image_prompted_set import NAME, PromptedSet, sample_prompted
+from synthgap.generation.derived.oracle_set import NAME, OracleParams, OracleSet
 from synthgap.generation.pipelines.provenance import (
     PROVENANCE,
     Provenance,
@@ -20,27 +20,18 @@ from synthgap.generation.pipelines.provenance import (
     pipeline_class,
     pipeline_digest,
 )
+from synthgap.generation.synthesis.sampling import sample_set
 from synthgap.generation.trainers.clip_networks import resemblance
-from synthgap.jobs import Artifacts, Log, hold, publish, read_json, write_json
+from synthgap.jobs import Artifacts, Log, read_json, write_json
+from synthgap.jobs.once import RUN, make_once
 from synthgap.jobs.recording import machine_of, record, run_logged, run_of
 from synthgap.models.clip import teacher_folder
 from synthgap.params.reading import section_dict
-from synthgap.params.sections import Data, Oracle, Runtime
 from synthgap.seeding import derived_seed
 
 CHECKPOINT_EVERY_STEPS = 100
 PIPELINE_CLASS = "StableUnCLIPImg2ImgPipeline"
-RUN = "run.json"
-
-
-@dataclass(frozen=True)
-class OracleParams:
-    """What stage `oracle` reads of params.yaml; of `runtime` only device and precision."""
-
-    seed: int
-    runtime: Runtime
-    data: Data
-    oracle: Oracle
+PIPELINE = "pipeline"
 
 
 @dataclass(frozen=True)
@@ -48,13 +39,13 @@ class _OracleRun:
     params: OracleParams
     artifacts: Artifacts
     train: ImageSet
-    known: dict[str, Any]  # as run.json begins
-    work: Path
+    record: dict[str, Any]  # as run.json begins
+    folder: Path  # for work in progress
 
     @property
     def pipeline(self) -> Path:
         """Where a pipeline that is trained here lies until the set is whole."""
-        return self.work / "pipeline"
+        return self.folder / PIPELINE
 
 
 def make_oracle(params: OracleParams, artifacts: Artifacts, log: Log) -> None:
@@ -62,7 +53,7 @@ def make_oracle(params: OracleParams, artifacts: Artifacts, log: Log) -> None:
 
     The set has one image for each of `train`, whose path is its prompt and whose class it takes
     over. Image k depends on seed, k and its own prompt alone. A killed run goes on from its last
-    checkpoint or with its next image, and ends with the same bytes. run.json tells how much the
+    checkpoint or behind its last batch, and ends with the same bytes. run.json tells how much the
     images resemble their prompts.
 
     Raises:
@@ -70,30 +61,28 @@ def make_oracle(params: OracleParams, artifacts: Artifacts, log: Log) -> None:
         DataError: `train` or `corpus` is missing or damaged.
         WorkError: another process is still making it.
     """
-    from synthgap.jobs.device import torch_threads
-
     train = ImageSet.read(artifacts.image_set("train"))
-    known = _record(params, artifacts)
-    identity = {**known, "prompts": train.digest}
-    output, kept = artifacts.image_set(NAME), artifacts.stage(NAME)
-    with (
-        hold(artifacts.work, identity, output, stage=NAME) as work,
-        torch_threads(params.oracle.threads),
-    ):
-        if work.finished and (kept / PROVENANCE).is_file():
-            return
-        job = _OracleRun(params, artifacts, train, known, work.folder)
-        folder, source = _pinned(job) if params.oracle.pin else _trained(job, log)
+    begun = _record(params, artifacts)
+
+    def make(folder: Path, finished: Path) -> None:
+        run = _OracleRun(params, artifacts, train, begun, folder)
+        pipeline, source = _pinned(run) if params.oracle.pin else _trained(run, log)
+        oracle_set = OracleSet(params, artifacts.recipe, train, pipeline, source)
         started = time.time()
-        prompted = PromptedSet(
-            params.seed, params.runtime, params.data, params.oracle, train, folder, source
-        )
-        finished = sample_prompted(prompted, work.folder / "images")
+        sample_set(oracle_set.job, folder / "images", lambda whole: whole.rename(finished))
         times = {"name": NAME, "start": started, "end": time.time()}
         write_json(artifacts.times / "sampling" / f"{artifacts.recipe}-{NAME}.json", times)
-        _tell_resemblance(job, finished)
-        publish(job.pipeline, kept)
-        work.publish(finished)
+        _record_resemblance(run, finished)
+
+    make_once(
+        artifacts,
+        {**begun, "prompts": train.digest},
+        artifacts.image_set(NAME),
+        make,
+        stage=NAME,
+        threads=params.oracle.threads,
+        beside={PIPELINE: artifacts.stage(NAME)},
+    )
 
 
 def _record(params: OracleParams, artifacts: Artifacts) -> dict[str, Any]:
@@ -118,25 +107,25 @@ def _record(params: OracleParams, artifacts: Artifacts) -> dict[str, Any]:
     )
 
 
-def _pinned(job: _OracleRun) -> tuple[Path, Provenance]:
+def _pinned(run: _OracleRun) -> tuple[Path, Provenance]:
     """Folder and provenance of the declared pipeline, which is recorded in the work folder."""
-    declared = job.params.oracle.pin
+    declared = run.params.oracle.pin
     assert declared is not None
-    found = pin(declared, root=job.artifacts.root, place="oracle.pin")
-    folder = locate(found, job.artifacts, NAME)
+    found = pin(declared, root=run.artifacts.root, place="oracle.pin")
+    folder = locate(found, run.artifacts, NAME)
     if pipeline_class(folder) != PIPELINE_CLASS:
         raise GeneratorError(
             f"{folder}: a {pipeline_class(folder)}, expected a {PIPELINE_CLASS}, which images can "
             "prompt; correct oracle.pin.location"
         )
-    write_json(job.pipeline / RUN, {**job.known, "runs": []})
-    found.write(job.pipeline)
+    write_json(run.pipeline / RUN, {**run.record, "runs": []})
+    found.write(run.pipeline)
     return folder, found
 
 
-def _trained(job: _OracleRun, log: Log) -> tuple[Path, Provenance]:
+def _trained(run: _OracleRun, log: Log) -> tuple[Path, Provenance]:
     """Folder and provenance of the pipeline that is trained here, or was before a kill."""
-    corpus = ImageSet.read(job.artifacts.image_set("corpus"))
+    corpus = ImageSet.read(run.artifacts.image_set("corpus"))
     made = Provenance(
         kind="train",
         location=None,
@@ -146,18 +135,18 @@ def _trained(job: _OracleRun, log: Log) -> tuple[Path, Provenance]:
         real_labels=len(corpus),
         training_set=corpus.digest,
     )
-    if not (job.pipeline / PROVENANCE).is_file():  # written last
-        shutil.rmtree(job.pipeline, ignore_errors=True)
-        steps = job.params.oracle.steps
-        run = run_of(job.known, num_images=len(corpus), num_steps=steps)
-        epochs = run_logged(run, job.known, _learn(job, corpus), log)
-        runs = [{**run, "epochs": epochs, "last": {}}]
-        write_json(job.pipeline / RUN, {**job.known, "runs": runs})
-        replace(made, sha256=pipeline_digest(job.pipeline)).write(job.pipeline)
-    return job.pipeline, replace(made, sha256=pipeline_digest(job.pipeline))
+    if not (run.pipeline / PROVENANCE).is_file():  # written last
+        shutil.rmtree(run.pipeline, ignore_errors=True)
+        steps = run.params.oracle.steps
+        row = run_of(run.record, num_images=len(corpus), num_steps=steps)
+        epochs = run_logged(row, run.record, _train(run, corpus), log)
+        runs = [{**row, "epochs": epochs, "last": {}}]
+        write_json(run.pipeline / RUN, {**run.record, "runs": runs})
+        replace(made, sha256=pipeline_digest(run.pipeline)).write(run.pipeline)
+    return run.pipeline, replace(made, sha256=pipeline_digest(run.pipeline))
 
 
-def _learn(job: _OracleRun, corpus: ImageSet) -> Iterator[dict[str, float]]:
+def _train(run: _OracleRun, corpus: ImageSet) -> Iterator[dict[str, float]]:
     """Fine-tune the UNet and save the pipeline, yielding records of the loss."""
     import torch
 
@@ -168,39 +157,39 @@ def _learn(job: _OracleRun, corpus: ImageSet) -> Iterator[dict[str, float]]:
     from synthgap.jobs.device import accelerator_for, seeded_weights
     from synthgap.models.clip import open_clip_model
 
-    params, settings = job.params, job.params.oracle
+    params, settings = run.params, run.params.oracle
     seed = derived_seed(params.seed, NAME)
-    machine = accelerator_for(params.runtime)
-    whole = replace(params.runtime, precision="fp32")  # weights; what computes is the machine's
-    source = Provenance.read(job.artifacts)
-    generator = open_pipeline(locate(source, job.artifacts), whole)
-    folder, _ = teacher_folder(job.artifacts.stage("teacher"), root=job.artifacts.root)
-    teacher = open_clip_model(folder, machine.device)
+    accelerator = accelerator_for(params.runtime)
+    whole = replace(params.runtime, precision="fp32")  # weights; what computes is the accelerator's
+    source = Provenance.read(run.artifacts)
+    generator = open_pipeline(locate(source, run.artifacts), whole)
+    folder, _ = teacher_folder(run.artifacts.stage("teacher"), root=run.artifacts.root)
+    teacher = open_clip_model(folder, accelerator.device)
     pixels = corpus.pixels(params.data.image_size)
-    embeddings = torch.from_numpy(teacher.embed_images(pixels)).to(machine.device)
+    embeddings = torch.from_numpy(teacher.embed_images(pixels)).to(accelerator.device)
     with seeded_weights(derived_seed(seed, "weights")):
-        pipeline = unclip.build_unclip(generator, teacher, embeddings.cpu()).to(machine.device)
+        pipeline = unclip.build_unclip(generator, teacher, embeddings.cpu()).to(accelerator.device)
     latents = encode(pipeline.vae, pixels)
-    course = OptimConfig(
+    config = OptimConfig(
         name=NAME,
         steps=settings.steps,
         learning_rate=settings.learning_rate,
         ema_decay=0.0,
-        checkpoint=job.work / "oracle.pt",
+        checkpoint=run.folder / "oracle.pt",
         checkpoint_every_steps=CHECKPOINT_EVERY_STEPS,
     )
     loss_at = unclip.prompted_loss(pipeline, latents, embeddings, settings, seed=seed)
-    yield from phase(course, pipeline.unet, loss_at, machine)
-    unclip.save_unclip(job.pipeline, pipeline.to("cpu"))
+    yield from phase(config, pipeline.unet, loss_at, accelerator)
+    unclip.save_unclip(run.pipeline, pipeline.to("cpu"))
 
 
-def _tell_resemblance(job: _OracleRun, finished: Path) -> None:
+def _record_resemblance(run: _OracleRun, finished: Path) -> None:
     """Add to run.json how much the images resemble their prompts."""
     from synthgap.jobs.device import device_of
     from synthgap.models.clip import open_clip_model
 
-    folder, _ = teacher_folder(job.artifacts.stage("teacher"), root=job.artifacts.root)
-    teacher = open_clip_model(folder, device_of(job.params.runtime))
-    found = resemblance(teacher, ImageSet.read(finished), job.train, job.params.data.image_size)
-    run = job.pipeline / RUN
-    write_json(run, {**read_json(run), "resemblance": found})
+    folder, _ = teacher_folder(run.artifacts.stage("teacher"), root=run.artifacts.root)
+    teacher = open_clip_model(folder, device_of(run.params.runtime))
+    found = resemblance(teacher, ImageSet.read(finished), run.train, run.params.data.image_size)
+    path = run.pipeline / RUN
+    write_json(path, {**read_json(path), "resemblance": found})

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,25 @@ import numpy as np
 import torch
 from PIL import Image
 
-from synthgap.data.image_set import ImageSet, square, write_manifest, write_png
+from synthgap.data.image_set import ImageSet, square
 from synthgap.errors import GeneratorError
 from synthgap.generation.derived.style_pictures import StylePictures
 from synthgap.generation.derived.texture import mean_contrast, shape_kept, texture_distance
+from synthgap.generation.pipelines.sampler import Request, Sampled
+from synthgap.generation.synthesis.assembling import ManifestFacts
+from synthgap.generation.synthesis.candidates import Candidates
+from synthgap.generation.synthesis.encoding import Encoding
+from synthgap.generation.synthesis.filters import as_asked
+from synthgap.generation.synthesis.parts import SHARD_ABOVE
+from synthgap.generation.synthesis.sampling import SamplingJob, sample_set
+from synthgap.generation.synthesis.set_in_progress import SamplingTools, SetInProgress
 from synthgap.generation.trainers.adain import StyleTransfer
 from synthgap.generation.trainers.style_training import as_levels
-from synthgap.jobs import file_digest
-from synthgap.jobs.progress import Progress, log_line
-from synthgap.params.sections import Stylise
+from synthgap.params.sections import Runtime, Stylise
 
-IMAGES, FINISHED = "images", "finished"
+SUFFIX = "-stylised"
 MEASURED = 1000  # images of a set, evenly spaced, that the statistics look at
-SHOWN = 10  # classes in the picture
+EXAMPLES = 10  # classes in the picture
 LEAST_CONTRAST = 4.0  # grey levels of standard deviation within an image, in the mean
 
 
@@ -67,60 +72,152 @@ class StyledBatch:
 class StyledSet:
     """A finished set, still in the work folder, with its statistics; see `texture`."""
 
-    finished: Path
+    folder: Path
     parent: ImageSet
     texture: dict[str, float]  # distance to the style `before` and `after`, and `from_original`
     shape: dict[str, float]  # kept of its `own` original, and of an `other` by chance
-    shown: StyledBatch  # one image a class, of ten classes at most
+    examples: StyledBatch  # one image a class, of ten classes at most
 
     def about(self) -> dict[str, Any]:
         """Number, digest and origin, for records."""
-        images = ImageSet.read(self.finished)
+        images = ImageSet.read(self.folder)
         return {"num_images": len(images), "digest": images.digest, "parent": self.parent.digest}
 
 
 @dataclass(frozen=True)
-class _StyledSetInProgress:
-    """A set in the making; image k of the parent becomes `target(k)`."""
+class _ParentImages(Candidates):
+    """The parent's images in its order: each prompts the one that takes its name."""
+
+    def row(self, number: int) -> int:
+        """Which image of the parent it is."""
+        row = self.source(number)
+        assert row is not None, "every candidate is made of an image"
+        return row
+
+    def path(self, number: int, label: int, extension: str) -> str:  # noqa: ARG002 - the parent's
+        """The original's name, and .png where it is not."""
+        assert self.prompting is not None
+        path = self.prompting.paths[self.row(number)]
+        return path if path.endswith(f".{extension}") else f"{path}.{extension}"
+
+
+@dataclass(frozen=True)
+class _Restyling:
+    """One set and what makes it anew; an image depends on the parent's alone, and its style."""
 
     stylist: StyleNetworks
-    name: str
+    recipe: str
+    name: str  # of the parent
     parent: ImageSet
-    folder: Path
+    runtime: Runtime
 
-    def path(self, number: int) -> str:
-        """Relative to the set: the original's name, and .png where it is not."""
-        path = self.parent.paths[number]
-        return path if path.endswith(".png") else f"{path}.png"
-
-    def target(self, number: int) -> Path:
-        return self.folder / IMAGES / self.path(number)
-
-    def original(self, number: int) -> np.ndarray:
-        return np.asarray(square(self.parent.image(number), self.stylist.size_px))
-
-    def style(self, number: int) -> int:
-        return self.stylist.styles.chosen(number, seed=self.stylist.seed)
-
-    def triple(self, numbers: Iterable[int]) -> StyledBatch:
-        shown = list(numbers)
-        return StyledBatch(
-            np.stack([self.original(number) for number in shown]),
-            self.stylist.styles.pixels[[self.style(number) for number in shown]],
-            np.stack([read_png(self.target(number)) for number in shown]),
+    @property
+    def job(self) -> SamplingJob:
+        parent = self.parent
+        facts = ManifestFacts(shared={}, own=self._own, about=self._about, kind=parent.kind)
+        return SamplingJob(
+            runtime=self.runtime,
+            workers=1,  # this process has trained the networks
+            threads=self.stylist.section.threads,
+            pipeline=None,
+            making=self._making,
+            tools=self._tools,
+            facts=facts,
         )
 
+    def batch(self, rows: Iterable[int], images: ImageSet) -> StyledBatch:
+        """Some rows of the parent, and what became of them in the finished set."""
+        rows = list(rows)
+        return StyledBatch(
+            np.stack([self._original(self.parent.image(row)) for row in rows]),
+            self._styles(rows),
+            np.stack([np.asarray(images.image(row)) for row in rows]),
+        )
 
-def make_set(stylist: StyleNetworks, name: str, parent: ImageSet, folder: Path) -> StyledSet:
-    """Make what is missing of the set `name` in `folder`, and describe the whole.
+    @property
+    def _images(self) -> _ParentImages:
+        classes = self.parent.classes
+        return _ParentImages(0, classes, labelled=True, writer=None, prompting=self.parent)
+
+    def _making(self, folder: Path) -> SetInProgress:
+        counts = np.bincount(self.parent.labels, minlength=len(self.parent.classes))
+        return SetInProgress(
+            name=f"stylise {self.name}",
+            folder=folder,
+            candidates=self._images,
+            wanted=counts,
+            batch=self.stylist.section.batch_size,
+            packed=len(self.parent) > SHARD_ABOVE,
+            max_candidates=1.0,
+            available=counts,
+            encoding=Encoding("png", self.stylist.size_px),
+            metadata=self._metadata,
+            near_copies=None,
+        )
+
+    def _tools(self) -> SamplingTools:
+        return SamplingTools(self._restyle, lambda _, requests: [as_asked(one) for one in requests])
+
+    def _restyle(self, requests: Sequence[Request]) -> Sampled:
+        rows = [self._images.row(request.number) for request in requests]
+        originals = [self._original(Image.fromarray(np.asarray(one.image))) for one in requests]
+        return Sampled(self.stylist.repaint(np.stack(originals), self._styles(rows)))
+
+    def _original(self, image: Image.Image) -> np.ndarray:
+        return np.asarray(square(image, self.stylist.size_px))
+
+    def _styles(self, rows: Sequence[int]) -> np.ndarray:
+        styles, seed = self.stylist.styles, self.stylist.seed
+        return styles.pixels[[styles.chosen(row, seed=seed) for row in rows]]
+
+    def _own(self, number: int) -> dict[str, Any]:
+        row, stylist = self._images.row(number), self.stylist
+        return {
+            "parent_path": self.parent.paths[row],
+            "parent_sha256": self.parent.sha256s[row],
+            "style": stylist.styles.names[stylist.styles.chosen(row, seed=stylist.seed)],
+        }
+
+    def _metadata(self, request: Request, label: int, class_name: str) -> dict[str, Any]:
+        return {
+            "recipe": self.recipe,
+            "set": f"{self.name}{SUFFIX}",
+            "parent": {"name": self.name, "digest": self.parent.digest},
+            **self._own(request.number),
+            "strength": self.stylist.section.strength,
+            "label": label,
+            "class_name": class_name,
+        }
+
+    @property
+    def _about(self) -> dict[str, Any]:
+        section = self.stylist.section
+        return {
+            **self.parent.about,
+            "derived_from": {"name": self.name, "digest": self.parent.digest},
+            "stylised": {"pictures": section.pictures, "strength": section.strength},
+        }
+
+
+def make_set(  # noqa: PLR0913 - networks, and one set's parent and place
+    stylist: StyleNetworks,
+    recipe: str,
+    name: str,
+    parent: ImageSet,
+    runtime: Runtime,
+    folder: Path,
+) -> StyledSet:
+    """Make what is missing in `folder` of the set made of `name`, and measure the whole.
 
     Raises:
         DataError: an image of the parent is missing or damaged.
         GeneratorError: the results are blank.
     """
-    painting = _StyledSetInProgress(stylist, name, parent, folder)
-    _paint_missing(painting)
-    measured = painting.triple(_spaced(len(parent), MEASURED).tolist())
+    restyling = _Restyling(stylist, recipe, name, parent, runtime)
+    made: list[Path] = []
+    sample_set(restyling.job, folder, made.append)
+    images = ImageSet.read(made[0])
+    measured = restyling.batch(_spaced(len(parent), MEASURED).tolist(), images)
     contrast = mean_contrast(measured.results)
     if contrast < LEAST_CONTRAST:
         raise GeneratorError(
@@ -129,48 +226,8 @@ def make_set(stylist: StyleNetworks, name: str, parent: ImageSet, folder: Path) 
             "learning rate"
         )
     firsts = np.unique(parent.labels, return_index=True)[1]
-    styled = StyledSet(
-        finished=folder / FINISHED,
-        parent=parent,
-        texture=_texture(measured),
-        shape=_shape(measured),
-        shown=painting.triple(firsts[_spaced(len(firsts), SHOWN)].tolist()),
-    )
-    _assemble(painting, styled)
-    return styled
-
-
-def read_png(path: Path) -> np.ndarray:
-    """Levels as uint8 (height, width, 3)."""
-    with Image.open(path) as image:
-        return np.asarray(image)
-
-
-def _paint_missing(painting: _StyledSetInProgress) -> None:
-    stylist, total = painting.stylist, len(painting.parent)
-    missing = [k for k in range(total) if not _intact(painting.target(k), stylist.size_px)]
-    if len(missing) < total:
-        there = total - len(missing)
-        log_line(f"stylise {painting.name}: {there} of {total} images are there from before")
-    progress = Progress(f"stylise {painting.name}", total, "images", done=total - len(missing))
-    batch = stylist.section.batch_size
-    for start in range(0, len(missing), batch):
-        part = missing[start : start + batch]
-        originals = np.stack([painting.original(number) for number in part])
-        styles = stylist.styles.pixels[[painting.style(number) for number in part]]
-        for number, pixels in zip(part, stylist.repaint(originals, styles), strict=True):
-            write_png(painting.target(number), pixels)
-        progress.advance(len(part))
-
-
-def _intact(path: Path, size_px: int) -> bool:
-    """Whether a finished image of the right size lies there; a damaged one is made again."""
-    if not path.is_file():
-        return False
-    try:
-        return read_png(path).shape == (size_px, size_px, 3)
-    except (OSError, SyntaxError, ValueError):
-        return False
+    examples = restyling.batch(firsts[_spaced(len(firsts), EXAMPLES)].tolist(), images)
+    return StyledSet(made[0], parent, _texture(measured), _shape(measured), examples)
 
 
 def _texture(images: StyledBatch) -> dict[str, float]:
@@ -187,39 +244,6 @@ def _shape(images: StyledBatch) -> dict[str, float]:
         "own": shape_kept(images.originals, images.results),
         "other": shape_kept(others, images.results),
     }
-
-
-def _assemble(painting: _StyledSetInProgress, styled: StyledSet) -> None:
-    """Move exactly the set's images into one folder and describe them; leave all else behind."""
-    finished, stylist, parent = styled.finished, painting.stylist, styled.parent
-    shutil.rmtree(finished, ignore_errors=True)
-    numbers = range(len(parent))
-    for number in numbers:
-        target = finished / painting.path(number)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.hardlink_to(painting.target(number))
-    columns: dict[str, list[Any]] = {
-        "path": [painting.path(number) for number in numbers],
-        "label": parent.labels.tolist(),
-        "class_name": [parent.classes[label] for label in parent.labels],
-        "parent_path": list(parent.paths),
-        "parent_sha256": list(parent.sha256s),
-        "style": [stylist.styles.names[painting.style(number)] for number in numbers],
-        "sha256": [file_digest(painting.target(number)) for number in numbers],
-        "width": [stylist.size_px] * len(parent),
-        "height": [stylist.size_px] * len(parent),
-    }
-    about = {
-        **parent.about,
-        "derived_from": {"name": painting.name, "digest": parent.digest},
-        "stylised": {
-            "pictures": stylist.section.pictures,
-            "strength": stylist.section.strength,
-            "texture": styled.texture,
-            "shape": styled.shape,
-        },
-    }
-    write_manifest(finished, kind=parent.kind, classes=parent.classes, columns=columns, about=about)
 
 
 def _spaced(total: int, most: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +11,19 @@ import numpy as np
 from PIL import Image
 
 from synthgap.data.contact_sheet import ContactSheet, label_width
-from synthgap.data.image_set import MANIFEST, ImageSet
+from synthgap.data.image_set import ImageSet
 from synthgap.errors import DataError, ParamsError
 from synthgap.generation.derived.style_pictures import StylePictures, open_styles
-from synthgap.generation.derived.styled_set import StyledSet
-from synthgap.jobs import Artifacts, Log, file_digest, hold, publish, whole_file, write_json
+from synthgap.generation.derived.styled_set import SUFFIX, StyledSet
+from synthgap.generation.synthesis.assembling import FINISHED as ASSEMBLED
+from synthgap.jobs import Artifacts, Log, file_digest
+from synthgap.jobs.once import make_once
 from synthgap.jobs.recording import machine_of, record, run_logged, run_of
+from synthgap.models.checkpoint import save_model
 from synthgap.params.reading import section_dict
 from synthgap.params.sections import Data, Runtime, Stylise
 
 if TYPE_CHECKING:
-    from synthgap.generation.derived.styled_set import StyledSet
     from synthgap.generation.trainers.adain import StyleTransfer
 
 
@@ -34,7 +35,7 @@ def save_before_after(path: Path, sets: Mapping[str, StyledSet]) -> None:
     """Write the picture as PNG; images smaller than a cell are shown as pixels, not blurred."""
     names_px = MARGIN_PX + 10 + label_width(list(ROWS))
     step_px = CELL_PX + GAP_PX
-    widths = [len(styled.shown.results) * step_px + BLOCK_GAP_PX for styled in sets.values()]
+    widths = [len(styled.examples.results) * step_px + BLOCK_GAP_PX for styled in sets.values()]
     width = names_px + sum(widths) - BLOCK_GAP_PX
     sheet = ContactSheet(width, HEADER_PX + len(ROWS) * step_px + MARGIN_PX)
     for row, name in enumerate(ROWS):
@@ -42,7 +43,7 @@ def save_before_after(path: Path, sets: Mapping[str, StyledSet]) -> None:
     left = names_px
     for (name, styled), block_px in zip(sets.items(), widths, strict=True):
         sheet.label(name, left, HEADER_PX // 2)
-        batch = styled.shown
+        batch = styled.examples
         for row, images in enumerate((batch.originals, batch.styles, batch.results)):
             for column, image in enumerate(images):
                 sheet.paste(_cell(image), left + column * step_px, HEADER_PX + row * step_px)
@@ -56,9 +57,8 @@ def _cell(image: np.ndarray) -> Image.Image:
     return Image.fromarray(image).resize((CELL_PX, CELL_PX), method)
 
 
-FINISHED, SETS = "finished", "sets"
-RUN, PICTURE, NETWORK = "run.json", "before_after.png", "network.safetensors"
-SUFFIX = "-stylised"
+SETS = "sets"
+PICTURE, NETWORK = "before_after.png", "network"
 VGG19_LEVELS = 4  # to relu4_1
 
 
@@ -83,11 +83,6 @@ class _Task:
     styles: StylePictures
     record: dict[str, Any]
 
-    @property
-    def outputs(self) -> dict[str, Path]:
-        """The folder of each parent's stylised set."""
-        return {name: self.artifacts.image_set(f"{name}{SUFFIX}") for name in self.parents}
-
 
 def stylise(params: StyliseParams, artifacts: Artifacts, log: Log) -> None:
     """Write sets `train-stylised` and `g<scale>-stylised`, their run.json and before_after.png.
@@ -102,27 +97,35 @@ def stylise(params: StyliseParams, artifacts: Artifacts, log: Log) -> None:
         ParamsError: the networks halve the images away.
         WorkError: another process is still making it.
     """
-    from synthgap.jobs.device import torch_threads
-
     _check_size(params)
     task = _task(params, artifacts)
-    output = artifacts.stage("stylise")
-    with (
-        hold(artifacts.work, task.record, output, stage="stylise") as work,
-        torch_threads(params.stylise.threads),
-    ):
-        there = all((path / MANIFEST).is_file() for path in task.outputs.values())
-        if work.finished and there:
-            return
-        finished = work.folder / FINISHED
-        shutil.rmtree(finished, ignore_errors=True)  # what a killed run has half assembled
-        network, runs = _network(task, work.folder, log)
-        made = _make_sets(task, network, work.folder)
-        _describe(task, made, runs, finished)
-        _keep_network(network, finished / NETWORK)
-        for name, path in task.outputs.items():
-            publish(made[name].finished, path)
-        work.publish(finished)
+
+    def make(folder: Path, finished: Path) -> dict[str, Any]:
+        network, runs = _network(task, folder, log)
+        sets = _make_sets(task, network, folder)
+        save_before_after(finished / PICTURE, sets)
+        about = {"model": "AdaIN", "channels": list(params.stylise.channels)}
+        save_model(finished / NETWORK, network, about)
+        return {
+            **task.record,
+            "texture": {name: one.texture for name, one in sets.items()},
+            "shape": {name: one.shape for name, one in sets.items()},
+            "sets": {name: one.about() for name, one in sets.items()},
+            "runs": runs,
+        }
+
+    make_once(
+        artifacts,
+        task.record,
+        artifacts.stage("stylise"),
+        make,
+        stage="stylise",
+        threads=params.stylise.threads,
+        beside={
+            f"{SETS}/{name}/{ASSEMBLED}": artifacts.image_set(f"{name}{SUFFIX}")
+            for name in task.parents
+        },
+    )
 
 
 def _task(params: StyliseParams, artifacts: Artifacts) -> _Task:
@@ -201,36 +204,11 @@ def _make_sets(task: _Task, network: StyleTransfer, folder: Path) -> dict[str, S
         seed=task.params.seed,
     )
     return {
-        name: make_set(stylist, name, parent, folder / SETS / name)
+        name: make_set(
+            stylist, task.artifacts.recipe, name, parent, task.params.runtime, folder / SETS / name
+        )
         for name, parent in task.parents.items()
     }
-
-
-def _describe(
-    task: _Task, made: Mapping[str, StyledSet], runs: list[dict[str, Any]], finished: Path
-) -> None:
-    """Write run.json and the picture."""
-    pass
-
-    save_before_after(finished / PICTURE, made)
-    write_json(
-        finished / RUN,
-        {
-            **task.record,
-            "texture": {name: one.texture for name, one in made.items()},
-            "shape": {name: one.shape for name, one in made.items()},
-            "sets": {name: one.about() for name, one in made.items()},
-            "runs": runs,
-        },
-    )
-
-
-def _keep_network(network: StyleTransfer, path: Path) -> None:
-    from safetensors.torch import save
-
-    weights = {name: part.cpu().contiguous() for name, part in network.state_dict().items()}
-    with whole_file(path) as partial:
-        partial.write_bytes(save(weights))
 
 
 def _check_size(params: StyliseParams) -> None:

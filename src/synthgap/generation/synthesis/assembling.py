@@ -32,9 +32,10 @@ class ManifestFacts:
     number, and `about` is true of the whole set.
     """
 
-    shared: Mapping[str, str | int | float | None]
+    shared: Mapping[str, Any]
     own: Callable[[int], Mapping[str, Any]]
     about: Mapping[str, Any]
+    kind: str = "synthetic"
 
 
 def assemble(making: SetInProgress, facts: ManifestFacts) -> Path:
@@ -64,7 +65,7 @@ def assemble(making: SetInProgress, facts: ManifestFacts) -> Path:
         },
     }
     classes = making.candidates.classes
-    write_manifest(finished, kind="synthetic", classes=classes, columns=columns, about=about)
+    write_manifest(finished, kind=facts.kind, classes=classes, columns=columns, about=about)
     return finished
 
 

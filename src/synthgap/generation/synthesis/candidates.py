@@ -31,6 +31,7 @@ class Candidates:
     labelled: bool  # the generator knows classes
     writer: Writer | None
     prompting: ImageSet | None = None
+    stream: str = "synthesize"  # whose random numbers the noise is drawn from
 
     def numbers(self, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
         """Numbers of candidates `start` up to `stop` of each class, ascending, int64.
@@ -65,7 +66,7 @@ class Candidates:
 
     def noise(self, number: int) -> int:
         """Seed of the noise: equal k have equal noise at every setting."""
-        return derived_seed(self.seed, "synthesize", number)
+        return derived_seed(self.seed, self.stream, number)
 
     def request(self, number: int) -> Request:
         """What the sampler is asked."""

@@ -40,6 +40,11 @@ class FilterOutcome:
     facts: Mapping[str, float] = field(default_factory=dict)
 
 
+def as_asked(request: Request) -> FilterOutcome:
+    """Keep the sample of a request, as what was asked for."""
+    return FilterOutcome(request.label)
+
+
 @dataclass(frozen=True)
 class FilterRequest:
     """What a set asks of its samples; `labelled` is False where the generator knows no classes.

@@ -31,6 +31,7 @@ from synthgap.generation.synthesis.journal import (
     read_journal,
 )
 
+SHARD_ABOVE = 20_000  # images of a set from which on it is packed, where params.yaml is silent
 LEAST, MOST = 500, 5000  # images of a shard
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 SHARES = 256  # parts that a large round is cut into, at least

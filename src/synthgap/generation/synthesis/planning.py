@@ -131,18 +131,11 @@ class SetPlan:
     def metadata(self) -> ImageMetadata:
         """What every file of the set tells of it."""
         section = self.params.synthesize
-        known = self.generator
         return ImageMetadata(
             {
                 "recipe": self.artifacts.recipe,
                 "set": self.wanted.family,
-                "generator": {
-                    "source": list(self.wanted.source),
-                    "digest": known.sha256,
-                    "location": known.location if known.revision else None,  # no local path
-                    "revision": known.revision,
-                    "licence": known.licence,
-                },
+                "generator": self.generator.brief(self.wanted.source),
                 "settings": asdict(self.wanted.settings(section)),
                 "scheduler": self.scheduler,
                 "scheme": self.scheme,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthgap.generation.pipelines.sampler import Request, Sampled, Sampler
+from synthgap.generation.pipelines.sampler import Request, Sampled
 from synthgap.generation.synthesis.candidates import Candidates
 from synthgap.generation.synthesis.encoding import Encoding
 from synthgap.generation.synthesis.journal import JournalEntry
@@ -32,7 +32,7 @@ Lazily: no image is asked for before the answer to the last one was taken.
 class SamplingTools:
     """What a process that samples has open."""
 
-    sampler: Sampler
+    sampler: Callable[[Sequence[Request]], Sampled]
     judge: Judge
 
 

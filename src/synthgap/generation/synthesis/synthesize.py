@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from synthgap.data.image_set import ImageSet
-from synthgap.errors import DataError, WorkError
-from synthgap.generation.synthesis.assembling import ManifestFacts, assemble
+from synthgap.errors import DataError
+from synthgap.generation.synthesis.assembling import ManifestFacts
 from synthgap.generation.synthesis.planning import SetPlan, planned_set
-from synthgap.generation.synthesis.rounds import ReopenedError, planned
-from synthgap.generation.synthesis.sampling_workers import (
-    KnownCandidates,
-    SamplingWorker,
-    log_stream,
-)
+from synthgap.generation.synthesis.sampling import SamplingJob, help_sampling, sample_set
+from synthgap.generation.synthesis.sampling_workers import KnownCandidates, log_stream
 from synthgap.generation.synthesis.set_request import SynthesizeParams
 from synthgap.jobs import Artifacts, Work, hold, read_json, work_digest, write_json
-from synthgap.jobs.launching import is_launched, is_main, own_gpu
+from synthgap.jobs.launching import is_main
 from synthgap.jobs.progress import log_line
 from synthgap.jobs.set_cache import keep_set, restore_set
-from synthgap.jobs.workers import run_all
 
 __all__ = ["SynthesizeParams", "cached_set", "sample_into_cache", "synthesize"]
 
 STAGE = "synthesize"
 CACHE_TIMEOUT_S = 7 * 24 * 3600.0  # workers of a study wait for the one that samples, however long
-ATTEMPTS = 3  # to put a set together
 FOR = "for.json"  # in a work folder: for which set it is
 KEPT = "kept"  # and there: what was made before
 
@@ -51,18 +43,19 @@ def synthesize(params: SynthesizeParams, artifacts: Artifacts, *, image_set: str
     plan = planned_set(params, artifacts, image_set)
     output = artifacts.image_set(image_set)
     if not is_main():
-        _help(plan, Work.of(artifacts.work, plan.identity, output, STAGE))
+        work = Work.of(artifacts.work, plan.identity, output, STAGE)
+        help_sampling(_job(plan), work.folder, lambda: work.finished)
         return
     with hold(artifacts.work, plan.identity, output, stage=STAGE) as work:
         if work.finished:
             return
         started = time.time()
-        _tell_of_others(plan, work)
+        _name_unfinished(plan, work)
         finished = work.folder / KEPT
         if _kept_whole(cached_set(plan), finished):
             work.publish(finished)
         else:
-            _make(plan, work, functools.partial(_publish, plan, work))
+            sample_set(_job(plan), work.folder, functools.partial(_publish, plan, work))
         times = {"name": image_set, "start": started, "end": time.time()}
         write_json(artifacts.times / "sampling" / f"{artifacts.recipe}-{image_set}.json", times)
 
@@ -92,9 +85,11 @@ def sample_into_cache(plan: SetPlan, shorter: Sequence[SetPlan] = ()) -> Path:
         plan.artifacts.work, plan.identity, place, stage=STAGE, timeout_s=CACHE_TIMEOUT_S
     ) as work:
         if not place.is_dir():
-            _tell_of_others(plan, work)
-            known = next((one for one in shorter if _begins(one, plan)), None)
-            _make(plan, work, functools.partial(_shelve, work, place), known)
+            _name_unfinished(plan, work)
+            begun = next((cached_set(one) for one in shorter if _begins(one, plan)), None)
+            known = None if begun is None else KnownCandidates.read(begun)
+            move = functools.partial(_move_to_cache, work, place)
+            sample_set(_job(plan), work.folder, move, known)
     return place
 
 
@@ -113,7 +108,7 @@ def _publish(plan: SetPlan, work: Work, finished: Path) -> None:
     work.publish(finished)
 
 
-def _shelve(work: Work, place: Path, finished: Path) -> None:
+def _move_to_cache(work: Work, place: Path, finished: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     finished.rename(place)
     shutil.rmtree(work.folder, ignore_errors=True)
@@ -135,96 +130,19 @@ def _kept_whole(place: Path, finished: Path) -> bool:
     return True
 
 
-def _make(
-    plan: SetPlan, work: Work, place: Callable[[Path], None], known: SetPlan | None = None
-) -> None:
-    """Sample with all workers, put the set together and `place` it; again where one is damaged."""
-    for _ in range(ATTEMPTS):
-        workers = _workers(plan, work.folder)
-        sample = functools.partial(_sample, plan, work, known=known)
-        tasks = [functools.partial(sample, leads=n == 0) for n in range(workers)]
-        run_all(tasks, workers=workers)
-        with _among_others(work, alone=True):
-            try:
-                place(assemble(plan.making(work.folder), _facts(plan)))
-            except ReopenedError as damage:
-                name = plan.wanted.name
-                log_line(f"synthesize {name}: {damage}; what follows is made again", log_stream())
-            else:
-                return
-    raise WorkError(
-        f"{work.folder}: images were damaged {ATTEMPTS} times after they were written; expected "
-        "them as they were, check the disk and rerun: sound ones are kept"
+def _job(plan: SetPlan) -> SamplingJob:
+    return SamplingJob(
+        runtime=plan.params.runtime,
+        workers=plan.params.runtime.workers,
+        threads=plan.params.synthesize.threads,
+        pipeline=plan.folder,
+        making=plan.making,
+        tools=plan.tools,
+        facts=_facts(plan),
     )
 
 
-def _help(plan: SetPlan, work: Work) -> None:
-    """Sample beside the process that holds the work, or that will."""
-    with _among_others(work, alone=False):
-        if work.finished:  # the others were quicker
-            return
-    _sample(plan, work, leads=False)
-
-
-def _sample(plan: SetPlan, work: Work, *, leads: bool, known: SetPlan | None = None) -> None:
-    from synthgap.jobs.device import torch_threads
-
-    with _among_others(work, alone=False), torch_threads(plan.params.synthesize.threads):
-        work.folder.mkdir(parents=True, exist_ok=True)
-        _take_gpu(plan)
-        worker = SamplingWorker(plan.making(work.folder), plan.tools, leads)
-        if known is not None:
-            worker.known = KnownCandidates.read(cached_set(known)).batch
-        worker.work()
-
-
-@contextmanager
-def _among_others(work: Work, *, alone: bool) -> Iterator[None]:
-    """Share the work folder with all who sample; `alone`: when they have left it."""
-    root = work.folder.parent
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / f"{work.digest}.crowd").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        yield
-
-
-def _workers(plan: SetPlan, folder: Path) -> int:
-    """How many processes are forked: on a CPU as many as there is work for, else none."""
-    from synthgap.jobs.device import device_of
-
-    if is_launched() or device_of(plan.params.runtime).type != "cpu":
-        return 1
-    making = plan.making(folder)
-    first = planned(making, 0)
-    assert first is not None
-    num_open = sum(not part.closed for part in making.parts(first))
-    workers = max(1, min(plan.params.runtime.workers, num_open))
-    if workers > 1:
-        _import_early(plan)
-    return workers
-
-
-def _import_early(plan: SetPlan) -> None:
-    """Import before the fork what every child needs: it takes seconds, and nothing computes."""
-    from synthgap.generation.pipelines.provenance import INDEX, pipeline_class
-
-    if (plan.folder / INDEX).is_file():
-        import diffusers
-
-        getattr(diffusers, pipeline_class(plan.folder), None)
-
-
-def _take_gpu(plan: SetPlan) -> None:
-    """Compute on a GPU of one's own where processes share a machine."""
-    import torch
-
-    from synthgap.jobs.device import device_of
-
-    if device_of(plan.params.runtime).type == "cuda":
-        torch.cuda.set_device(own_gpu(torch.cuda.device_count()))
-
-
-def _tell_of_others(plan: SetPlan, work: Work) -> None:
+def _name_unfinished(plan: SetPlan, work: Work) -> None:
     """Name half-finished work on the same set that this one cannot go on with."""
     place = plan.artifacts.image_set(plan.wanted.name)
     mine = {"set": str(place), "generator": plan.generator.sha256}

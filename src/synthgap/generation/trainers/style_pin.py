@@ -17,8 +17,10 @@ from synthgap.generation.trainers.adain import (
     StyleTransfer,
     normalising,
 )
+from synthgap.models.checkpoint import read_safetensors, weights_file
 from synthgap.params.sections import StylePin
 
+PLACE = "params.yaml, stylise.pin"
 TORCHVISION = "torchvision"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -33,7 +35,9 @@ def pinned_pair(pin: StylePin, *, root: Path) -> StyleTransfer:
     normalised VGG-19 of AdaIN does. The decoder's file holds its nine.
 
     Raises:
-        GeneratorError: a file is missing, no safetensors, or of another network.
+        ParamsError: a file is missing.
+        CheckpointError: a file is no safetensors.
+        GeneratorError: the weights are of another network, or torchvision's cannot be had.
     """
     place, weights = _encoder_weights(pin.encoder, root)
     found = _convolutions(weights)
@@ -42,15 +46,15 @@ def pinned_pair(pin: StylePin, *, root: Path) -> StyleTransfer:
         colours = found.pop(0)[1:]
     encoder, decoder = StyleEncoder(VGG19, colours), StyleDecoder(VGG19)
     _fill(encoder, found[: len(_layers(encoder))], f"{place}, VGG-19 up to relu4_1")
-    path = root / Path(pin.decoder).expanduser()
-    _fill(decoder, _convolutions(_read(path)), f"{path}, the decoder of VGG-19")
+    path = weights_file(pin.decoder, root=root, place=f"{PLACE}.decoder")
+    _fill(decoder, _convolutions(read_safetensors(path)), f"{path}, the decoder of VGG-19")
     return StyleTransfer(encoder, decoder)
 
 
 def _encoder_weights(encoder: str, root: Path) -> tuple[str, Mapping[str, Tensor]]:
     if encoder != TORCHVISION:
-        path = root / Path(encoder).expanduser()
-        return str(path), _read(path)
+        path = weights_file(encoder, root=root, place=f"{PLACE}.encoder")
+        return str(path), read_safetensors(path)
     from torchvision.models import VGG19_Weights
 
     weights = VGG19_Weights.IMAGENET1K_V1
@@ -61,23 +65,6 @@ def _encoder_weights(encoder: str, root: Path) -> tuple[str, Mapping[str, Tensor
         raise GeneratorError(
             f"{weights.url}: cannot be had ({reason}); check the network, or set "
             "stylise.pin.encoder to a .safetensors file of VGG-19"
-        ) from error
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if path.suffix != ".safetensors" or not path.is_file():
-        raise GeneratorError(
-            f"{path}: no such .safetensors file; expected weights that stylise.pin names (convert "
-            "others with safetensors.torch.save_file)"
-        )
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise GeneratorError(
-            f"{path}: no safetensors ({error}); restore or convert the file"
         ) from error
 
 

@@ -16,7 +16,6 @@ from synthgap.generation.libraries import ClipModel, Pipeline, forget_origin, fu
 from synthgap.generation.prompts.tokenizer import tokens
 from synthgap.generation.trainers.diffusion_losses import Latents, LossAt, Noising
 from synthgap.generation.trainers.diffusion_networks import TRAIN_TIMESTEPS, build_scheduler
-from synthgap.jobs import read_json
 from synthgap.models.clip import ImageTextModel
 from synthgap.params.sections import Oracle
 from synthgap.seeding import torch_stream
@@ -101,14 +100,6 @@ def save_unclip(folder: Path, pipeline: Pipeline) -> None:
     with full_disk_errors(folder):
         pipeline.save_pretrained(folder, safe_serialization=True)
     forget_origin(folder)
-
-
-def native_size(folder: Path) -> tuple[int, int]:
-    """Width and height in pixels that the pipeline in `folder` was trained for."""
-    latent = read_json(folder / "unet" / "config.json")["sample_size"]
-    width, height = (latent, latent) if isinstance(latent, int) else latent[::-1]
-    levels = len(read_json(folder / "vae" / "config.json")["block_out_channels"])
-    return width * 2 ** (levels - 1), height * 2 ** (levels - 1)
 
 
 def _image_encoder(clip: ClipModel) -> ClipModel:
