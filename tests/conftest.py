@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch: spinning threads slow the other process
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -29,13 +30,12 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep tests off the user's MLflow, DVC caches and settings, and torch off the other cores."""
+    """Keep tests off the user's MLflow, DVC caches and settings."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path_factory.mktemp("dvc-site")))
         patch.setenv("DVC_NO_ANALYTICS", "1")
         patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
         patch.setenv("GX_ANALYTICS_ENABLED", "false")
-        patch.setenv("OMP_NUM_THREADS", "1")
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         yield
 

@@ -160,7 +160,7 @@ def test_who_follows_itself_is_left_alone(accelerator, distance, similarity):
     twin = copy.deepcopy(given.student).eval().requires_grad_(False)
     normal = given.train_spec.normalisation
     seen = replace(given.references["tutor"].preprocessing, mean=normal.mean, std=normal.std)
-    tutor = replace(given.references["tutor"], network=twin, sight=seen)
+    tutor = replace(given.references["tutor"], network=twin, preprocessing=seen)
     itself, anybody = ({"tutor": tutor}, given.references)
     (apart, _), (own, told), (_, others) = (
         case.learned(replace(one, references=by), pg_rg.pg, accelerator, steps=1)
