@@ -127,9 +127,9 @@ def mirror_runs(store: TrackingStore, found: Sequence[RunCell] | None = None) ->
             sweeps[sweep_of(run, cell.about["params"])].append((cell, run))
     with store_errors(store.uri):
         window = _fetch_runs(store)
-        known = dvc_digests(store.root)
+        digests = dvc_digests(store.root)
         for sweep, members in sweeps.items():
-            _mirror_sweep(_MirrorContext(store, window, known, report), sweep, members)
+            _mirror_sweep(_MirrorContext(store, window, digests, report), sweep, members)
         if found is None:
             _close_empty(store, window, {sweep.digest for sweep in sweeps})
     return report
@@ -150,7 +150,7 @@ def _close_empty(store: TrackingStore, window: StoredRuns, filled: set[str]) -> 
 class _MirrorContext:
     store: TrackingStore
     window: StoredRuns
-    known: dict[str, str]
+    digests: dict[str, str]
     report: MirrorReport
 
 
@@ -194,12 +194,12 @@ def _mirror_sweep(
         children.append(run_id)
     cell, runs = members[0][0], [run for _, run in members]
     study = cell.about.get("study") or {}
-    shown = update_sweep(store, parent, runs, children, verdict_chart(study))
+    parent_id = update_sweep(store, parent, runs, children, verdict_chart(study))
     if study:
-        delete_replaced(store, shown, runs)
-        said = f"{study_note(study)}\n\n{SWEEP_NOTES[TUNE]}"
-        store.write(shown, tags=study_tags(study) | {NOTE_TAG: said})
-    log_stage_files(store, shown, sweep.experiment, cell.folder)
+        delete_replaced(store, parent_id, runs)
+        note = f"{study_note(study)}\n\n{SWEEP_NOTES[TUNE]}"
+        store.write(parent_id, tags=study_tags(study) | {NOTE_TAG: note})
+    log_stage_files(store, parent_id, sweep.experiment, cell.folder)
 
 
 def _mirror_run(
@@ -252,7 +252,7 @@ def _last_epoch(run: RunRecord) -> str:
 def _create(work: _MirrorContext, cell: RunCell, run: RunRecord, parent: str) -> str:
     times = times_of_run(work.store.root, cell, run)
     origin = origin_of(cell, times)
-    run_id = create_run(work.store, run, origin, parent=parent, known=work.known)
+    run_id = create_run(work.store, run, origin, parent=parent, digests=work.digests)
     points = [
         point
         for epoch in run["epochs"]
@@ -277,8 +277,8 @@ def _restored_tags(root: Path) -> dict[str, str]:
 def _complete(store: TrackingStore, cell: RunCell, run: RunRecord, run_id: str) -> None:
     """Add what only run.json has; the content tag comes last, so its presence means complete."""
     times = times_of_run(store.root, cell, run)
-    known = params_of(run, cell.about["params"]) if is_trial(run) else {}  # more than at its start
-    store.write(run_id, summary_points(run, times.end), params=known)
+    params = params_of(run, cell.about["params"]) if is_trial(run) else {}  # more than at its start
+    store.write(run_id, summary_points(run, times.end), params=params)
     with tempfile.TemporaryDirectory(prefix="synthgap-") as folder:
         path = Path(folder) / "run.json"
         write_json(path, cell.content(run))

@@ -174,8 +174,8 @@ class Outbox:
             host=event.get("host"),
         )
         parent = self._parent(sweep_of(run, params), start=event["time"])
-        known = dvc_digests(self.store.root)
-        return create_run(self.store, run, origin, parent=parent, known=known)
+        digests = dvc_digests(self.store.root)
+        return create_run(self.store, run, origin, parent=parent, digests=digests)
 
     def _parent(self, sweep: Sweep, *, start: float) -> str:
         if sweep not in self._parents:

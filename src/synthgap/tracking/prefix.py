@@ -39,7 +39,7 @@ class PrefixFolder:
 
     @property
     def digest(self) -> str:
-        """Covers the weights (by their sha256) and everything said about them."""
+        """Covers the weights (by their sha256) and their metadata."""
         return content_digest(self.about)
 
     @property
@@ -112,12 +112,12 @@ def student_section(about: Mapping[str, Any]) -> Student:
     """
     from synthgap.params.sections import Student
 
-    said = {**about["student"], "init": "random", "weights": None}
+    section = {**about["student"], "init": "random", "weights": None}
     options = {
         name: tuple(value) if isinstance(value, list) else value
-        for name, value in said.pop("options").items()
+        for name, value in section.pop("options").items()
     }
-    return Student(options=options, **said)
+    return Student(options=options, **section)
 
 
 def unit_input(model: nn.Module, depth: int, images: Tensor) -> Tensor:
@@ -128,17 +128,17 @@ def unit_input(model: nn.Module, depth: int, images: Tensor) -> Tensor:
     from synthgap.models.units import units_of
 
     first = units_of(model)[depth].parameters[0].rpartition(".")[0]
-    seen: list[Tensor] = []
+    inputs: list[Tensor] = []
 
     def keep(_module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-        seen.append(arguments[0])
+        inputs.append(arguments[0])
 
     handle = model.get_submodule(first).register_forward_pre_hook(keep)
     try:
         model(images)
     finally:
         handle.remove()
-    return seen[0].flatten(1)
+    return inputs[0].flatten(1)
 
 
 def feature_function(folder: Path) -> Callable[[np.ndarray], np.ndarray]:

@@ -72,23 +72,23 @@ def _publish(
     store: TrackingStore, name: str, prefixes: Sequence[PrefixFolder], done: PublishedVersions
 ) -> None:
     model = _registered_model(store, name)
-    known = {
+    versions = {
         one.tags[DIGEST_TAG]: str(one.version)
         for one in store.client.search_model_versions(f"name='{name}'")
         if DIGEST_TAG in one.tags
     }
     for prefix in prefixes:
-        if prefix.digest in known:
+        if prefix.digest in versions:
             done.known += 1
         else:
-            known[prefix.digest] = _add_version(store, name, prefix)
+            versions[prefix.digest] = _add_version(store, name, prefix)
             done.new += 1
     best = best_prefix(prefixes)
-    wanted = {f"n{prefix.depth}": known[prefix.digest] for prefix in prefixes}
+    wanted = {f"n{prefix.depth}": versions[prefix.digest] for prefix in prefixes}
     if best is None:
         done.warnings.append(f"{name}: no val accuracies, so no alias `best` (data.splits.val)")
     else:
-        wanted["best"] = known[best.digest]
+        wanted["best"] = versions[best.digest]
     current = {alias: str(number) for alias, number in model.aliases.items()}
     for alias, number in wanted.items():
         if current.get(alias) != number:
@@ -153,12 +153,12 @@ def _save_model(prefix: PrefixFolder, folder: Path, *, model_id: str) -> None:
 
 def _version_tags(root: Path, prefix: PrefixFolder) -> dict[str, str]:
     about = prefix.about
-    known = dvc_digests(root)
+    digests = dvc_digests(root)
     inputs = {
-        path: {"digest": digest, "dvc": known.get(path)}
+        path: {"digest": digest, "dvc": digests.get(path)}
         for path, digest in about.get("inputs", {}).items()
     }
-    said: Mapping[str, Any] = {
+    tags: Mapping[str, Any] = {
         **{name: about.get(name) for name in ("depth", "source", "set", "seed", "recipe")},
         "student": about["student"]["model"],
         "val_top1": (about.get("val_top1") or {}).get("mean"),
@@ -168,7 +168,7 @@ def _version_tags(root: Path, prefix: PrefixFolder) -> dict[str, str]:
         "weights_sha256": about["weights_sha256"],
         INPUTS_TAG: json.dumps(inputs),
     }
-    return {name: str(value) for name, value in said.items() if value is not None}
+    return {name: str(value) for name, value in tags.items() if value is not None}
 
 
 def _donor_run_id(store: TrackingStore, prefix: PrefixFolder) -> str | None:

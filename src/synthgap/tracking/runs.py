@@ -49,9 +49,9 @@ def dvc_digests(root: Path) -> dict[str, str]:
     return digests
 
 
-def dataset_digest(path: str, own: str, known: dict[str, str]) -> str:
+def dataset_digest(path: str, own: str, digests: dict[str, str]) -> str:
     """DVC's digest of `path`, or the head of our own where DVC does not know it yet."""
-    return known.get(path, own)[:MAX_LENGTH]
+    return digests.get(path, own)[:MAX_LENGTH]
 
 
 def _add_digest(digests: dict[str, str], entry: dict[str, Any]) -> None:
@@ -178,7 +178,7 @@ def summary_points(run: RunRecord, time: float) -> list[MetricPoint]:
 
 
 def datasets_of(
-    run: RunRecord, inputs: Mapping[str, str], known: dict[str, str]
+    run: RunRecord, inputs: Mapping[str, str], digests: dict[str, str]
 ) -> list[DatasetInput]:
     """The image sets that this run read, under DVC's digests, with what each was for.
 
@@ -191,20 +191,20 @@ def datasets_of(
         context = _dataset_context(run, path)
         if context is None:
             continue
-        source = json.dumps({"path": path, "dvc": known.get(path), "digest": own})
+        source = json.dumps({"path": path, "dvc": digests.get(path), "digest": own})
         name = "/".join(PurePosixPath(path).parts[-2:])
         dataset = Dataset(
-            name=name, digest=dataset_digest(path, own, known), source_type="dvc", source=source
+            name=name, digest=dataset_digest(path, own, digests), source_type="dvc", source=source
         )
         tags = {"mlflow.data.context": context, DIGEST_TAG: own}
-        if path in known:
-            tags["dvc.md5"] = known[path]
+        if path in digests:
+            tags["dvc.md5"] = digests[path]
         found.append(DatasetInput(dataset, [InputTag(key, text) for key, text in tags.items()]))
     return found
 
 
 def create_run(
-    store: TrackingStore, run: RunRecord, origin: RunOrigin, *, parent: str, known: dict[str, str]
+    store: TrackingStore, run: RunRecord, origin: RunOrigin, *, parent: str, digests: dict[str, str]
 ) -> str:
     """Create the MLflow run with all that is known before its first epoch; return its id."""
     tags = tags_of(run, origin, parent) | {INPUTS_TAG: json.dumps(dict(origin.inputs))}
@@ -216,7 +216,7 @@ def create_run(
     )
     run_id = str(created.info.run_id)
     store.write(run_id, params=params_of(run, origin.params))
-    datasets = datasets_of(run, origin.inputs, known)
+    datasets = datasets_of(run, origin.inputs, digests)
     if datasets:
         store.client.log_inputs(run_id, datasets)
     return run_id

@@ -73,7 +73,7 @@ def serve(root: Path, *, idle_s: float = IDLE_S, poll_s: float = POLL_S) -> int:
             post = Connection(root)
             total += _serve(post, idle_s=idle_s, poll_s=poll_s)
             size = _spooled_bytes(root)
-        # A line written between the last look and the unlock found the lock taken.
+        # A line written between the last check and the unlock found the lock taken.
         if post.broken or yield_requested(root) or _spooled_bytes(root) == size:
             return total
 
@@ -123,7 +123,7 @@ STUDY_WAIT_S = 60.0
 def log_study(root: Path, folder: Path) -> str | None:
     """Make MLflow say what the study's folder says: trials, charts, run.json, page and figures.
 
-    Nothing is doubled, however often it is told. Where MLflow cannot be told now, the line that
+    Nothing is doubled, however often this runs. Where MLflow cannot be reached now, the line that
     says why is returned, and `synthgap mirror` sends what it missed.
     """
     root = root.resolve()

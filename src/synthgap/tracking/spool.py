@@ -28,7 +28,7 @@ class SendState:
     epoch: int = 0
     pid: int = 0
     host: str = ""
-    started: float = 0.0  # seconds since 1970 of the latest start, by which a reused pid is told
+    started: float = 0.0  # seconds since 1970 of the latest start, to recognise a reused pid
     status: str = ""  # "", RUNNING, KILLED, FINISHED or FAILED
 
 
@@ -79,8 +79,8 @@ class Spool:
             content = read_json(self._sent_path)
         except (FileNotFoundError, json.JSONDecodeError):
             return SendState()
-        known = {field.name for field in fields(SendState)}
-        return SendState(**{name: value for name, value in content.items() if name in known})
+        names = {field.name for field in fields(SendState)}
+        return SendState(**{name: value for name, value in content.items() if name in names})
 
     def record(self, sent: SendState) -> None:
         """Remember what has been sent."""

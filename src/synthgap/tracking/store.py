@@ -89,11 +89,11 @@ class TrackingStore:
             self.client.log_batch(run_id, params=entries[part], tags=notes[part])
 
     def _made(self, name: str) -> str:
-        known = self.client.get_experiment_by_name(name)
-        if known is not None:
-            if known.lifecycle_stage == "deleted":
-                self.client.restore_experiment(known.experiment_id)
-            return str(known.experiment_id)
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is not None:
+            if experiment.lifecycle_stage == "deleted":
+                self.client.restore_experiment(experiment.experiment_id)
+            return str(experiment.experiment_id)
         return self.client.create_experiment(
             name, artifact_location=artifact_location(self.uri), tags=KIND_TAG
         )

@@ -191,15 +191,15 @@ def update_sweep(
     content = content_digest({f"{name}@{step}": value for (name, step), value in wanted.items()})
     if parent.data.tags.get(CONTENT_TAG) == content and parent.info.status == "FINISHED":
         return run_id
-    shown = chart_points(store, parent)
-    if _is_study(parent):  # a trial may be told live before it is in any record
-        shown = {key: value for key, value in shown.items() if key in wanted}
-    if any(wanted.get(key) != value for key, value in shown.items()):
+    points = chart_points(store, parent)
+    if _is_study(parent):  # a trial may be logged live before it is in any record
+        points = {key: value for key, value in points.items() if key in wanted}
+    if any(wanted.get(key) != value for key, value in points.items()):
         run_id = _replace_parent(store, parent)
         for child in filter(None, children):
             store.write(child, tags={PARENT_TAG: run_id})
-        shown = {}
-    missing = {key: value for key, value in wanted.items() if key not in shown}
+        points = {}
+    missing = {key: value for key, value in wanted.items() if key not in points}
     finish_sweep(store, run_id, missing)
     store.write(run_id, tags={CONTENT_TAG: content})
     return run_id
@@ -268,7 +268,7 @@ def _without_size(name: str) -> str:
 def delete_replaced(store: TrackingStore, parent: str, runs: Sequence[RunRecord]) -> None:
     """Delete children of a study that have the slot of one of its recorded runs and are none.
 
-    Those that run now stay, and so do trials that were told live and are not recorded yet.
+    Those that run now stay, and so do trials that were logged live and are not recorded yet.
     """
     recorded = {run["digest"] for run in runs}
     taken = {(str(run["trial"]), run["kind"], str(run["seed"])) for run in runs}

@@ -1,4 +1,4 @@
-"""What MLflow is told of a study's trials: values and states of each, and the study's charts."""
+"""What MLflow records of a study's trials: values and states of each, and the study's charts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_shared(run: RunRecord) -> bool:
 def status_of(run: RunRecord) -> str:
     """MLflow's word for how the run ended.
 
-    A pruned trial is FINISHED: it did what its study wanted, and KILLED is said of a run whose
+    A pruned trial is FINISHED: it did what its study wanted, and KILLED marks a run whose
     process died. The tag `trial.state` tells the two apart.
     """
     return "FAILED" if run.get("state") == "failed" else "FINISHED"
@@ -43,11 +43,11 @@ def source_of(run: RunRecord) -> str:
     return f"pipelines/{run['experiment']}.py"
 
 
-def trial_params(run: RunRecord, known: Mapping[str, Any]) -> dict[str, Any]:
-    """`tuned.<key>`, and each tuned key that is among the `known` params in place of its value."""
+def trial_params(run: RunRecord, params: Mapping[str, Any]) -> dict[str, Any]:
+    """`tuned.<key>`, and each tuned key that is in `params` in place of its value."""
     tuned = run.get("tuned") or {}
     tuned = {key: "null" if value is None else value for key, value in tuned.items()}
-    over = {key: value for key, value in tuned.items() if key in known}
+    over = {key: value for key, value in tuned.items() if key in params}
     return {**over, **{f"tuned.{key}": value for key, value in tuned.items()}}
 
 
@@ -60,9 +60,9 @@ def trial_tags(run: RunRecord) -> dict[str, str]:
     """Number and kind of a trial; how it ended once it has."""
     if not is_trial(run):
         return {}
-    told = {"number": run["trial"], "kind": run["kind"]}
-    told |= {name: run[name] for name in END_KEYS if run.get(name) is not None}
-    tags = {f"trial.{name}": tag_text(value) for name, value in told.items()}
+    details = {"number": run["trial"], "kind": run["kind"]}
+    details |= {name: run[name] for name in END_KEYS if run.get(name) is not None}
+    tags = {f"trial.{name}": tag_text(value) for name, value in details.items()}
     if "state" in run:
         tags["mlflow.runName"] = trial_name(run)
     return {"study": str(run["study"]), **tags}
@@ -83,7 +83,7 @@ def trial_chart(run: RunRecord) -> ChartPoints:
 def study_chart(runs: Sequence[RunRecord]) -> ChartPoints:
     """The trials' objectives, and the best so far of the first, against the trial's number.
 
-    The best is told up to the first trial that has not ended, so that no point is ever taken back.
+    The best goes up to the first trial that has not ended, so that no point is ever taken back.
     """
     trials = {int(run["trial"]): run for run in runs if run["kind"] != FINAL_KIND}
     found: ChartPoints = {}
@@ -109,15 +109,15 @@ def verdict_chart(study: Mapping[str, Any]) -> ChartPoints:
     verdict = study.get("verdict")
     if verdict is None:
         return {}
-    told = {"winner_top1": verdict["winner_top1"]["mean"]}
-    told["default_top1"] = verdict["default_top1"]["mean"]
-    told |= {
+    metrics = {"winner_top1": verdict["winner_top1"]["mean"]}
+    metrics["default_top1"] = verdict["default_top1"]["mean"]
+    metrics |= {
         name if name != "mean" else "difference": verdict["difference"].get(name)
         for name in ("mean", "low", "high")
     }
     return {
         (f"verdict/{name}", 0): round(float(value), 4)
-        for name, value in told.items()
+        for name, value in metrics.items()
         if value is not None
     }
 
@@ -127,7 +127,7 @@ def study_tags(study: Mapping[str, Any]) -> dict[str, str]:
     if not study:
         return {}
     objectives = [one["metric"] for one in study["objectives"]]
-    told: dict[str, Any] = {
+    tags: dict[str, Any] = {
         "study.method": study["method"],
         "study.objectives": ", ".join(objectives),
         "study.trials": study["trials"],
@@ -137,16 +137,16 @@ def study_tags(study: Mapping[str, Any]) -> dict[str, str]:
         "study.best": study["best"] if study["best"] is not None else study["pareto"] or None,
         "study.winner": study["winner"] and study["winner"]["trial"],
     }
-    told |= {
+    tags |= {
         f"winner.{key}": value for key, value in (study["winner"] or {"tuned": {}})["tuned"].items()
     }
-    return {name: "unknown" if value is None else tag_text(value) for name, value in told.items()}
+    return {name: "unknown" if value is None else tag_text(value) for name, value in tags.items()}
 
 
 def study_note(study: Mapping[str, Any]) -> str:
     """What a study spent and found, in sentences."""
     labels = study["labels"]
-    said = [
+    sentences = [
         f"{study['counts']['complete']} of {study['trials']} trials are complete, "
         f"{study['counts']['pruned']} pruned, {study['counts']['failed']} failed.",
         f"The objectives use {labels['objective']} real labels of `val`; a trial "
@@ -155,18 +155,18 @@ def study_note(study: Mapping[str, Any]) -> str:
     ]
     if study["winner"]:
         tuned = ", ".join(f"`{key}` {value}" for key, value in study["winner"]["tuned"].items())
-        said.append(f"The winner of the finals is trial {study['winner']['trial']}: {tuned}.")
+        sentences.append(f"The winner of the finals is trial {study['winner']['trial']}: {tuned}.")
     verdict = study.get("verdict")
     if verdict is not None:
-        found, shown = verdict["difference"], f"{verdict['difference']['mean']:+.2f} points"
+        found, difference = verdict["difference"], f"{verdict['difference']['mean']:+.2f} points"
         if found.get("low") is not None:
-            shown += f" [{found['low']:+.2f}, {found['high']:+.2f}]"
-        said.append(
+            difference += f" [{found['low']:+.2f}, {found['high']:+.2f}]"
+        sentences.append(
             f"On images that no trial saw: {verdict['winner_top1']['mean']:.2f} against "
-            f"{verdict['default_top1']['mean']:.2f} of the default, {shown} over "
+            f"{verdict['default_top1']['mean']:.2f} of the default, {difference} over "
             f"{len(verdict['seeds'])} seeds."
         )
-    return " ".join(said)
+    return " ".join(sentences)
 
 
 def points_of(places: ChartPoints, time: float) -> list[MetricPoint]:

@@ -13,13 +13,13 @@ LABELS = {"generator": 700, "reference": 0, "student": 50}
 PARAMS = {"student": STUDENT, "training": TRAINING}
 
 
-def trial(slot: int, state: str = "complete", **told: Any) -> dict[str, Any]:
+def trial(slot: int, state: str = "complete", **more: Any) -> dict[str, Any]:
     """One row; `top1` is its accuracy."""
-    study, top1 = told.pop("study", "joint"), float(told.pop("top1", 90.0 + slot % 5))
-    kind = told.pop("kind", "search" if slot else "default")
-    suffix = f" s{told['seed']}" if kind == "final" else ""
+    study, top1 = more.pop("study", "joint"), float(more.pop("top1", 90.0 + slot % 5))
+    kind = more.pop("kind", "search" if slot else "default")
+    suffix = f" s{more['seed']}" if kind == "final" else ""
     row = {
-        "digest": hexed(f"{study} {slot} {kind} {told.get('seed', 0)} {told.pop('version', 1)}"),
+        "digest": hexed(f"{study} {slot} {kind} {more.get('seed', 0)} {more.pop('version', 1)}"),
         "plan": hexed(f"plan of {study}"),
         "experiment": "tune",
         "recipe": RECIPE,
@@ -57,10 +57,10 @@ def trial(slot: int, state: str = "complete", **told: Any) -> dict[str, Any]:
         row |= {"last": {}, "share": 0.5}
     if state == "failed":
         row |= {"values": {}, "reason": "loss is nan at step 7"}
-    return row | told
+    return row | more
 
 
-def study_of(rows: list[dict[str, Any]], **told: Any) -> dict[str, Any]:
+def study_of(rows: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     """What the rows say together, as far as MLflow shows it."""
     searched = [row["state"] for row in rows if row["kind"] != "final"]
     counts = {state: searched.count(state) for state in ("complete", "pruned", "failed")}
@@ -77,7 +77,7 @@ def study_of(rows: list[dict[str, Any]], **told: Any) -> dict[str, Any]:
         "pareto": [],
         "winner": {"trial": 4, "tuned": {SCALE: 2.0, LAMBDA: 0.2}},
         "verdict": None,
-        **told,
+        **more,
     }
 
 
@@ -90,7 +90,7 @@ def verdict_of(gain: float) -> dict[str, Any]:
     }
 
 
-def write_study(root: Path, rows: list[dict[str, Any]], **told: Any) -> Path:
+def write_study(root: Path, rows: list[dict[str, Any]], **more: Any) -> Path:
     """Write run.json of a study where its maker does; return its folder."""
     name = rows[0]["study"]
     folder = root / "mlruns" / "studies" / RECIPE / name
@@ -105,13 +105,13 @@ def write_study(root: Path, rows: list[dict[str, Any]], **told: Any) -> Path:
         "environment": ENVIRONMENT,
         "params": {"seed": 1, **PARAMS, "study": {"trials": 30}},
         "runs": rows,
-        "study": study_of(rows, **told),
+        "study": study_of(rows, **more),
     }
     (folder / "run.json").write_text(json.dumps(content))
     return folder
 
 
-def told_live(log: Any, row: dict[str, Any], *, status: str = "FINISHED") -> None:
+def log_trial(log: Any, row: dict[str, Any], *, status: str = "FINISHED") -> None:
     """Log a trial as `experiments/studies/rows.teller` does."""
     late = (
         *("state", "reason", "retries", "values", "share", "num_images", "num_steps"),

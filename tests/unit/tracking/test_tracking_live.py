@@ -53,9 +53,9 @@ def test_a_log_that_cannot_write_complains_once_and_never_raises(
     log = open_log(tmp_path)
     for number in range(3):
         log("abc", {"event": "epoch", "metrics": {"epoch": number}})
-    said = capsys.readouterr().err
-    assert said.count("a log line could not be kept") == 1
-    assert "synthgap mirror" in said
+    output = capsys.readouterr().err
+    assert output.count("a log line could not be kept") == 1
+    assert "synthgap mirror" in output
 
 
 def test_forked_processes_do_not_mix_their_letters(tmp_path: Path):
@@ -70,8 +70,8 @@ def test_forked_processes_do_not_mix_their_letters(tmp_path: Path):
         children.append(pid)
     assert all(os.waitpid(pid, 0)[1] == 0 for pid in children)
     events, _ = spool_of(tmp_path, "abc").unread(0)
-    told = {(event["metrics"]["child"], event["metrics"]["epoch"]) for event in events}
-    assert told == {(child, number) for child in range(4) for number in range(25)}
+    logged = {(event["metrics"]["child"], event["metrics"]["epoch"]) for event in events}
+    assert logged == {(child, number) for child in range(4) for number in range(25)}
 
 
 def test_wall_times_are_kept_beside_the_outputs_also_over_a_resumption(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""MLflow says what the outputs say, however often it is told."""
+"""MLflow says what the outputs say, however often it is sent."""
 
 import json
 import os
@@ -57,8 +57,8 @@ def test_the_parents_chart_is_accuracy_against_depth(store: TrackingStore):
         write_cell(store.root, transfer_runs(depth), depth)
     mirror(store.root)
     parent = parent_named(store, "transfer")
-    told = dict(history(store, parent, "accuracy/synthetic_to_real"))
-    assert told == pytest.approx({1: 97.95, 2: 97.45, 3: 96.95})  # mean of two seeds
+    points = dict(history(store, parent, "accuracy/synthetic_to_real"))
+    assert points == pytest.approx({1: 97.95, 2: 97.45, 3: 96.95})  # mean of two seeds
     assert [step for step, _ in history(store, parent, "accuracy/real_to_synthetic")] == [1, 2, 3]
     assert "depth" in parent.data.tags["mlflow.note.content"]
 
@@ -194,10 +194,10 @@ def test_a_dead_server_is_one_line_about_the_next_step(
         port = probe.getsockname()[1]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{port}")
     write_cell(checkout, transfer_runs(1), 1)
-    with pytest.raises(TrackingError, match="start the MLflow server") as told:
+    with pytest.raises(TrackingError, match="start the MLflow server") as caught:
         mirror(checkout)
-    assert "secret" not in str(told.value)
-    assert "\n" not in str(told.value)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert os.environ["MLFLOW_TRACKING_URI"].startswith("http://user")
 
 

@@ -41,7 +41,7 @@ def tell(root: Path, run: dict, *, epochs: slice = slice(None), end: str | None 
 
 
 def send(root: Path) -> int:
-    """One look at what is there; `serve` would stay as long as a run's process lives."""
+    """One pass over what is there; `serve` would stay as long as a run's process lives."""
     with sender_lock(root, wait_s=10):
         return Outbox(open_store(root)).send()
 
@@ -92,8 +92,8 @@ def test_a_run_arrives_with_everything_a_person_filters_by(store: TrackingStore)
     assert run.data.params["training.local_crops.count"] == "8"
     assert run.data.params["student"] == "resnet10t"
     assert run.data.params["real_labels.student"] == "600"
-    told = [(epoch["epoch"], epoch["test/top1"]) for epoch in RUN["epochs"]]
-    assert history(store, run, "test/top1") == told
+    logged = [(epoch["epoch"], epoch["test/top1"]) for epoch in RUN["epochs"]]
+    assert history(store, run, "test/top1") == logged
     assert history(store, run, "system/cpu_utilization_percentage")
     assert history(store, run, "system/system_memory_usage_megabytes")
     assert history(store, run, "system/process_memory_megabytes")  # of this process, which lives

@@ -4,7 +4,7 @@ import re
 import socket
 
 import pytest
-from fake_trials import LAMBDA, RATE, told_live, trial, verdict_of, write_study
+from fake_trials import LAMBDA, RATE, log_trial, trial, verdict_of, write_study
 from seen import all_runs, artifacts, child_runs, history, parent_runs
 
 from synthgap.tracking.live_log import open_log
@@ -72,17 +72,17 @@ def test_what_was_tuned_stands_in_place_of_what_params_say():
 
 
 def test_the_note_says_what_was_spent_and_found():
-    told = {
+    study = {
         "counts": {"complete": 3, "pruned": 1, "failed": 0}, "trials": 4,
         "labels": {"objective": 300, "generator": None, "reference": 0, "student": 50},
         "winner": {"trial": "default", "tuned": {LAMBDA: 0.3}}, "verdict": verdict_of(1.25),
     }  # fmt: skip
-    said = study_note(told)
-    assert "300 real labels of `val`" in said
-    assert "its generator nobody knows how many" in said
-    assert "96.25 against 95.00 of the default, +1.25 points [+0.25, +2.25] over 2 seeds" in said
-    told["verdict"]["difference"] |= {"mean": 0.0, "low": None, "high": None}
-    assert "+0.00 points over 2 seeds" in study_note(told)
+    text = study_note(study)
+    assert "300 real labels of `val`" in text
+    assert "its generator nobody knows how many" in text
+    assert "96.25 against 95.00 of the default, +1.25 points [+0.25, +2.25] over 2 seeds" in text
+    study["verdict"]["difference"] |= {"mean": 0.0, "low": None, "high": None}
+    assert "+0.00 points over 2 seeds" in study_note(study)
 
 
 @quiet
@@ -170,15 +170,15 @@ def test_the_stages_figures_are_those_of_the_report(store):
         (drawn / name).write_bytes(b"a figure")
     mirror(store.root)
     (parent,) = parent_runs(store)
-    shown = store.client.list_artifacts(parent.info.run_id, "figures")
-    assert [one.path for one in shown] == ["figures/tune-grid.png"]
+    figures = store.client.list_artifacts(parent.info.run_id, "figures")
+    assert [one.path for one in figures] == ["figures/tune-grid.png"]
 
 
 @quiet
 def test_trials_are_told_live_and_completed_by_the_record(store):
     log, outbox = open_log(store.root), Outbox(store)
     for row in ROWS[:4]:
-        told_live(log, row, status="FAILED" if row["state"] == "failed" else "FINISHED")
+        log_trial(log, row, status="FAILED" if row["state"] == "failed" else "FINISHED")
         outbox.send()
     (parent,) = parent_runs(store)
     seen = by_number(store)
@@ -188,7 +188,7 @@ def test_trials_are_told_live_and_completed_by_the_record(store):
     assert history(store, parent, "trials/val_top1") == [(0, 90.0), (1, 89.0)]
     assert seen[3].info.status == "FAILED"
     before = hung_under(store, parent)
-    folder = write_study(store.root, ROWS[:1])  # an older record than what was told
+    folder = write_study(store.root, ROWS[:1])  # an older record than what was logged
     log_study(store.root, folder)
     write_study(store.root, ROWS[:4])
     assert log_study(store.root, folder) is None
@@ -203,11 +203,11 @@ def test_trials_are_told_live_and_completed_by_the_record(store):
 def test_a_trial_that_was_given_back_goes_on_in_its_run(store):
     log, outbox = open_log(store.root), Outbox(store)
     row = trial(1)
-    told_live(log, {**row, "state": "killed", "epochs": row["epochs"][:1]}, status="KILLED")
+    log_trial(log, {**row, "state": "killed", "epochs": row["epochs"][:1]}, status="KILLED")
     outbox.send()
     (child,) = child_runs(store)
     assert (child.info.status, child.data.tags["trial.state"]) == ("KILLED", "killed")
-    told_live(log, row)
+    log_trial(log, row)
     outbox.send()
     (again,) = child_runs(store)
     assert again.info.run_id == child.info.run_id
@@ -220,8 +220,8 @@ def test_what_a_slower_machine_tells_after_the_record_is_no_double(store):
     log_study(store.root, write_study(store.root, ROWS[:2]))
     (before,) = [run.info.run_id for run in child_runs(store) if run.info.run_name == "joint t01"]
     log, outbox = open_log(store.root), Outbox(store)
-    told_live(log, ROWS[1])
-    told_live(log, ROWS[4])
+    log_trial(log, ROWS[1])
+    log_trial(log, ROWS[4])
     outbox.send()
     seen = by_number(store)
     assert len(child_runs(store)) == 3
@@ -234,8 +234,8 @@ def test_what_a_slower_machine_tells_after_the_record_is_no_double(store):
 def test_a_trial_that_was_made_anew_replaces_the_one_of_its_slot(store):
     log, outbox = open_log(store.root), Outbox(store)
     died = trial(4, version=2, tuned={LAMBDA: 0.9}, epochs=ROWS[0]["epochs"][:1])
-    told_live(log, {**died, "state": "killed"}, status="KILLED")
-    told_live(log, trial(7))  # not in the record yet
+    log_trial(log, {**died, "state": "killed"}, status="KILLED")
+    log_trial(log, trial(7))  # not in the record yet
     outbox.send()
     log_study(store.root, write_study(store.root, ROWS))
     digests = {run.data.tags[DIGEST_TAG] for run in child_runs(store)}
@@ -271,7 +271,7 @@ def test_without_a_server_the_line_says_so_and_nothing_is_raised(checkout, monke
         port = probe.getsockname()[1]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{port}")
     folder = write_study(checkout, ROWS)
-    said = log_study(checkout, folder)
-    assert "synthgap mirror" in said
-    assert "secret" not in said
-    assert "\n" not in said
+    text = log_study(checkout, folder)
+    assert "synthgap mirror" in text
+    assert "secret" not in text
+    assert "\n" not in text
