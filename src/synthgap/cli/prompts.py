@@ -121,8 +121,8 @@ def format_prompts(
     """The first prompts of each class, each once, with what the readers make of them; a total."""
     readers = tuple(readers)
     count, cut, strange = 0, 0, 0
-    for label, (name, said) in enumerate(writer.spoken.items()):
-        yield name if name == said else f"{name}: {said}"
+    for label, (name, words) in enumerate(writer.spoken.items()):
+        yield name if name == words else f"{name}: {words}"
         for prompt in dict.fromkeys(writer(label, number) for number in range(per_class)):
             readings = [(reader, reader(prompt)) for reader in readers]
             tokens = max((reading.tokens for _, reading in readings), default=len(prompt.split()))

@@ -94,7 +94,7 @@ def _handled(parser: argparse.ArgumentParser, handler: Handler) -> None:
     parser.add_argument(
         "--storage", metavar="URL", help="default: SYNTHGAP_STUDIES, or mlruns/studies.db here"
     )
-    parser.set_defaults(run=_told(handler))
+    parser.set_defaults(run=_with_storage_errors(handler))
 
 
 def _count(text: str) -> int:
@@ -104,7 +104,7 @@ def _count(text: str) -> int:
     return count
 
 
-def _told(handler: Handler) -> Handler:
+def _with_storage_errors(handler: Handler) -> Handler:
     """The handler, with what its storage raises as one line."""
 
     def run(arguments: argparse.Namespace) -> int:

@@ -38,14 +38,14 @@ def _differences(then: Any, now: Any, path: str) -> Iterator[KeyDifference]:  # 
         for key in [*now, *(key for key in then if key not in now)]:
             inside = f"{path}.{key}" if path else str(key)
             if key not in then or key not in now:
-                yield KeyDifference(inside, _shown(then, key), _shown(now, key))
+                yield KeyDifference(inside, _value_text(then, key), _value_text(now, key))
             else:
                 yield from _differences(then[key], now[key], inside)
     elif then != now and _plain(then) != _plain(now):
         yield KeyDifference(path, _short(then), _short(now))
 
 
-def _shown(mapping: Mapping[str, Any], key: str) -> str:
+def _value_text(mapping: Mapping[str, Any], key: str) -> str:
     return _short(mapping[key]) if key in mapping else "not there"
 
 
@@ -58,7 +58,7 @@ def _plain(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-SHOWN = 4
+MAX_KEYS = 4
 """How many of the keys that differ from what a study held fixed are named."""
 
 
@@ -108,9 +108,9 @@ def fixed_elsewhere(
     keys = [one for one in found if not any(_is_within(key, one.key) for key in tuned)]
     if not keys:
         return None
-    told = ", ".join(f"{one.key} {one.now} (study: {one.then})" for one in islice(keys, SHOWN))
-    more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
-    return f"{PARAMS} differs from what the study held fixed: {told}{more}"
+    listed = ", ".join(f"{one.key} {one.now} (study: {one.then})" for one in islice(keys, MAX_KEYS))
+    more = f" and {len(keys) - MAX_KEYS} more" if len(keys) > MAX_KEYS else ""
+    return f"{PARAMS} differs from what the study held fixed: {listed}{more}"
 
 
 def held_fixed(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class StudyPlace:
         return kind is None or Path(self.url.removeprefix(kind)).is_file()
 
     @property
-    def shown(self) -> str:
+    def masked_url(self) -> str:
         """The storage's URL without a password."""
         from synthgap.studies.storage import masked_url
 
@@ -112,12 +112,12 @@ class StudyPlace:
 
         if name == STAGE:
             return WorkError(f"study {STAGE}: not made yet; `dvc repro {STAGE}` makes it")
-        known = ", ".join(self.names())
-        there = f"expected one of {known}" if known else "there is none yet"
+        names = ", ".join(self.names())
+        there = f"expected one of {names}" if names else "there is none yet"
         start = "`synthgap study run NAME` makes one"
         if name in self.params.studies:
             start = f"`synthgap study run {name}` makes it"
-        return WorkError(f"study {name}: not in {self.shown}, {there}; {start}")
+        return WorkError(f"study {name}: not in {self.masked_url}, {there}; {start}")
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -136,8 +136,8 @@ def read_record(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: unreadable ({error}); `{again}` writes it anew") from error
-    known = isinstance(record, dict) and {"study", "runs", "params"} <= set(record)
-    if not known or not isinstance(record["study"], dict) or "winner" not in record["study"]:
+    is_record = isinstance(record, dict) and {"study", "runs", "params"} <= set(record)
+    if not is_record or not isinstance(record["study"], dict) or "winner" not in record["study"]:
         raise DataError(f"{path}: no record of a study, expected one; `{again}` writes it anew")
     found: dict[str, Any] = record
     return found

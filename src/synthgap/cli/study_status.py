@@ -26,7 +26,7 @@ def table(place: StudyPlace) -> Iterator[str]:
     names = place.names()
     if not names:
         described = ", ".join(place.params.studies)
-        yield f"no study of {place.artifacts.recipe} in {place.shown} yet"
+        yield f"no study of {place.artifacts.recipe} in {place.masked_url} yet"
         yield f"`synthgap study run NAME` makes one; params.yaml describes {described or 'none'}"
         return
     yield from aligned([HEADERS, *(_row(place, name) for name in names)])
@@ -36,7 +36,7 @@ def one(place: StudyPlace, name: str) -> Iterator[str]:
     """A study in lines, its workers last."""
     found = _found(place, name)
     counts = ", ".join(f"{count} {state}" for state, count in _counts(found).items() if count)
-    where = place.shown if place.is_kept(name) else "its record here, not in the storage"
+    where = place.masked_url if place.is_kept(name) else "its record here, not in the storage"
     yield f"study {name} ({place.artifacts.recipe}): {found['budget']} trials: {counts} ({where})"
     yield f"best so far: {_best(found)}"
     if found["deaths"]:
@@ -146,8 +146,8 @@ def dashboard(port: int, *, storage: str | None) -> int:
     check_port(HOST, port)
     path = record_path(place.artifacts, STAGE)
     if path.is_file() and bring(read_record(path), place.storage):
-        _say(f"{path.relative_to(place.artifacts.root)} is in {place.shown} now")
-    _say(f"optuna-dashboard: http://{HOST}:{port}/ over {place.shown} (Ctrl-C ends it)")
+        _say(f"{path.relative_to(place.artifacts.root)} is in {place.masked_url} now")
+    _say(f"optuna-dashboard: http://{HOST}:{port}/ over {place.masked_url} (Ctrl-C ends it)")
     serve(place.storage, host=HOST, port=port)
     return 0
 

@@ -66,10 +66,10 @@ def best_lines(record: Record) -> Iterator[str]:
     """What won, by how much, with how many labels and steps."""
     study = record["study"]
     counts = study["counts"]
-    told = ", ".join(f"{counts[state]} {state}" for state in counts if counts[state]) or "none yet"
+    text = ", ".join(f"{counts[state]} {state}" for state in counts if counts[state]) or "none yet"
     yield (
         f"study {study['name']} ({record['recipe']}): {study['method']}, {study['protocol']}; "
-        f"{study['trials']} trials: {told}"
+        f"{study['trials']} trials: {text}"
     )
     yield from _winner_lines(record)
     yield from _verdict_lines(study)
@@ -156,9 +156,9 @@ def difference_text(verdict: Mapping[str, Any]) -> str:
 
 def labels_text(labels: Mapping[str, Any]) -> str:
     """`250 of val by the objective, 700 generator, 0 reference, 50 student`."""
-    known = {name: "an unknown number" if n is None else f"{n:,}" for name, n in labels.items()}
-    first = f"{known.pop('objective')} of val by the objective"
-    return ", ".join([first, *(f"{count} {name}" for name, count in known.items())])
+    counts = {name: "an unknown number" if n is None else f"{n:,}" for name, n in labels.items()}
+    first = f"{counts.pop('objective')} of val by the objective"
+    return ", ".join([first, *(f"{count} {name}" for name, count in counts.items())])
 
 
 def is_default(study: Mapping[str, Any]) -> bool:

@@ -47,7 +47,7 @@ def resume(name: str, *, storage: str | None) -> int:
     study = load_study(name, place.artifacts.recipe, place.storage)
     if is_finalised(study):  # params.yaml may say something else by now, such as what it found
         _say(f"study {name}: every trial has ended and the winner is known; nothing is left to do")
-        return _told(name, place)
+        return _print_results(name, place)
     session = reopen(place.params, name, place.artifacts, place.storage)
     _say(_progress(session))
     return _to_the_end(session, place)
@@ -63,7 +63,7 @@ def statement(session: Session, place: StudyPlace) -> list[str]:
         f"under protocol {study.protocol}, {seeds} each, on {shares} of the synthetic images; "
         f"sampler {study.sampler}, pruner {study.pruner}",
         f"searched: {', '.join(study.space)}",
-        f"kept in {place.shown}; `synthgap study work --study {plan.name}` adds a worker",
+        f"kept in {place.masked_url}; `synthgap study work --study {plan.name}` adds a worker",
         _sets(plan, session),
         labels_line(study, int(session.study.user_attrs["about"]["num_val"])),
     ]
@@ -89,10 +89,10 @@ def _sets(plan: StudyPlan, session: Session) -> str:
     found = sets_of(plan, session.artifacts)
     there = [name for name, is_there in found.items() if is_there]
     missing = [name for name, is_there in found.items() if not is_there]
-    told = [f"{', '.join(there)} there"] if there else []
+    parts = [f"{', '.join(there)} there"] if there else []
     if missing:
-        told.append(f"{', '.join(missing)} to be sampled when a trial asks for it")
-    return f"synthetic sets: {'; '.join(told)}"
+        parts.append(f"{', '.join(missing)} to be sampled when a trial asks for it")
+    return f"synthetic sets: {'; '.join(parts)}"
 
 
 def _progress(session: Session) -> str:
@@ -119,7 +119,7 @@ def _to_the_end(session: Session, place: StudyPlace) -> int:
 
     try:
         made = session.work(tell)
-        if lines.num_told or made:
+        if lines.num_printed or made:
             _say(f"study {name}: this worker made {made} trial{'' if made == 1 else 's'}")
         ending = finalise(session, tell)
     except KeyboardInterrupt:
@@ -134,7 +134,7 @@ def _to_the_end(session: Session, place: StudyPlace) -> int:
     if ending == "open":
         _say(f"study {name}: {_kept(session)}")
         return 0
-    return _told(name, place)
+    return _print_results(name, place)
 
 
 def _kept(session: Session) -> str:
@@ -145,7 +145,7 @@ def _kept(session: Session) -> str:
     return f"{done} of {plan.study.trials} trials are kept; `synthgap study resume {name}` goes on"
 
 
-def _told(name: str, place: StudyPlace) -> int:
+def _print_results(name: str, place: StudyPlace) -> int:
     from synthgap.cli.study_tell import best_lines, published
 
     for line in [*best_lines(place.record(name)), *published(place, name)]:
@@ -159,7 +159,7 @@ class TrialLines:
 
     plan: StudyPlan
     say: Callable[[str], None] = field(default_factory=lambda: _say)
-    num_told: int = 0
+    num_printed: int = 0
     _began: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -173,7 +173,7 @@ class TrialLines:
             self._began[digest] = time.monotonic()
         elif event["event"] == "end":
             seconds = time.monotonic() - self._began.pop(digest, time.monotonic())
-            self.num_told += 1
+            self.num_printed += 1
             self.say(trial_line(event["run"], self.plan, seconds))
 
 

@@ -26,18 +26,18 @@ def _ended(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     with pytest.MonkeyPatch.context() as patch:
         build(root, checkout, patch)
         world = World.here(patch)
-        said: list[str] = []
-        patch.setattr("synthgap.cli.study_work._say", said.append)
+        output: list[str] = []
+        patch.setattr("synthgap.cli.study_work._say", output.append)
         assert main(["study", "run", "quick"]) == 0
-    return root, "\n".join(said), len(world.calls)
+    return root, "\n".join(output), len(world.calls)
 
 
 @pytest.fixture
 def ended(_ended: tuple[Path, str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """In a copy of a checkout whose study `quick` has run to its end, and what was said then."""
-    root, said, num_calls = _ended
+    """In a copy of a checkout whose study `quick` has run to its end, and what was printed then."""
+    root, output, num_calls = _ended
     shutil.copytree(root, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     world = World.here(monkeypatch)
-    world.said, world.num_calls = said, num_calls
+    world.output, world.num_calls = output, num_calls
     return world

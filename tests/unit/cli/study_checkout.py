@@ -47,7 +47,7 @@ class World:
         self.calls: list[tuple[dict[str, Any], int]] = []
         self.stop_after: int | None = None  # then Ctrl-C
         self.gain = 1.0
-        self.said = ""
+        self.output = ""
         self.num_calls = 0
         self.num_verdicts = 0
 

@@ -27,9 +27,9 @@ def test_what_the_reader_can_mend_is_one_line_and_1(monkeypatch, capsys):
         raise DataError("data/cat/1.png: zero bytes, expected an image; replace it")
 
     assert ending(monkeypatch, run) == 1
-    said = capsys.readouterr()
-    assert said.err == "synthgap: data/cat/1.png: zero bytes, expected an image; replace it\n"
-    assert said.out == ""
+    output = capsys.readouterr()
+    assert output.err == "synthgap: data/cat/1.png: zero bytes, expected an image; replace it\n"
+    assert output.out == ""
 
 
 def test_an_interruption_is_130(monkeypatch, capsys):

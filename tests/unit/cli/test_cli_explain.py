@@ -52,8 +52,8 @@ def run(root, monkeypatch, capsys):
 
     def command(*arguments):
         code = main(["explain", *map(str, arguments)])
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        output = capsys.readouterr()
+        return code, output.out, output.err
 
     return command
 

@@ -34,7 +34,7 @@ def with_generator(root, captions):
     (folder / "model_index.json").write_text("{}")
 
 
-def said(capsys, *arguments) -> list[str]:
+def stdout_of(capsys, *arguments) -> list[str]:
     assert main(["prompts", *arguments]) == 0
     return capsys.readouterr().out.splitlines()
 
@@ -45,7 +45,7 @@ def refused(capsys, *arguments) -> str:
 
 
 def test_before_there_is_a_generator_words_are_counted(root, capsys):
-    lines = said(capsys, "show", "--scheme", "definition")
+    lines = stdout_of(capsys, "show", "--scheme", "definition")
     assert "words are counted: artifacts/generator/digits is not there yet" in lines[0]
     assert lines[1:3] == ["0", "     4  0, one closed loop"]
     assert lines[-1] == "10 prompts: 0 cut short, 0 with unknown words"
@@ -53,7 +53,7 @@ def test_before_there_is_a_generator_words_are_counted(root, capsys):
 
 def test_tokens_are_the_generators_and_what_it_cannot_read_is_told(root, capsys):
     with_generator(root, {name: [f"{name}, one closed loop", f"digit {name}"] for name in DIGITS})
-    lines = said(capsys, "show", "--image-set", "g2.0-definition", "--per-class", "1")
+    lines = stdout_of(capsys, "show", "--image-set", "g2.0-definition", "--per-class", "1")
     assert lines[0].startswith("definition: 10 classes; tokens are those of ")
     assert lines[0].endswith("which reads at most 7 (tokenizer)")
     assert lines[1:3] == ["0", "     7  0, one closed loop"]
@@ -65,7 +65,7 @@ def test_tokens_are_the_generators_and_what_it_cannot_read_is_told(root, capsys)
 
 
 def test_a_scheme_that_varies_shows_so_many_prompts(root, capsys):
-    one, four = (said(capsys, "show", "--scheme", "templates", "--per-class", n) for n in "14")
+    one, four = (stdout_of(capsys, "show", "--scheme", "templates", "--per-class", n) for n in "14")
     assert (len(one), len(four)) == (1 + 10 * 2 + 1, 1 + 10 * 5 + 1)
     assert set(one) - {one[-1]} <= set(four)
 
@@ -74,7 +74,7 @@ def test_a_rival_that_reads_no_text_is_told(root, capsys):
     folder = root / "artifacts" / "rivals" / "digits" / "dit"
     folder.mkdir(parents=True)
     (folder / "model_index.json").write_text("{}")
-    assert "reads no text" in said(capsys, "show", "--image-set", "dit-g2.0")[0]
+    assert "reads no text" in stdout_of(capsys, "show", "--image-set", "dit-g2.0")[0]
     assert "'gan' is no rival" in refused(capsys, "show", "--image-set", "gan-g2.0")
     assert "no synthetic set" in refused(capsys, "show", "--image-set", "train")
 
@@ -82,7 +82,7 @@ def test_a_rival_that_reads_no_text_is_told(root, capsys):
 def test_a_model_writes_files_that_the_scheme_reads(root, capsys):
     save_images(root / "artifacts" / "sets" / "digits" / "train", 4)
     model, out = ("--model", str(save_captioner(root / "blip"))), root / "said.jsonl"
-    assert said(capsys, "caption", *model, "--out", "said.jsonl", "--max-tokens", "4") == [
+    assert stdout_of(capsys, "caption", *model, "--out", "said.jsonl", "--max-tokens", "4") == [
         "said.jsonl: 4 captions; name it in prompts.captions"
     ]
     assert {name: len(text) for name, text in read_captions(out, ["0", "1"]).items()} == {
@@ -101,7 +101,7 @@ def test_a_model_writes_files_that_the_scheme_reads(root, capsys):
     (root / "prompts" / "digits" / "classes.yaml").write_text(
         "0: {hypernym: red}\n1: {hypernym: sky}"
     )
-    said(capsys, "expand", *model, *options, "--out", out.name, "--yes")
+    stdout_of(capsys, "expand", *model, *options, "--out", out.name, "--yes")
     captions = read_captions(out, ["0", "1"])
     assert all(text.startswith("a red 0") for text in captions["0"])
     assert len(set(captions["1"])) == 2
@@ -111,8 +111,8 @@ def test_options_that_cannot_be_met_are_told_before_anything_is_opened(root, cap
     model = ("--model", "nowhere", "--out", "said.jsonl")
     assert "expected a file .jsonl" in refused(capsys, "caption", *model[:3], "said.txt")
     assert "nowhere: no such folder" in refused(capsys, "caption", *model)
-    told = refused(capsys, "expand", *model, "--opening", "{class} in {background}")
-    assert "--opening" in told
-    assert "{background} stands for nothing" in told
+    text = refused(capsys, "expand", *model, "--opening", "{class} in {background}")
+    assert "--opening" in text
+    assert "{background} stands for nothing" in text
     with pytest.raises(SystemExit):
         main(["prompts", "caption", *model, "--image-set", "test"])

@@ -34,10 +34,10 @@ def test_show_prints_the_file(here, capsys):
 
 def test_use_sets_params_and_says_what_changed(here, capsys):
     assert main(["recipe", "use", "folder"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert read_params(here / "params.yaml").recipe == "folder"
-    assert 'recipe: "digits" -> "folder"' in said
-    assert "synthgap data import folder" in said
+    assert 'recipe: "digits" -> "folder"' in output
+    assert "synthgap data import folder" in output
     assert main(["recipe", "use", "digits"]) == 0
     assert (here / "params.yaml").read_bytes() == (here / "recipes" / "digits.yaml").read_bytes()
 

@@ -13,7 +13,7 @@ TUNE = Path("artifacts/tune/digits/run.json")
 PARAMS = Path("params.yaml")
 
 
-def said(capsys, *command: str) -> str:
+def stdout_of(capsys, *command: str) -> str:
     assert main(["study", "apply", *command]) == 0
     return capsys.readouterr().out
 
@@ -38,11 +38,11 @@ def winner(**tuned) -> dict:
 
 def test_the_winner_is_written_with_comments_kept(ended, capsys):
     before = PARAMS.read_text().splitlines()
-    told = said(capsys, "quick")
-    assert 'guide.image_set: "g2.0" -> "g1.0"' in told
-    assert 'guide.augmentation: "pytorch" -> "dino"' in told
-    assert "guide.rg.lambda_1: 0.25 -> 0.7" in told
-    assert "3 values changed; `dvc repro` comes next" in told
+    text = stdout_of(capsys, "quick")
+    assert 'guide.image_set: "g2.0" -> "g1.0"' in text
+    assert 'guide.augmentation: "pytorch" -> "dino"' in text
+    assert "guide.rg.lambda_1: 0.25 -> 0.7" in text
+    assert "3 values changed; `dvc repro` comes next" in text
     params = read_params(PARAMS)
     assert (params.guide.image_set, params.guide.augmentation) == ("g1.0", "dino")
     after = PARAMS.read_text().splitlines()
@@ -52,33 +52,33 @@ def test_the_winner_is_written_with_comments_kept(ended, capsys):
 
 
 def test_applying_twice_changes_nothing_the_second_time(ended, capsys):
-    said(capsys, "quick")
+    stdout_of(capsys, "quick")
     once = PARAMS.read_bytes()
-    told = said(capsys, "quick")
-    assert "has what study quick found; nothing was changed" in told
+    text = stdout_of(capsys, "quick")
+    assert "has what study quick found; nothing was changed" in text
     assert PARAMS.read_bytes() == once
 
 
 def test_a_dry_run_says_the_same_and_writes_nothing(ended, capsys):
     before = PARAMS.read_bytes()
-    told = said(capsys, "quick", "--dry-run")
-    assert 'guide.image_set: "g2.0" -> "g1.0"' in told
-    assert "3 values would change, nothing was written" in told
+    text = stdout_of(capsys, "quick", "--dry-run")
+    assert 'guide.image_set: "g2.0" -> "g1.0"' in text
+    assert "3 values would change, nothing was written" in text
     assert PARAMS.read_bytes() == before
 
 
 def test_what_the_stage_found_is_applied_too_and_its_set_joins_the_grid(ended, capsys):
     staged(winner=winner(guide__image_set__guidance_scale=3.0, guide__prefix__depth=2.0))
-    told = said(capsys, "tune")
-    assert 'guide.image_set: "g2.0" -> "g3.0"' in told
-    assert "guide.prefix.depth: 4 -> 2" in told
-    assert "grid.synthetic_sets:" in told
+    text = stdout_of(capsys, "tune")
+    assert 'guide.image_set: "g2.0" -> "g3.0"' in text
+    assert "guide.prefix.depth: 4 -> 2" in text
+    assert "grid.synthetic_sets:" in text
     assert "g3.0" in read_params(PARAMS).grid.synthetic_sets
 
 
 def test_applying_does_not_touch_what_the_stage_reads(ended, capsys):
     before = read_params(PARAMS).tune
-    said(capsys, "quick")
+    stdout_of(capsys, "quick")
     assert read_params(PARAMS).tune == before
 
 
@@ -86,7 +86,7 @@ def test_a_default_that_won_changes_nothing(ended, capsys):
     record = json.loads(RECORD.read_text())
     staged(winner={"trial": "default", "tuned": record["study"]["default"]})
     before = PARAMS.read_bytes()
-    assert "the default won; nothing to apply" in said(capsys, "tune")
+    assert "the default won; nothing to apply" in stdout_of(capsys, "tune")
     assert PARAMS.read_bytes() == before
 
 
@@ -114,9 +114,9 @@ def test_a_winner_that_does_not_fit_params_is_refused_whole(ended, capsys, tuned
 
 
 def test_where_params_differ_from_what_the_study_held_fixed_is_said(ended, capsys):
-    assert "note:" not in said(capsys, "quick", "--dry-run")
+    assert "note:" not in stdout_of(capsys, "quick", "--dry-run")
     PARAMS.write_text(PARAMS.read_text().replace("  base_lr: 2.0", "  base_lr: 1.0", 1))
-    [note] = [line for line in said(capsys, "quick").splitlines() if line.startswith("note:")]
+    [note] = [line for line in stdout_of(capsys, "quick").splitlines() if line.startswith("note:")]
     assert "training.base_lr 1.0 (study: 2.0)" in note
     assert read_params(PARAMS).training.base_lr == 1.0
 
@@ -126,7 +126,7 @@ def test_what_was_tuned_is_no_difference(ended, capsys):
     record["params"]["training"]["local_crops"]["scale"] = [0.1, 0.6]
     record["params"]["training"]["base_lr"] = 9.0
     TUNE.write_text(json.dumps(record))
-    assert "note:" not in said(capsys, "tune")
+    assert "note:" not in stdout_of(capsys, "tune")
 
 
 def test_many_differences_are_one_line(ended, capsys):
@@ -134,7 +134,7 @@ def test_many_differences_are_one_line(ended, capsys):
     names = ("momentum", "weight_decay", "base_lr", "epochs", "batch_size")
     record["params"]["training"] |= dict.fromkeys(names, 0.123)
     TUNE.write_text(json.dumps(record))
-    [note] = [line for line in said(capsys, "tune").splitlines() if line.startswith("note:")]
+    [note] = [line for line in stdout_of(capsys, "tune").splitlines() if line.startswith("note:")]
     assert note.endswith("and 1 more")
 
 

@@ -76,9 +76,9 @@ def test_the_dashboard_serves_this_machine_alone_and_names_the_storage(staged, c
         optuna_dashboard, "run_server", lambda storage, **where: served.append((storage, where))
     )
     assert main(["study", "dashboard", "--port", "8099"]) == 0
-    told = capsys.readouterr().out
-    assert f"{TUNE} is in sqlite:///" in told
-    assert "http://127.0.0.1:8099/" in told
+    text = capsys.readouterr().out
+    assert f"{TUNE} is in sqlite:///" in text
+    assert "http://127.0.0.1:8099/" in text
     [(storage, where)] = served
     assert where == {"host": "127.0.0.1", "port": 8099}
     assert len(storage.get_all_studies()) == 2

@@ -12,7 +12,7 @@ RECORD = Path("mlruns/studies/digits/quick/run.json")
 TUNE = Path("artifacts/tune/digits/run.json")
 
 
-def said(capsys, *command: str) -> str:
+def stdout_of(capsys, *command: str) -> str:
     assert main(["study", *command]) == 0
     return capsys.readouterr().out
 
@@ -37,15 +37,15 @@ def as_tune() -> dict:
 
 def test_without_studies_status_says_how_to_begin(world, capsys, monkeypatch):
     monkeypatch.delenv("SYNTHGAP_STUDIES")
-    told = said(capsys, "status")
-    assert "no study of digits in sqlite:///" in told
-    assert "joint, labels, quick" in told
+    text = stdout_of(capsys, "status")
+    assert "no study of digits in sqlite:///" in text
+    assert "joint, labels, quick" in text
     assert not Path("mlruns").exists()
 
 
 def test_status_is_a_table_of_all_studies(ended, capsys):
     as_tune()
-    head, tune, quick = said(capsys, "status").splitlines()
+    head, tune, quick = stdout_of(capsys, "status").splitlines()
     assert head.split()[:6] == ["study", "complete", "pruned", "failed", "running", "waiting"]
     assert tune.split()[:6] == ["tune", "8", "0", "0", "0", "0"]
     assert quick.split()[:6] == ["quick", "8", "0", "0", "0", "0"]
@@ -55,9 +55,9 @@ def test_status_is_a_table_of_all_studies(ended, capsys):
 
 
 def test_status_of_a_closed_study_points_to_what_won(ended, capsys):
-    told = said(capsys, "status", "quick")
-    assert "8 trials: 8 complete (sqlite:///" in told
-    assert "`synthgap study best quick`" in told
+    text = stdout_of(capsys, "status", "quick")
+    assert "8 trials: 8 complete (sqlite:///" in text
+    assert "`synthgap study best quick`" in text
 
 
 def test_status_of_an_open_study_counts_its_workers(world, capsys):
@@ -66,18 +66,18 @@ def test_status_of_an_open_study_counts_its_workers(world, capsys):
 
     world.stop_after = 5
     assert main(["study", "run", "quick"]) == 130
-    told = said(capsys, "status", "quick")
-    assert "8 trials: 2 complete, 6 waiting" in told
-    assert "best so far: trial 1, val accuracy 81.3" in told
-    assert "nobody is at work; `synthgap study resume quick`" in told
+    text = stdout_of(capsys, "status", "quick")
+    assert "8 trials: 2 complete, 6 waiting" in text
+    assert "best so far: trial 1, val accuracy 81.3" in text
+    assert "nobody is at work; `synthgap study resume quick`" in text
     study = load_study("quick", "digits", open_storage(None, Path.cwd()))
     taken = queue.take(study)
-    assert "just started, no beat yet" in said(capsys, "status", "quick")
+    assert "just started, no beat yet" in stdout_of(capsys, "status", "quick")
     study._storage.record_heartbeat(taken)
-    told = said(capsys, "status", "quick")
-    assert re.search(r"worker on trial \d \(\w+\): last beat \d s ago", told)
-    assert "1 at work" in told
-    assert "1 running, 5 waiting" in told
+    text = stdout_of(capsys, "status", "quick")
+    assert re.search(r"worker on trial \d \(\w+\): last beat \d s ago", text)
+    assert "1 at work" in text
+    assert "1 running, 5 waiting" in text
 
 
 def test_a_worker_that_is_silent_for_long_is_called_dead(world, capsys, monkeypatch):
@@ -93,32 +93,32 @@ def test_a_worker_that_is_silent_for_long_is_called_dead(world, capsys, monkeypa
     study._storage.record_heartbeat(queue.take(study))
     with study._storage._backend.engine.begin() as connection:
         connection.execute(text("UPDATE trial_heartbeats SET heartbeat = '2026-01-01 00:00:00'"))
-    told = said(capsys, "status", "quick")
-    assert "dead, silent for" in told
-    assert "nobody is at work" in told
-    assert "1 dead workers" in said(capsys, "status")
+    status = stdout_of(capsys, "status", "quick")
+    assert "dead, silent for" in status
+    assert "nobody is at work" in status
+    assert "1 dead workers" in stdout_of(capsys, "status")
     assert [trial.state.name for trial in study.trials].count("RUNNING") == 1  # only looked at
 
 
 def test_best_says_what_won_by_how_much_and_what_it_cost(ended, capsys):
-    told = said(capsys, "best", "quick")
-    assert "winner: trial 6" in told
-    assert "guide.image_set.guidance_scale: 1  (default 2)" in told
-    assert "val accuracy of default: 80.3 ± 0.0 % (n=2)" in told
-    assert "+1.5 points [0.5, 2.5], 95 % over 3 paired seeds" in told
-    assert "250 of val by the objective, 700 generator, 0 reference, 50 student" in told
-    assert "steps: 320 of the 320" in told
-    assert "`synthgap study apply quick`" in told
+    text = stdout_of(capsys, "best", "quick")
+    assert "winner: trial 6" in text
+    assert "guide.image_set.guidance_scale: 1  (default 2)" in text
+    assert "val accuracy of default: 80.3 ± 0.0 % (n=2)" in text
+    assert "+1.5 points [0.5, 2.5], 95 % over 3 paired seeds" in text
+    assert "250 of val by the objective, 700 generator, 0 reference, 50 student" in text
+    assert "steps: 320 of the 320" in text
+    assert "`synthgap study apply quick`" in text
 
 
 def test_best_of_an_unfinished_study_is_the_best_so_far(world, capsys):
     world.stop_after = 5
     assert main(["study", "run", "quick"]) == 130
     capsys.readouterr()
-    told = said(capsys, "best", "quick")
-    assert "best so far: trial 1, val/top1 81.3" in told
-    assert "test: not scored yet" in told
-    assert "`synthgap study resume quick`" in told
+    text = stdout_of(capsys, "best", "quick")
+    assert "best so far: trial 1, val/top1 81.3" in text
+    assert "test: not scored yet" in text
+    assert "`synthgap study resume quick`" in text
 
 
 def test_best_of_several_objectives_is_a_front(world, capsys):
@@ -132,12 +132,12 @@ def test_best_of_several_objectives_is_a_front(world, capsys):
     params.write_text(text)
     assert main(["study", "run", "quick"]) == 0
     capsys.readouterr()
-    told = said(capsys, "best", "quick")
-    [front] = [line for line in told.splitlines() if line.startswith("of the front")]
+    text = stdout_of(capsys, "best", "quick")
+    [front] = [line for line in text.splitlines() if line.startswith("of the front")]
     assert "trial 3, val/top1 83.3 ± 0.0 % (n=2), real_labels 50: guidance scale 1" in front
-    assert "winner: trial 3" in told
-    assert "val/top1, real_labels" in said(capsys, "compare", "quick")
-    assert "real labels 50" in said(capsys, "status", "quick")
+    assert "winner: trial 3" in text
+    assert "val/top1, real_labels" in stdout_of(capsys, "compare", "quick")
+    assert "real labels 50" in stdout_of(capsys, "status", "quick")
 
 
 def test_a_study_of_another_version_hides_no_other(ended, capsys, monkeypatch):
@@ -149,7 +149,7 @@ def test_a_study_of_another_version_hides_no_other(ended, capsys, monkeypatch):
     plan = load_study("quick", "digits", storage).user_attrs["plan"]
     del plan["base"]["guide"]["epochs"]
     optuna.create_study(study_name="digits/old", storage=storage).set_user_attr("plan", plan)
-    _, old, quick = said(capsys, "status").splitlines()
+    _, old, quick = stdout_of(capsys, "status").splitlines()
     assert "made by another version of synthgap" in old
     assert quick.split()[1] == "8"
     assert "epochs: missing" in refusal(capsys, "best", "old")
@@ -165,18 +165,18 @@ def test_an_interval_that_holds_zero_is_not_resolved():
 
 
 @pytest.mark.parametrize(
-    ("spent", "told"),
+    ("spent", "text"),
     [(75, "75 of the 100 of as many full trials (25 % saved by"), (102, "(2 % more, nothing was")],
 )
-def test_steps_that_were_not_saved_are_said_too(spent, told):
+def test_steps_that_were_not_saved_are_said_too(spent, text):
     from synthgap.cli.study_tell import steps_text
 
-    assert told in steps_text(spent, 100)
+    assert text in steps_text(spent, 100)
 
 
 def test_studies_are_compared_side_by_side(ended, capsys):
     as_tune()
-    head, tune, quick = said(capsys, "compare", "tune", "quick", "quick").splitlines()
+    head, tune, quick = stdout_of(capsys, "compare", "tune", "quick", "quick").splitlines()
     assert head.startswith("study  objective  trials")
     assert tune.split()[1:] == quick.split()[1:]
     assert "8 of 8 (0 pruned)" in quick
@@ -188,27 +188,27 @@ def test_a_report_is_written_from_the_storage_at_any_time(world, capsys):
     world.stop_after = 5
     assert main(["study", "run", "quick"]) == 130
     capsys.readouterr()
-    assert f"page: {RECORD.parent.resolve()}/index.html" in said(capsys, "report", "quick")
+    assert f"page: {RECORD.parent.resolve()}/index.html" in stdout_of(capsys, "report", "quick")
     assert json.loads(RECORD.read_text())["study"]["counts"]["open"] == 6
 
 
 def test_a_report_mends_a_damaged_record(ended, capsys):
     before = RECORD.read_bytes()
     RECORD.write_text("{")
-    said(capsys, "report", "quick")
+    stdout_of(capsys, "report", "quick")
     assert RECORD.read_bytes() == before
 
 
 def test_the_stages_page_is_written_outside_of_its_output(ended, capsys):
     as_tune()
-    assert "mlruns/studies/digits/tune-page/index.html" in said(capsys, "report", "tune")
+    assert "mlruns/studies/digits/tune-page/index.html" in stdout_of(capsys, "report", "tune")
     assert [path.name for path in TUNE.parent.iterdir()] == ["run.json"]
 
 
 def test_records_are_read_where_the_storage_is_gone(ended, capsys):
     Path("mlruns/studies.db").unlink()
-    assert "winner: trial 6" in said(capsys, "best", "quick")
-    assert "its record here, not in the storage" in said(capsys, "status", "quick")
+    assert "winner: trial 6" in stdout_of(capsys, "best", "quick")
+    assert "its record here, not in the storage" in stdout_of(capsys, "status", "quick")
     assert not Path("mlruns/studies.db").exists()
 
 

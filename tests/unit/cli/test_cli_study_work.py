@@ -32,14 +32,14 @@ def kept() -> optuna.Study:
 
 def refusal(capsys, *command: str) -> str:
     assert main(["study", *command]) == 1
-    said = capsys.readouterr()
-    assert said.err.count("\n") == 1, said.err
-    assert said.err.startswith("synthgap: ")
-    return said.err
+    output = capsys.readouterr()
+    assert output.err.count("\n") == 1, output.err
+    assert output.err.startswith("synthgap: ")
+    return output.err
 
 
 def test_what_will_be_done_is_said_first(ended):
-    first, *_ = ended.said.partition("quick t00")
+    first, *_ = ended.output.partition("quick t00")
     assert "8 trials of rg-pg under protocol low-shot, 2 seeds each" in first
     assert "sampler tpe, pruner none" in first
     assert "synthetic sets: g1.0 there; g2.0 to be sampled" in first
@@ -48,7 +48,7 @@ def test_what_will_be_done_is_said_first(ended):
 
 
 def test_every_trial_is_a_line(ended):
-    lines = [line for line in ended.said.splitlines() if re.match(r"quick t\d\d {2}", line)]
+    lines = [line for line in ended.output.splitlines() if re.match(r"quick t\d\d {2}", line)]
     assert [line.split()[1] for line in lines] == [f"t{slot:02d}" for slot in range(8)]
     assert [line.split()[2] for line in lines] == ["default", *["grid"] * 5, *["search"] * 2]
     assert "complete  val accuracy 83.3 %  |  guidance scale 1, augmentation dino  |" in lines[3]
@@ -56,13 +56,13 @@ def test_every_trial_is_a_line(ended):
 
 
 def test_the_record_holds_all_of_it(ended):
-    told = record()
-    assert told["study"]["counts"] == {"complete": 8, "pruned": 0, "failed": 0, "open": 0}
-    assert told["study"]["labels"]["objective"] == 250
-    assert told["study"]["verdict"]["seeds"] == [20, 21, 22]
-    assert [row["kind"] for row in told["runs"]].count("final") == 6
-    assert "winner: trial 6" in ended.said
-    assert "next: `synthgap study apply quick`" in ended.said
+    text = record()
+    assert text["study"]["counts"] == {"complete": 8, "pruned": 0, "failed": 0, "open": 0}
+    assert text["study"]["labels"]["objective"] == 250
+    assert text["study"]["verdict"]["seeds"] == [20, 21, 22]
+    assert [row["kind"] for row in text["runs"]].count("final") == 6
+    assert "winner: trial 6" in ended.output
+    assert "next: `synthgap study apply quick`" in ended.output
 
 
 def test_a_study_that_is_there_is_not_begun_again(ended, capsys):
@@ -80,9 +80,9 @@ def test_a_record_of_another_storage_is_not_overwritten(ended, capsys, monkeypat
 def test_the_same_study_under_another_name_has_its_own_trials(ended, capsys):
     ended.gain = 0.0
     assert main(["study", "run", "quick", "--as", "again", "--trials", "7"]) == 0
-    said = capsys.readouterr().out
-    assert "again t06" in said
-    assert "again t07" not in said
+    output = capsys.readouterr().out
+    assert "again t06" in output
+    assert "again t07" not in output
     assert record(Path("mlruns/studies/digits/again/run.json"))["study"]["trials"] == 7
     assert main(["study", "resume", "again"]) == 0
     assert record()["study"]["trials"] == 8
@@ -123,9 +123,9 @@ def test_an_interrupted_study_goes_on_and_ends_as_if_nothing_had_happened(
     monkeypatch.setenv("SYNTHGAP_STUDIES", f"journal://{Path.cwd()}/studies.log")
     ended.stop_after = 7  # in the fourth trial, after its first seed
     assert main(["study", "run", "quick"]) == 130
-    said = capsys.readouterr()
-    assert "3 of 8 trials are kept; `synthgap study resume quick` goes on" in said.err
-    assert "Traceback" not in said.err
+    output = capsys.readouterr()
+    assert "3 of 8 trials are kept; `synthgap study resume quick` goes on" in output.err
+    assert "Traceback" not in output.err
     ended.stop_after = None
     assert main(["study", "resume", "quick"]) == 0
     assert "3 of 8 trials have ended" in capsys.readouterr().out
@@ -176,7 +176,7 @@ def test_of_several_workers_one_closes_the_study(world, capsys):
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "text"),
     [
         ("  epochs: 12  # passes", "  epochs: 9  # passes", ["guide.epochs", "9", "12"]),
         ("    trials: 8\n", "    trials: 9\n", ["trials", "9", "8"]),
@@ -184,12 +184,12 @@ def test_of_several_workers_one_closes_the_study(world, capsys):
         ("\nseed: ", "\nseed: 1", ["seed"]),
     ],
 )
-def test_other_params_than_a_study_was_made_with_are_named(world, capsys, before, after, told):
+def test_other_params_than_a_study_was_made_with_are_named(world, capsys, before, after, text):
     interrupted(world, 1)
     capsys.readouterr()
     changed(before, after)
     line = refusal(capsys, "resume", "quick")
-    assert all(word in line for word in told), line
+    assert all(word in line for word in text), line
     assert len(world.calls) == 1
 
 
@@ -232,16 +232,16 @@ def test_a_failed_trial_tells_its_reason(world, capsys):
             "    first: [{guide.rg.lambda_1: 0.95}]\n    grid: []\n"
             "    space:\n      guide.image_set.guidance_scale: [1.0, 2.0]")  # fmt: skip
     assert main(["study", "run", "quick", "--trials", "2"]) == 0
-    said = capsys.readouterr().out
-    assert re.search(r"t01  first +failed +loss is nan; lower the learning rate", said)
-    assert "winner: the default" in said
-    assert "nothing to apply, the default won" in said
+    output = capsys.readouterr().out
+    assert re.search(r"t01  first +failed +loss is nan; lower the learning rate", output)
+    assert "winner: the default" in output
+    assert "nothing to apply, the default won" in output
 
 
 def test_a_password_typed_behind_storage_is_warned_of(world, capsys):
     url = "postgresql+psycopg://ada:s3cret@127.0.0.1:1/studies"
     assert main(["study", "run", "quick", "--storage", url]) == 1
-    said = capsys.readouterr()
-    assert "SYNTHGAP_STUDIES" in said.err
-    assert "s3cret" not in said.err + said.out
-    assert "ada:***@127.0.0.1" in said.err
+    output = capsys.readouterr()
+    assert "SYNTHGAP_STUDIES" in output.err
+    assert "s3cret" not in output.err + output.out
+    assert "ada:***@127.0.0.1" in output.err

@@ -7,13 +7,13 @@ import pytest
 from synthgap.cli import main
 
 
-def said(capsys, *arguments) -> str:
+def stdout_of(capsys, *arguments) -> str:
     assert main(["units", *arguments]) == 0
     return capsys.readouterr().out
 
 
 def test_a_line_a_unit_with_parameters_and_cost(capsys):
-    lines = said(
+    lines = stdout_of(
         capsys, "resnet18", "--options", "{channels: [8, 8, 8, 8]}", "--image-size", "32"
     ).splitlines()
     assert lines[0].startswith("resnet18: 10 units, ")
@@ -25,7 +25,7 @@ def test_a_line_a_unit_with_parameters_and_cost(capsys):
 
 
 def test_json_holds_whole_numbers_that_add_up(capsys):
-    found = json.loads(said(capsys, "tiny_vit_5m_224", "--json"))
+    found = json.loads(stdout_of(capsys, "tiny_vit_5m_224", "--json"))
     units = found["units"]
     assert len(units) == 18
     assert found["image_size"] == 224
@@ -36,7 +36,7 @@ def test_json_holds_whole_numbers_that_add_up(capsys):
 
 def test_without_a_name_it_is_the_student_of_params(capsys, checkout, monkeypatch):
     monkeypatch.chdir(checkout)
-    found = json.loads(said(capsys, "--classes", "10", "--json"))
+    found = json.loads(stdout_of(capsys, "--classes", "10", "--json"))
     assert (found["model"], found["num_classes"]) == ("resnet10t", 10)
     assert found["image_size"] == 16
     assert [unit["index"] for unit in found["units"]] == list(range(6))
