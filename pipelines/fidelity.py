@@ -6,7 +6,7 @@ from synthgap.jobs import Artifacts, Log
 
 
 def main(params: FidelityParams, artifacts: Artifacts, log: Log) -> None:
-    """Look at every synthetic set beside the real ones."""
+    """Compare every synthetic set with the real ones."""
     fidelity(params, artifacts, log)
 
 

@@ -168,18 +168,18 @@ def manifold(real: np.ndarray, synthetic: np.ndarray, *, neighbours: int) -> Man
     )
 
 
-def authenticity(seen: np.ndarray, made: np.ndarray) -> float:
+def authenticity(training: np.ndarray, made: np.ndarray) -> float:
     """Share of made images that are no copies of what the generator saw (Alaa et al. 2022, 4).
 
-    An image is one where it lies nearer to its nearest seen image than that one does to any other
-    seen image. Images that know nothing of `seen` score well below 1 too: what real ones score is
-    the number to compare with.
+    An image is one where it lies nearer to its nearest training image than that one does to any
+    other training image. Images made without `training` score well below 1 too: what real ones
+    score is the number to compare with.
 
     Both are features, float (num_images, dim).
 
     Raises:
-        DataError: there are fewer than two seen images, or features differ in length.
+        DataError: there are fewer than two training images, or features differ in length.
     """
-    reach = radii(seen, neighbours=1)
-    distances, closest = nearest(made, seen)
+    reach = radii(training, neighbours=1)
+    distances, closest = nearest(made, training)
     return float((distances >= reach[closest]).mean())

@@ -81,8 +81,8 @@ def _chosen(learned: Examples, chosen_by: Examples | None, strengths: Sequence[f
     if chosen_by is not None and len(chosen_by.labels):
         return max(_fitted(learned, strengths), key=lambda probe: probe.top1(chosen_by))
     away = _every_fifth(learned.labels)
-    known, held = learned.at(~away), learned.at(away)
-    best = max(_fitted(known, strengths), key=lambda probe: probe.top1(held))
+    fitted, rest = learned.at(~away), learned.at(away)
+    best = max(_fitted(fitted, strengths), key=lambda probe: probe.top1(rest))
     return _fitted(learned, [best.strength])[0]
 
 

@@ -49,8 +49,8 @@ def _generator_problems(params: Params) -> Iterator[str]:
         if parsed is None:
             yield f"grid.synthetic_sets: {name!r}, expected {FORM}"
         elif parsed.rival is not None and parsed.rival not in params.grid.rivals:
-            known = list(params.grid.rivals)
-            yield f"grid.synthetic_sets: {name!r}, expected a rival of grid.rivals ({known})"
+            options = list(params.grid.rivals)
+            yield f"grid.synthetic_sets: {name!r}, expected a rival of grid.rivals ({options})"
         elif parsed.factor is not None and not LEAST_FACTOR <= parsed.factor <= MOST_FACTOR:
             yield (
                 f"grid.synthetic_sets: {name!r}, expected a factor from {LEAST_FACTOR:g} to "
@@ -68,13 +68,13 @@ def _prompt_problems(params: Params) -> Iterator[str]:
 
 
 def _set_problems(params: Params) -> Iterator[str]:
-    known = {"corpus", "train", *params.grid.synthetic_sets}
+    allowed = {"corpus", "train", *params.grid.synthetic_sets}
     lists = {"grid.sets": params.grid.sets, "grid.clones": params.grid.clones}
     lists["clone.curve_sets"] = params.clone.curve_sets
     for place, names in lists.items():
         for name in names:
-            if name not in known:
-                yield f"{place}: {name!r}, expected one of {sorted(known)}"
+            if name not in allowed:
+                yield f"{place}: {name!r}, expected one of {sorted(allowed)}"
     yield from _seed_problems(params)
 
 
@@ -116,8 +116,8 @@ def _guidance_problems(params: Params) -> Iterator[str]:
             yield f"grid.guides: {name!r}, expected one of protocols ({sorted(params.protocols)})"
     for place, name in guide.references.items():
         if name not in params.grid.references:
-            known = list(params.grid.references)
-            yield f"{place}: {name!r}, expected one of grid.references ({known})"
+            options = list(params.grid.references)
+            yield f"{place}: {name!r}, expected one of grid.references ({options})"
     for name in params.gap.sets:
         if name not in params.grid.sets:
             yield f"gap.sets: {name!r}, expected one of grid.sets ({list(params.grid.sets)})"
@@ -127,7 +127,7 @@ def _guidance_problems(params: Params) -> Iterator[str]:
 def _reference_problems(params: Params) -> Iterator[str]:
     for name in params.grid.references:
         if name not in params.references:
-            known = sorted(params.references)
-            yield f"grid.references: {name!r}, expected one of references ({known})"
+            names = sorted(params.references)
+            yield f"grid.references: {name!r}, expected one of references ({names})"
         elif params.references[name].kind == "train" and params.data.splits.corpus == "none":
             yield f"references.{name}.kind: train, but data.splits.corpus is none; expected pin"

@@ -154,8 +154,8 @@ def edited(text: str, values: Mapping[str, object], *, place: str) -> tuple[str,
     changes = [_assigned(tree, key, value_at(changed, key)) for key in keys]
     result = tidied(dump(tree), changes)
     if parse_params(result, place=f"{place}, changed") != changed:
-        told = "; ".join(map(str, changes))
-        raise ParamsError(f"{place}: {told} read back as other values; write them by hand")
+        listed = "; ".join(map(str, changes))
+        raise ParamsError(f"{place}: {listed} read back as other values; write them by hand")
     return result, changes
 
 

@@ -54,7 +54,7 @@ class Dada:
     """DADA (Tang & Jia, AAAI 2020): category and domain from one classifier of K + 1 outputs.
 
     After source training the game, at `rate` times the learning rate. `gamma` is that of DANN's
-    schedule; `entropy` weighs the entropy of what is said of real images, paper 1.
+    schedule; `entropy` weighs the entropy of predictions on real images, paper 1.
     """
 
     gamma: float

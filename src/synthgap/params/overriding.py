@@ -46,8 +46,8 @@ def overridden(params: Params, values: Mapping[str, object], *, place: str) -> P
     before = set(contradictions(params))
     problems = [problem for problem in contradictions(changed) if problem not in before]
     if problems:
-        told = ", ".join(f"{key}={value}" for key, value in values.items())
-        raise ParamsError(f"{place}: with {told}: {'; '.join(problems)}")
+        settings = ", ".join(f"{key}={value}" for key, value in values.items())
+        raise ParamsError(f"{place}: with {settings}: {'; '.join(problems)}")
     return changed
 
 
@@ -119,8 +119,8 @@ def _child(parent: Any, name: str, key: str) -> Any:  # noqa: ANN401 - any value
         return parent[name]
     if isinstance(parent, tuple) and name.isdigit() and int(name) < len(parent):
         return parent[int(name)]
-    known = sorted(parent) if isinstance(parent, Mapping) else []
-    hint = f"; expected {', '.join(known)}" if known else ", expected no more names behind it"
+    options = sorted(parent) if isinstance(parent, Mapping) else []
+    hint = f"; expected {', '.join(options)}" if options else ", expected no more names behind it"
     raise ParamsError(f"{key}: nothing is at {name!r}{hint}")
 
 

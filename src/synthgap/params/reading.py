@@ -142,7 +142,7 @@ class _Reader:
         from ruamel.yaml.nodes import MappingNode
 
         if not isinstance(node, MappingNode):
-            self._refuse(node, path, f"{_shown(node)}, expected the section's keys")
+            self._refuse(node, path, f"{_text_of(node)}, expected the section's keys")
             return _WRONG
         wanted = get_type_hints(shape)
         given = self._keys(node, wanted, path)
@@ -181,7 +181,7 @@ class _Reader:
         found = _scalar(node)
         if any(_fits(found, part, _last(path)) for part in kinds):
             return float(found) if type(found) is int and int not in kinds else found
-        self._refuse(node, path, f"{_shown(node)}, expected {allowed(kind)}{_hint(node, kinds)}")
+        self._refuse(node, path, f"{_text_of(node)}, expected {allowed(kind)}{_hint(node, kinds)}")
         return _WRONG
 
     def _list(self, node: Node, kinds: Sequence[Any], path: str) -> object:
@@ -282,7 +282,7 @@ def _is_number(text: str) -> bool:
     return re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text.strip()) is not None
 
 
-def _shown(node: Node) -> str:
+def _text_of(node: Node) -> str:
     from ruamel.yaml.nodes import ScalarNode, SequenceNode
 
     if not isinstance(node, ScalarNode):

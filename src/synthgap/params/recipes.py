@@ -41,11 +41,11 @@ def recipe_text(folder: Path, name: str) -> str:
     Raises:
         ParamsError: there is no such recipe; the line names those there are.
     """
-    known = recipe_names(folder)
-    if name not in known:
+    names = recipe_names(folder)
+    if name not in names:
         raise ParamsError(
-            f"recipe {name!r}: unknown{did_you_mean(name, known)}; "
-            f"expected one of {', '.join(known)}"
+            f"recipe {name!r}: unknown{did_you_mean(name, names)}; "
+            f"expected one of {', '.join(names)}"
         )
     return (folder / f"{name}.yaml").read_text(encoding="utf-8")
 
@@ -86,7 +86,7 @@ def applied(text: str, folder: Path, name: str) -> tuple[str, list[Change]]:
     if not changes:
         return text, []
     before, after = opening_comment(text), opening_comment(recipe_text(folder, name))
-    shipped = {opening_comment(recipe_text(folder, known)) for known in recipe_names(folder)}
+    shipped = {opening_comment(recipe_text(folder, other)) for other in recipe_names(folder)}
     text = tidied(dump(tree), changes)
     return (after + text.removeprefix(before) if before in shipped else text), changes
 

@@ -60,8 +60,8 @@ class Reference:
         for name, kind in (("pin", "pin"), ("pretext", "train")):
             given = getattr(self, name) is not None
             if given != (self.kind == kind):
-                told = "set" if given else "null"
-                yield f"kind: {self.kind}, but `{name}` is {told}; expected it with {kind} alone"
+                state = "set" if given else "null"
+                yield f"kind: {self.kind}, but `{name}` is {state}; expected it with {kind} alone"
 
 
 @dataclass(frozen=True)

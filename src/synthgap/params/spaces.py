@@ -30,8 +30,8 @@ def study_problems(params: Params) -> Iterator[str]:
 def space_problems(params: Params, study: Study) -> Iterator[str]:
     """Name everything in a study's space that `params` cannot be given, end by end."""
     if study.protocol not in params.protocols:
-        known = sorted(params.protocols)
-        yield f"protocol: {study.protocol!r}, expected one of protocols ({known})"
+        names = sorted(params.protocols)
+        yield f"protocol: {study.protocol!r}, expected one of protocols ({names})"
     for key, dimension in study.space.items():
         section = key.partition(".")[0]
         if section not in READ:

@@ -167,8 +167,8 @@ class Judge:
     def problems(self) -> Iterator[str]:
         """Name every contradiction."""
         if (self.kind == "pin") != (self.pin is not None):
-            told = "null" if self.pin is None else "set"
-            yield f"kind: {self.kind}, but `pin` is {told}; expected both or neither"
+            state = "null" if self.pin is None else "set"
+            yield f"kind: {self.kind}, but `pin` is {state}; expected both or neither"
 
 
 @dataclass(frozen=True)

@@ -59,12 +59,12 @@ def test_only_lines_with_a_changed_value_change_and_keep_their_comments():
 
 
 def test_changes_are_told_with_both_values():
-    said = won()[1]
-    assert "guide.rg.lambda_1: 0.25 -> 0.35" in said
-    assert 'guide.image_set: "g2.0" -> "g3.0"' in said
-    assert "training.local_crops.scale.0: 0.3 -> 0.25" in said
-    assert "protocols.low-shot.real_per_class: 5 -> 7" in said
-    grid = next(line for line in said if line.startswith("grid.synthetic_sets:"))
+    changes = won()[1]
+    assert "guide.rg.lambda_1: 0.25 -> 0.35" in changes
+    assert 'guide.image_set: "g2.0" -> "g3.0"' in changes
+    assert "training.local_crops.scale.0: 0.3 -> 0.25" in changes
+    assert "protocols.low-shot.real_per_class: 5 -> 7" in changes
+    grid = next(line for line in changes if line.startswith("grid.synthetic_sets:"))
     assert grid.endswith(', "g3.0"]')
 
 

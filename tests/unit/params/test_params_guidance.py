@@ -37,5 +37,5 @@ def test_the_edges_of_what_is_allowed_are_allowed(section):
 @pytest.mark.parametrize(("section", "name", "value"), BAD)
 def test_a_value_out_of_range_is_named(section, name, value):
     (problem,) = replace(GOOD[section], **{name: value}).problems()
-    shown = list(value) if isinstance(value, tuple) else value
-    assert problem.startswith(f"{name}: {shown}, expected ")
+    displayed = list(value) if isinstance(value, tuple) else value
+    assert problem.startswith(f"{name}: {displayed}, expected ")

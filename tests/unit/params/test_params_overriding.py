@@ -155,16 +155,16 @@ def test_a_set_that_the_grid_does_not_hold_is_added_once():
 def test_parts_said_as_they_are_anyway_name_the_same_set():
     """`g2.0` and `g2.0-template-s10-x1` would be sampled twice."""
     base = params()
-    said = {
+    values = {
         f"{IMAGE_SET}.scheme": base.synthesize.scheme,
         f"{IMAGE_SET}.steps": base.synthesize.steps,
         f"{IMAGE_SET}.factor": 1.0,
         f"{IMAGE_SET}.rival": None,
     }
-    assert composed(base, said) == {IMAGE_SET: "g2.0"}
-    assert composed(base, {**said, f"{IMAGE_SET}.guidance_scale": 4.0}) == {IMAGE_SET: "g4.0"}
+    assert composed(base, values) == {IMAGE_SET: "g2.0"}
+    assert composed(base, {**values, f"{IMAGE_SET}.guidance_scale": 4.0}) == {IMAGE_SET: "g4.0"}
     named = replace(base, guide=replace(base.guide, image_set=f"g2.0-{base.synthesize.scheme}"))
-    assert composed(named, said) == {IMAGE_SET: named.guide.image_set}
+    assert composed(named, values) == {IMAGE_SET: named.guide.image_set}
 
 
 def test_steps_of_a_tenth_name_sets_without_last_bits():

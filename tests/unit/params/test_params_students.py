@@ -21,7 +21,7 @@ def test_what_can_be_run_is_taken():
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "expected"),
     [
         ("sets", ("g2.0", "train"), "expected 'train' first"),
         ("sets", ("train", "g2.0", "g2.0"), "without repeats"),
@@ -38,6 +38,6 @@ def test_what_can_be_run_is_taken():
         ("share", 0.0, "above 0"),
     ],
 )
-def test_what_cannot_is_named(name, value, said):
+def test_what_cannot_is_named(name, value, expected):
     found = list(replace(GOOD, **{name: value}).problems())
-    assert any(line.startswith(f"{name}: ") and said in line for line in found), found
+    assert any(line.startswith(f"{name}: ") and expected in line for line in found), found

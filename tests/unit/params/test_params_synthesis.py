@@ -6,7 +6,7 @@ from synthgap.params.synthesis import SCHEMES, SetName
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "parsed"),
     [
         ("g2.0", SetName(None, 2.0, None, None, None)),
         ("g7.5-definition", SetName(None, 7.5, "definition", None, None)),
@@ -17,8 +17,8 @@ from synthgap.params.synthesis import SCHEMES, SetName
         ("stylegan-x2", SetName("stylegan", None, None, None, 2.0)),
     ],
 )
-def test_a_name_says_what_differs(name, said):
-    assert SetName.parse(name) == said
+def test_a_name_says_what_differs(name, parsed):
+    assert SetName.parse(name) == parsed
 
 
 @pytest.mark.parametrize(
