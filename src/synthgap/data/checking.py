@@ -66,7 +66,7 @@ SAY_EVERY_S = 10.0
 # What Pillow's decoders raise for damaged files, beside OSError.
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, struct.error)
 
-Seen = TypeVar("Seen")
+Measured = TypeVar("Measured")
 
 
 @dataclass(frozen=True)
@@ -112,22 +112,22 @@ def decoded(raw: RawImage) -> Decoded:
 
 
 def each(
-    images: Sequence[RawImage], look: Callable[[Decoded], Seen], *, doing: str
-) -> Iterator[Seen]:
-    """Decode every image and yield what `look` makes of it, in order, on all cores.
+    images: Sequence[RawImage], measure: Callable[[Decoded], Measured], *, doing: str
+) -> Iterator[Measured]:
+    """Decode every image and yield what `measure` makes of it, in order, on all cores.
 
     Nothing depends on the number of cores. A long pass tells how far it is on stderr.
 
     Raises:
         DataError: as `decoded`, for the first bad image in order.
     """
-    spoken = time.monotonic()
+    reported = time.monotonic()
     with _bombs_are_ours(), ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(images), BATCH):
             # Whole batches are handed out, so that memory does not grow with the set.
-            yield from pool.map(lambda raw: look(decoded(raw)), images[start : start + BATCH])
-            if time.monotonic() - spoken > SAY_EVERY_S:
-                spoken = time.monotonic()
+            yield from pool.map(lambda raw: measure(decoded(raw)), images[start : start + BATCH])
+            if time.monotonic() - reported > SAY_EVERY_S:
+                reported = time.monotonic()
                 done = min(start + BATCH, len(images))
                 print(f"{doing}: {done} of {len(images)} images", file=sys.stderr)  # noqa: T201 - progress
 

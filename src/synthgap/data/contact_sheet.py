@@ -65,7 +65,7 @@ def cell(image: Image.Image, size_px: int = CELL_PX) -> Image.Image:
     return square(image, side).resize((size_px, size_px), Image.Resampling.NEAREST)
 
 
-def shown_labels(num_classes: int) -> list[int]:
+def sheet_labels(num_classes: int) -> list[int]:
     """Labels of the classes that a sheet shows: all, or ten evenly spaced ones."""
     count = min(MAX_CLASSES, num_classes)
     return [int(label) for label in np.linspace(0, num_classes - 1, count).round()]

@@ -137,9 +137,9 @@ def _class(root: Path, folder: Path, split: str) -> list[RawImage]:
 
 def _distinct(folder: Path, names: Iterable[str]) -> tuple[str, ...]:
     """Sorted names, no two of which a file system that ignores case would merge."""
-    seen: dict[str, str] = {}
+    originals: dict[str, str] = {}
     for name in sorted(names):
-        other = seen.setdefault(folded(name), name)
+        other = originals.setdefault(folded(name), name)
         if other != name:
             raise DataError(
                 f"{folder / name}: its name collides with {other!r} but for the case; "

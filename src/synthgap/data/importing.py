@@ -103,9 +103,9 @@ def _require_name(root: Path, name: str, source: Path | None) -> None:
         if path.name != name and folded(path.name) == folded(name):
             raise DataError(f"{path}: its name is {name!r} but for the case; choose another name")
     if source is None and name != "digits" and name not in FETCH:
-        known = f"digits, {', '.join(FETCH)}"
+        sources = f"digits, {', '.join(FETCH)}"
         raise DataError(
-            f"{name}: nothing to download (only {known}); expected `--from-folder PATH`"
+            f"{name}: nothing to download (only {sources}); expected `--from-folder PATH`"
         )
 
 

@@ -24,7 +24,7 @@ ROWS, COLUMNS = 512, 4096
 
 @dataclass(frozen=True)
 class ShiftedDistance:
-    """What a distance looks at: at which size shifts are tried, and then compared."""
+    """Settings of a distance: at which size shifts are tried, and then compared."""
 
     image_size: int
     size_px: int

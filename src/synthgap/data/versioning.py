@@ -187,9 +187,9 @@ def _repository(root: Path, doing: str) -> Iterator[Any]:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    spoken = logging.getLogger("dvc")
-    level = spoken.level
-    spoken.setLevel(logging.ERROR)  # its hints on `git add` are ours to give, once
+    logger = logging.getLogger("dvc")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # its hints on `git add` are ours to give, once
     try:
         with Repo(str(root)) as repository:
             yield repository
@@ -197,4 +197,4 @@ def _repository(root: Path, doing: str) -> Iterator[Any]:
         reason = " ".join(str(error).split())
         raise DataError(f"{root / DATA_DVC}: dvc {doing}: {reason}; mend that, rerun") from error
     finally:
-        spoken.setLevel(level)
+        logger.setLevel(level)

@@ -74,8 +74,8 @@ def _by_guidance(summary: Summary) -> Curves:
             groups.setdefault(setting_key(row), []).append(row)
     found = []
     for index, rows in enumerate(groups.values()):
-        look = SeriesStyle(_curve_label(rows[0], groups), PALETTE[index % 5], MARKERS[index % 5])
-        found.append((look, sorted(rows, key=lambda row: float(row["guidance_scale"]))))
+        style = SeriesStyle(_curve_label(rows[0], groups), PALETTE[index % 5], MARKERS[index % 5])
+        found.append((style, sorted(rows, key=lambda row: float(row["guidance_scale"]))))
     return found
 
 
@@ -110,14 +110,14 @@ def _by_size(summary: Summary) -> Curves:
             found.append(
                 (SeriesStyle(set_name(name), PALETTE[index % 5], MARKERS[index % 5]), rows)
             )
-    return [(look, sorted(rows, key=lambda row: int(row["num_images"]))) for look, rows in found]
+    return [(style, sorted(rows, key=lambda row: int(row["num_images"]))) for style, rows in found]
 
 
 def _against_guidance(axes: Axes, summary: Summary, curves: Curves, *, probed: bool) -> None:
-    for look, rows in curves:
+    for style, rows in curves:
         there = _with_metric(summary, rows, probed=probed)
         draw_series(
-            axes, [row["guidance_scale"] for row, _ in there], [found for _, found in there], look
+            axes, [row["guidance_scale"] for row, _ in there], [found for _, found in there], style
         )
     for _, found in _with_metric(summary, [summary.real] if summary.real else [], probed=probed):
         axes.axhline(
@@ -138,10 +138,10 @@ def _guidance_axis(axes: Axes, scales: Sequence[float]) -> None:
 
 
 def _against_size(axes: Axes, summary: Summary, curves: Curves, *, probed: bool) -> None:
-    for look, rows in curves:
+    for style, rows in curves:
         there = _with_metric(summary, rows, probed=probed)
         draw_series(
-            axes, [row["num_images"] for row, _ in there], [found for _, found in there], look
+            axes, [row["num_images"] for row, _ in there], [found for _, found in there], style
         )
     sizes = sorted({int(row["num_images"]) for _, rows in curves for row in rows})
     axes.set_xscale("log", base=2)
@@ -152,8 +152,8 @@ def _against_size(axes: Axes, summary: Summary, curves: Curves, *, probed: bool)
 
 
 def _shares_by_guidance(axes: Axes, summary: Summary, curves: Curves) -> None:
-    for look, rows in curves:
-        _share_curve(axes, summary, [row["guidance_scale"] for row in rows], rows, look)
+    for style, rows in curves:
+        _share_curve(axes, summary, [row["guidance_scale"] for row in rows], rows, style)
     table = published()["guidance"][0]
     by_prompt: dict[str, list[tuple[float, float]]] = {}
     for scale, prompt, top1 in table["top1_by_scale_and_prompt"]:
@@ -167,8 +167,8 @@ def _shares_by_guidance(axes: Axes, summary: Summary, curves: Curves) -> None:
 
 def _shares_by_size(axes: Axes, summary: Summary, curves: Curves) -> None:
     whole_set = summary.real["num_images"] if summary.real else 1
-    for look, rows in curves:
-        _share_curve(axes, summary, [row["num_images"] / whole_set for row in rows], rows, look)
+    for style, rows in curves:
+        _share_curve(axes, summary, [row["num_images"] / whole_set for row in rows], rows, style)
     table = published()["guidance"][0]
     grown = table["top1_by_size"]
     points = [(times, 100 * top1 / table["real"]) for times, top1 in grown["rows"]]
@@ -183,13 +183,13 @@ def _shares_by_size(axes: Axes, summary: Summary, curves: Curves) -> None:
 
 
 def _share_curve(
-    axes: Axes, summary: Summary, x: Sequence[float], rows: Sequence[Record], look: SeriesStyle
+    axes: Axes, summary: Summary, x: Sequence[float], rows: Sequence[Record], style: SeriesStyle
 ) -> None:
     """Draw ours as shares of the real baseline; nothing where that was not run."""
     if summary.real is None:
         return
     heights = [100 * row["mean"] / summary.real["mean"] for row in rows]
-    axes.plot(x, heights, color=look.color, marker=look.marker, linestyle=look.line)
+    axes.plot(x, heights, color=style.color, marker=style.marker, linestyle=style.line)
 
 
 def _published_curve(

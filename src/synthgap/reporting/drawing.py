@@ -98,17 +98,17 @@ def _inline_svg(svg: str, name: str, alt: str) -> str:
 
 
 def draw_series(
-    axes: Axes, x: Sequence[float], rows: Sequence[Record], look: SeriesStyle, *, band: bool = True
+    axes: Axes, x: Sequence[float], rows: Sequence[Record], style: SeriesStyle, *, band: bool = True
 ) -> None:
     """Draw means with their bootstrap intervals as bars, and as a band where curves are few."""
     means = [float(row["mean"]) for row in rows]
     lows, highs = ([float(row[side]) for row in rows] for side in ("low", "high"))
     if band:
-        axes.fill_between(x, lows, highs, color=look.color, alpha=0.10, linewidth=0)
-    axes.vlines(x, lows, highs, color=look.color, linewidth=1.0)
+        axes.fill_between(x, lows, highs, color=style.color, alpha=0.10, linewidth=0)
+    axes.vlines(x, lows, highs, color=style.color, linewidth=1.0)
     axes.plot(
-        x, means, color=look.color, marker=look.marker, linestyle=look.line, label=look.label,
-        markerfacecolor="none" if look.hollow else look.color,
+        x, means, color=style.color, marker=style.marker, linestyle=style.line, label=style.label,
+        markerfacecolor="none" if style.hollow else style.color,
     )  # fmt: skip
 
 
@@ -120,12 +120,12 @@ def draw_seeds(axes: Axes, x: float, values: Sequence[float], color: str) -> Non
 
 def draw_baselines(axes: Axes, rows: Sequence[tuple[str, Record | None, str]]) -> None:
     """Draw horizontal references, named with their numbers in the right margin."""
-    known = [(name, float(row["mean"]), color) for name, row, color in rows if row is not None]
+    baselines = [(name, float(row["mean"]), color) for name, row, color in rows if row is not None]
     low, high = axes.get_ylim()
     high += (high - low) * 0.05
     room = (high - low) * 0.062
     placed: list[float] = []
-    for name, value, color in sorted(known, key=lambda item: item[1]):
+    for name, value, color in sorted(baselines, key=lambda item: item[1]):
         axes.axhline(value, color=color, linewidth=1.0, linestyle=(0, (1.5, 2.0)), zorder=1)
         height = max(value, placed[-1] + room) if placed else value
         placed.append(height)

@@ -26,7 +26,7 @@ from synthgap.reporting.record_names import set_name
 from synthgap.reporting.summary import Summary
 
 KEY, TITLE = "fidelity", "Fidelity and diseases of the synthetic images"
-NUM_WORST, MAX_PROMPT = 10, 70  # classes told first, characters of a prompt
+NUM_WORST, MAX_PROMPT = 10, 70  # worst classes listed, characters of a prompt
 DOWN, UP = "\N{DOWNWARDS ARROW}", "\N{UPWARDS ARROW}"
 SET_HEADERS = (
     "image set", "images", f"FID {DOWN}", f"KID \N{MULTIPLICATION SIGN} 1000 {DOWN}",
@@ -95,10 +95,10 @@ def disease_table(found: FidelityNumbers) -> TableBlock:
 
 
 def class_table(rows: list[FidelityRow], *, with_set: bool) -> TableBlock:
-    """Diseases of classes; a prompt is told where the class is among its set's worst."""
-    told = [[*([row.set] if with_set else []), *_class_row(row)] for row in rows]
+    """Diseases of classes; a prompt is given where the class is among its set's worst."""
+    table_rows = [[*([row.set] if with_set else []), *_class_row(row)] for row in rows]
     headers = (*(("set",) if with_set else ()), *CLASS_HEADERS)
-    return TableBlock(headers, told, num_names=3 if with_set else 2)
+    return TableBlock(headers, table_rows, num_names=3 if with_set else 2)
 
 
 def _all_metrics(found: FidelityNumbers) -> Iterator[tuple[str, int, Mapping[str, Any]]]:

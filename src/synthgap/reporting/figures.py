@@ -74,15 +74,15 @@ def _draw_ends(axes: Axes, summary: Summary, direction: str, rows: Sequence[Reco
     donor, student = (
         summary.real if side == "real" else summary.donor for side in direction.split("->")
     )
-    look = TRANSFER_STYLES[direction]
+    style = TRANSFER_STYLES[direction]
     for end, row, there in ((rows[0], student, 0), (rows[-1], donor, len(summary.units))):
         if row is not None:
             axes.plot(
                 [there, end["depth"] + DEPTH_OFFSETS[direction]], [row["mean"], end["mean"]],
-                color=look.color, linestyle=":", linewidth=1.1,
+                color=style.color, linestyle=":", linewidth=1.1,
             )  # fmt: skip
             axes.plot(
-                [there], [row["mean"]], color=look.color, marker=look.marker,
+                [there], [row["mean"]], color=style.color, marker=style.marker,
                 markerfacecolor="none", linestyle="none",
             )  # fmt: skip
 
@@ -149,11 +149,11 @@ def reduce_figure(summary: Summary) -> ReportFigure | None:
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         for (arm, depth), rows in arms.items():
-            look = arm_style(arm, depth, [key[1] for key in arms if key[0] == arm])
+            style = arm_style(arm, depth, [key[1] for key in arms if key[0] == arm])
             if arm == "prefix" and len(rows) > 1:
-                look = replace(look, label=f"{look.label} (fit {_draw_fit(axes, rows)})")
+                style = replace(style, label=f"{style.label} (fit {_draw_fit(axes, rows)})")
             labels = [float(row["real_labels"]["student"]) for row in rows]
-            draw_series(axes, labels, rows, look)
+            draw_series(axes, labels, rows, style)
         axes.set_xscale("log", base=2)
         _label_ticks(axes, list(chain.from_iterable(arms.values())))
         axes.set_ylabel("top-1 on real test images (%)")

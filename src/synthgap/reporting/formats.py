@@ -79,6 +79,6 @@ def resolved_sentence(rows: Sequence[Record]) -> str | None:
     if not clear:
         return f"{counts}."
     clear.sort(key=lambda row: -abs(float(row["difference_pp"])))
-    shown = [f"{row['left']} {signed(row)}" for row in clear[:MAX_NAMED]]
+    largest_rows = [f"{row['left']} {signed(row)}" for row in clear[:MAX_NAMED]]
     largest = "the largest, in points" if len(clear) > MAX_NAMED else "in points"
-    return f"{counts}; {largest}: {'; '.join(shown)}."
+    return f"{counts}; {largest}: {'; '.join(largest_rows)}."

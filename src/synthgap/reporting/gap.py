@@ -88,8 +88,8 @@ def sheets_of(content: Mapping[str, Any]) -> set[str]:
 
 def gap_sentences(gap: GapNumbers, sampling: Sequence[Record]) -> list[str]:
     """What crossing sources, the split and the sampling experiment say, a sentence a set first."""
-    told = [[*_cross_parts(gap, name), *_split_parts(gap, name)] for name in gap.synthetic]
-    named = zip(gap.synthetic, told, strict=True)
+    parts_by_set = [[*_cross_parts(gap, name), *_split_parts(gap, name)] for name in gap.synthetic]
+    named = zip(gap.synthetic, parts_by_set, strict=True)
     found = [
         f"{set_name(name).capitalize()}: {'; '.join(parts)}." for name, parts in named if parts
     ]
@@ -129,12 +129,12 @@ def _sampling_sentence(sampling: Sequence[Record]) -> Iterator[str]:
     if not against_real:
         return
     better, worse = (select(against_real, verdict=verdict) for verdict in ("holds", "reversed"))
-    told = [
+    resolved = [
         f"{row['left'].removeprefix('trained on ')} {_points(row)}" for row in [*better, *worse]
     ]
-    count = f"{len(told) or 'none'} of {len(against_real)}"
-    shown = f": {'; '.join(told)} points" if told else ""
-    yield f"Samples added to real images, resolved from these alone: {count}{shown}."
+    count = f"{len(resolved) or 'none'} of {len(against_real)}"
+    listed = f": {'; '.join(resolved)} points" if resolved else ""
+    yield f"Samples added to real images, resolved from these alone: {count}{listed}."
 
 
 def _is_against_real(row: Record) -> bool:

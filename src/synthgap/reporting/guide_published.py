@@ -43,9 +43,9 @@ def base_method(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _method_rank(row: Record) -> tuple[int, str]:
-    known = list(METHOD_NAMES)
+    order = list(METHOD_NAMES)
     method = str(row["method"])
-    return (known.index(method) if method in known else len(known), method)
+    return (order.index(method) if method in order else len(order), method)
 
 
 GuidanceTable = Mapping[str, Any]
@@ -89,9 +89,9 @@ def published_cell(table: GuidanceTable, method: str) -> str:
     values = _values(table).get(method)
     if values is None:
         return DASH
-    shown = zip(table["columns"], values, strict=True)
+    pairs = zip(table["columns"], values, strict=True)
     return " / ".join(
-        _percent(value) for (dataset, _), value in shown if dataset == COMPARED_DATASET
+        _percent(value) for (dataset, _), value in pairs if dataset == COMPARED_DATASET
     )
 
 

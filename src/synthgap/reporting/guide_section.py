@@ -178,16 +178,16 @@ def _protocol_blocks(summary: Summary, name: str, rows: Sequence[Record]) -> Ite
 
 def _row(summary: Summary, row: Record, tables: Sequence[GuidanceTable], base: str) -> list[str]:
     place = {name: row[name] for name in ("protocol", "method", "init")}
-    held = find_one(summary.comparisons, kind="guidance", **place)
-    if held is None:
-        told = [DASH, DASH, "base" if row["method"] == base else DASH]
+    comparison = find_one(summary.comparisons, kind="guidance", **place)
+    if comparison is None:
+        outcome = [DASH, DASH, "base" if row["method"] == base else DASH]
     else:
-        told = [over_seeds(held), over_images(held), outcome_text(held)]
+        outcome = [over_seeds(comparison), over_images(comparison), outcome_text(comparison)]
     return [
         method_name(row["method"]),
         DASH if row["num_real_images"] is None else f"{row['num_real_images']:,}",
         _label_counts(row), spread(row) if row["n"] == 1 else f"{spread(row)} ({row['n']})",
-        interval(row), *told,
+        interval(row), *outcome,
         *(published_cell(table, row["method"]) for table in tables),
     ]  # fmt: skip
 

@@ -94,7 +94,7 @@ def _probes(layers: LayerNumbers) -> Iterator[str]:
 
 
 def _best_units(layers: LayerNumbers) -> Iterator[str]:
-    told = []
+    parts = []
     for source in SOURCES:
         means = [fmean(values) for values in layers.probes.get(source, []) if values]
         if len(means) != len(layers.units):
@@ -103,8 +103,8 @@ def _best_units(layers: LayerNumbers) -> Iterator[str]:
         lost = means[best] - means[-1]
         end = f", {lost:.1f} points above its last unit" if best < len(means) - 1 else ""
         place = f"the {source}-trained student after {_unit_name(layers, best)}"
-        told.append(f"{place}, {means[best]:.1f} %{end}")
-    yield f"Real images are told apart best from {'; from '.join(told)}."
+        parts.append(f"{place}, {means[best]:.1f} %{end}")
+    yield f"Real images are told apart best from {'; from '.join(parts)}."
 
 
 def _first_lasting(lower: list[bool]) -> int | None:

@@ -105,20 +105,20 @@ def layers_figure(summary: Summary, layers: LayerNumbers) -> ReportFigure:
 
 def similarity_figure(summary: Summary, layers: LayerNumbers) -> ReportFigure | None:
     """Draw CKA of every unit of one student with every unit of the other, a pair a panel."""
-    shown = [pair for pair in PAIR_STYLES if pair in layers.matrices]
-    if not shown:
+    pairs = [pair for pair in PAIR_STYLES if pair in layers.matrices]
+    if not pairs:
         return None
     count = len(layers.units)
 
     def paint(figure: Figure) -> None:
         panels = figure.subplots(1, len(PAIR_STYLES))
         drawn = [
-            _draw_matrix(axes, pair, layers) for axes, pair in zip(panels, shown, strict=False)
+            _draw_matrix(axes, pair, layers) for axes, pair in zip(panels, pairs, strict=False)
         ]
-        for axes in panels[len(shown) :]:
+        for axes in panels[len(pairs) :]:
             axes.set_axis_off()
         if count > MAX_NUMBERED_UNITS:
-            figure.colorbar(drawn[0], ax=list(panels[: len(shown)]), label="CKA", shrink=0.8)
+            figure.colorbar(drawn[0], ax=list(panels[: len(pairs)]), label="CKA", shrink=0.8)
 
     alt = f"{summary.recipe}: CKA between all units of two students"
     height = 1.3 + max(2.4, (0.37 if count <= MAX_NUMBERED_UNITS else 0.2) * count)
@@ -139,17 +139,17 @@ def _draw_transfer(axes: Axes, summary: Summary) -> None:
 
 
 def _draw_curves(
-    axes: Axes, found: Mapping[str, UnitValues], looks: Mapping[str, SeriesStyle]
+    axes: Axes, found: Mapping[str, UnitValues], styles: Mapping[str, SeriesStyle]
 ) -> None:
-    for kind, look in looks.items():
+    for kind, style in styles.items():
         rows = found.get(kind, [])
         after = [index + 1 for index, values in enumerate(rows) if values]
         axes.plot(
-            after, [fmean(rows[place - 1]) for place in after], color=look.color,
-            marker=look.marker, linestyle=look.line, label=look.label,
+            after, [fmean(rows[place - 1]) for place in after], color=style.color,
+            marker=style.marker, linestyle=style.line, label=style.label,
         )  # fmt: skip
         for place in after:
-            draw_seeds(axes, place + 0.06, rows[place - 1], look.color)
+            draw_seeds(axes, place + 0.06, rows[place - 1], style.color)
 
 
 def _draw_matrix(axes: Axes, pair: str, layers: LayerNumbers) -> QuadMesh:

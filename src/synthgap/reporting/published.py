@@ -101,10 +101,10 @@ def published_figure(summary: Summary) -> ReportFigure | None:
 
 
 def _draw_our_transfer(axes: Axes, summary: Summary, real: float) -> None:
-    for direction, look in SHARE_STYLES.items():
+    for direction, style in SHARE_STYLES.items():
         rows = summary.moved(direction)
         shares = [int(row["depth"]) / len(summary.units) for row in rows]
-        _draw_curve(axes, shares, [100 * row["mean"] / real for row in rows], look)
+        _draw_curve(axes, shares, [100 * row["mean"] / real for row in rows], style)
     _label_transfer(axes, f"ours: {summary.recipe}, {summary.about['student']}")
 
 
@@ -131,8 +131,8 @@ def _draw_our_arms(axes: Axes, summary: Summary, real: float) -> None:
     arms = {key: rows for key, rows in summary.arms.items() if key[0] != "finetune"}
     for (arm, depth), rows in arms.items():
         halved = [1 / float(row["fraction"]) for row in rows]
-        look = _shared_arm_style(arm, depth, [key[1] for key in arms if key[0] == arm])
-        _draw_curve(axes, halved, [100 * row["mean"] / real for row in rows], look)
+        style = _shared_arm_style(arm, depth, [key[1] for key in arms if key[0] == arm])
+        _draw_curve(axes, halved, [100 * row["mean"] / real for row in rows], style)
     _label_arms(axes, f"ours: {summary.recipe}, {summary.about['student']}", empty=not arms)
 
 
@@ -140,8 +140,8 @@ def _draw_their_arms(axes: Axes, tables: Sequence[Mapping[str, Any]]) -> None:
     for table in tables:
         denominators, means, _ = zip(*table["top1_by_denominator"], strict=True)
         heights = [100 * mean / table["real"][0] for mean in means]
-        look = _shared_arm_style(table["arm"], table["depth"], [table["depth"]])
-        _draw_curve(axes, denominators, heights, look)
+        style = _shared_arm_style(table["arm"], table["depth"], [table["depth"]])
+        _draw_curve(axes, denominators, heights, style)
     first = tables[0]
     numbers = " and ".join(table["table"] for table in tables)
     name = f"published: {first['dataset']}, {first['student']}"
@@ -150,8 +150,8 @@ def _draw_their_arms(axes: Axes, tables: Sequence[Mapping[str, Any]]) -> None:
 
 def _shared_arm_style(arm: str, depth: int, depths: Sequence[int]) -> SeriesStyle:
     """Like in the recipe's own figure, but named for every network: depths differ between them."""
-    look = arm_style(arm, depth, depths)
-    return look if arm == "scratch" else replace(look, label="prefix frozen from synthetic")
+    style = arm_style(arm, depth, depths)
+    return style if arm == "scratch" else replace(style, label="prefix frozen from synthetic")
 
 
 def _label_arms(axes: Axes, title: str, *, empty: bool) -> None:
@@ -188,10 +188,10 @@ def _draw_guidance(axes: Axes, summary: Summary, real: float) -> None:
     _title(axes, "trained on synthetic only\npublished: FITYMI, Table 1, ResNet-50")
 
 
-def _draw_curve(axes: Axes, x: Sequence[float], y: Sequence[float], look: SeriesStyle) -> None:
+def _draw_curve(axes: Axes, x: Sequence[float], y: Sequence[float], style: SeriesStyle) -> None:
     axes.plot(
-        x, y, color=look.color, marker=look.marker, linestyle=look.line, label=look.label,
-        markerfacecolor="none" if look.hollow else look.color,
+        x, y, color=style.color, marker=style.marker, linestyle=style.line, label=style.label,
+        markerfacecolor="none" if style.hollow else style.color,
     )  # fmt: skip
 
 

@@ -56,9 +56,9 @@ from synthgap.reporting.tables import (
 
 def headline(summary: Summary) -> list[str]:
     """Three to seven sentences, each with its numbers and intervals."""
-    told = [*_headline_gap(summary), *_headline_transfer(summary), *_headline_reduce(summary)]
+    sentences = [*_headline_gap(summary), *_headline_transfer(summary), *_headline_reduce(summary)]
     tuned = verdict_sentences(StudyFindings(summary.tune)) if summary.tune else []
-    return [*told, *guide_sentences(summary)[-1:], *tuned, *_headline_orderings(summary)]
+    return [*sentences, *guide_sentences(summary)[-1:], *tuned, *_headline_orderings(summary)]
 
 
 def _headline_gap(summary: Summary) -> Iterator[str]:
@@ -263,11 +263,11 @@ def _reduce_caption(summary: Summary) -> str:
 
 
 def _contact_block(summary: Summary) -> Block:
-    shown = ", ".join(summary.about["classes_shown"])
+    names = ", ".join(summary.about["classes_shown"])
     return ImageBlock(
         summary.photos.get("contact"),
         f"{summary.recipe}: real training images beside synthetic ones, a class a row",
-        f"The first training images of each class by manifest order, not chosen. Classes: {shown}.",
+        f"The first training images of each class by manifest order, not chosen. Classes: {names}.",
         f"figures/{summary.recipe}/contact.png",
     )
 

@@ -241,8 +241,8 @@ def setting_records(rows: Iterable[Record]) -> list[Record]:
     """
     found: dict[str, Record] = {}
     for row in rows:
-        shown = row["experiment"] in SETTING_EXPERIMENTS and row["fraction"] == 1
-        if not shown or row["source"] != "synthetic" or SetName.parse(row["set"]) is None:
+        included = row["experiment"] in SETTING_EXPERIMENTS and row["fraction"] == 1
+        if not included or row["source"] != "synthetic" or SetName.parse(row["set"]) is None:
             continue
         if row["set"] not in found or row["experiment"] == "train":
             found[row["set"]] = row

@@ -91,26 +91,26 @@ def _over_images(held: Sequence[PairedSeries], how: Resampling) -> list[Interval
     return [interval(row, confidence=how.confidence) for row in drawn]
 
 
-def _comparison_of(held: PairedSeries, over_images: Interval | None, how: Resampling) -> Comparison:
-    at = held.left.at
-    right = row_name(asdict(held.right.at)) if held.right else "not run"
+def _comparison_of(pair: PairedSeries, over_images: Interval | None, how: Resampling) -> Comparison:
+    at = pair.left.at
+    right = row_name(asdict(pair.right.at)) if pair.right else "not run"
     found = replace(
-        Comparison(held.kind, held.statement, row_name(asdict(at)), right, "not run"),
+        Comparison(pair.kind, pair.statement, row_name(asdict(at)), right, "not run"),
         ablation=at.ablation, variant=at.variant, protocol=at.protocol, method=at.method,
         init=at.init, fraction=at.fraction,
     )  # fmt: skip
     if over_images is None:
         return found
-    differences = held.by_seed()
+    differences = pair.by_seed()
     spread = estimate(differences, over="seeds")
-    told = replace(
+    comparison = replace(
         found, difference_pp=round(spread.mean, DIGITS), std=round(spread.std, DIGITS), n=spread.n
     )
     if spread.n == 1:
-        return replace(told, verdict="single run")
+        return replace(comparison, verdict="single run")
     over_seeds = t_interval(differences, confidence=how.confidence)
     return replace(
-        told,
+        comparison,
         verdict=_verdict(over_seeds, over_images),
         low=round(over_images.low, DIGITS),
         high=round(over_images.high, DIGITS),

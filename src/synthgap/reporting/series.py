@@ -150,11 +150,11 @@ class OutputCell:
         for metric, right in ((TOP1, answers.right), (PROBE, answers.probed)):
             if run["digest"] not in right:
                 continue
-            told = run["last"][metric]["mean"]
+            saved = run["last"][metric]["mean"]
             found = 100 * float(right[run["digest"]].mean())
-            if abs(told - found) > TOLERANCE_PP:
+            if abs(saved - found) > TOLERANCE_PP:
                 raise DataError(
-                    f"{self.folder / RUN_FILE}: run {run['name']!r} says {metric} {told:.2f}, its "
+                    f"{self.folder / RUN_FILE}: run {run['name']!r} says {metric} {saved:.2f}, its "
                     f"predictions give {found:.2f}; expected equal; rerun the stage that wrote it"
                 )
 

@@ -113,8 +113,8 @@ class StudyFindings:
     def measured(self) -> list[str]:
         """Metrics that at least one trial has, the objectives first."""
         objectives = [each.metric for each in self.objectives]
-        seen = dict.fromkeys(name for row in self.trials for name in row.get("values") or {})
-        return [*objectives, *(name for name in seen if name not in objectives)]
+        metrics = dict.fromkeys(name for row in self.trials for name in row.get("values") or {})
+        return [*objectives, *(name for name in metrics if name not in objectives)]
 
     @property
     def best(self) -> Trial | None:

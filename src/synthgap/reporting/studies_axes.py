@@ -66,10 +66,10 @@ class Axis:
         """(place, name) of choices, or of both ends and the middle."""
         middle = sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
         middle = float(f"{middle:.2g}") if self.log else middle
-        shown = self.choices[:: -(-len(self.choices) // MAX_TICKS)] if self.choices else (
+        values = self.choices[:: -(-len(self.choices) // MAX_TICKS)] if self.choices else (
             *(self.low, middle, self.high),
         )  # fmt: skip
-        placed = [(self.place(each), value_name(each)) for each in shown]
+        placed = [(self.place(each), value_name(each)) for each in values]
         return [(place, name) for place, name in placed if place is not None]
 
 
@@ -121,7 +121,7 @@ def jitter(slot: int, width: float) -> float:
     return ((slot * 0.618034) % 1.0 - 0.5) * width
 
 
-LOOKS = {  # by kind: colour, marker, name
+STYLES = {  # by kind: colour, marker, name
     "default": (SYNTHETIC, "D", "default"),
     "grid": (CORPUS, "s", "grid"),
     "first": (TO_SYNTHETIC, "^", "enqueued"),
@@ -133,7 +133,7 @@ FEW = 60  # trials above which marks are smaller
 
 def point_style(trial: Trial, *, many: bool = False) -> dict[str, Any]:
     """How one trial is drawn: filled, hollow beyond a bound, small and faint where pruned."""
-    color, marker, _ = LOOKS[trial["kind"]]
+    color, marker, _ = STYLES[trial["kind"]]
     size = 3.4 if many else 5.2
     if trial["state"] == "pruned":
         return {
@@ -178,7 +178,7 @@ def legend(figure: Figure, axes: Axes) -> None:
 def legend_entries(axes: Axes, trials: Sequence[Trial]) -> None:
     """Name the kinds and states that are drawn."""
     kinds = {row["kind"] for row in trials}
-    for kind, (color, marker, name) in LOOKS.items():
+    for kind, (color, marker, name) in STYLES.items():
         if kind in kinds:
             axes.plot([], [], marker, color=color, linestyle="none", label=name)
     if any(row["state"] == "pruned" for row in trials):
@@ -186,5 +186,5 @@ def legend_entries(axes: Axes, trials: Sequence[Trial]) -> None:
             [], [], "o", color=SOFT, markersize=4, markerfacecolor="none", label="pruned (small)"
         )
     if any(row["state"] == "complete" and not feasible(row) for row in trials):
-        color = LOOKS["search"][0]
+        color = STYLES["search"][0]
         axes.plot([], [], "o", color=color, markerfacecolor="none", label="beyond a bound")

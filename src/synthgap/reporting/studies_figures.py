@@ -46,7 +46,7 @@ def history_figure(found: StudyFindings) -> ReportFigure | None:
             axes.plot([], [], color=TO_REAL, label="best so far")
         legend(figure, axes)
 
-    alt = f"{found.recipe}, study {found.name}: {_told(found)}"
+    alt = f"{found.recipe}, study {found.name}: {_history_text(found)}"
     size = (9.2, 0.9 + PANEL_IN * len(objectives))
     return render_figure((found.recipe, "tune-history"), alt, size, paint)
 
@@ -78,22 +78,22 @@ def _panel(axes: Axes, found: StudyFindings, objective: Objective) -> None:
     axes.set_ylabel(metric_name(objective.metric))
 
 
-def _told(found: StudyFindings) -> str:
+def _history_text(found: StudyFindings) -> str:
     """The same in words, for those who do not see it."""
-    told = []
+    parts = []
     for objective in found.objectives:
         steps = running_best(found, objective)
         name = metric_word(objective.metric)
         if not steps:
-            told.append(f"{name}: no complete trial")
+            parts.append(f"{name}: no complete trial")
             continue
         first, best = steps[0], steps[-1]
-        told.append(
+        parts.append(
             f"{name} of every trial; the best so far goes from "
             f"{score(objective.metric, first[1])} at trial {first[0]} to "
             f"{score(objective.metric, best[1])} at trial {best[0]}"
         )
-    return "; ".join(told)
+    return "; ".join(parts)
 
 
 BAR_IN = 0.34  # inches of one bar
@@ -124,8 +124,8 @@ def importance_figure(found: StudyFindings) -> ReportFigure | None:
         axes.margins(x=0.08)
         axes.set_xlabel(f"importance for {metric_word(found.objectives[0].metric)} (%)")
 
-    told = ", ".join(f"{names[key]} {100 * shares[key]:.0f} %" for key in reversed(keys))
-    alt = f"{found.recipe}, study {found.name}: importance of {told}"
+    listed = ", ".join(f"{names[key]} {100 * shares[key]:.0f} %" for key in reversed(keys))
+    alt = f"{found.recipe}, study {found.name}: importance of {listed}"
     return render_figure(
         (found.recipe, "tune-importance"), alt, (9.2, 0.9 + BAR_IN * len(keys)), paint
     )

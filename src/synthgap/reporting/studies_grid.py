@@ -48,11 +48,11 @@ def grid_figure(found: StudyFindings) -> ReportFigure | None:
 
     first, second = map(key_name, grid["keys"])
     metric = grid_metric(grid)
-    told = ", ".join(
+    scores = ", ".join(
         f"{name} {score(metric, reached, unit=True)}" for name, reached, *_ in compared(found)
     )
     named = f"{metric_word(metric)} by {first} and {second}"
-    alt = f"{found.recipe}, study {found.name}: {named}; {told}"
+    alt = f"{found.recipe}, study {found.name}: {named}; {scores}"
     height = max(3.2, 1.0 + ROW_IN * rows)
     return render_figure((found.recipe, "tune-grid"), alt, (9.6, height), paint)
 

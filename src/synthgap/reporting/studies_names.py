@@ -57,7 +57,7 @@ METRICS: Mapping[str, tuple[str, str, int]] = {  # name, unit, digits
 }
 NAME_WIDTH = 14  # characters of a line of an axis' name
 KEY_WIDTH = 28  # characters of a key without words
-MAX_TOLD = 5  # settings that a sentence tells
+MAX_SETTINGS = 5  # settings that a sentence names
 
 
 def key_name(key: str) -> str:
@@ -74,8 +74,8 @@ def key_name(key: str) -> str:
 def key_names(keys: Sequence[str]) -> dict[str, str]:
     """A name for each key; keys that would share one are shown themselves, long ones cut."""
     named = {key: key_name(key) for key in keys}
-    shown = list(named.values())
-    single = {key: key if shown.count(name) > 1 else name for key, name in named.items()}
+    names = list(named.values())
+    single = {key: key if names.count(name) > 1 else name for key, name in named.items()}
     cut = {key: _cut(name) if name == key else name for key, name in single.items()}
     ends = list(cut.values())
     return {key: single[key] if ends.count(name) > 1 else name for key, name in cut.items()}
@@ -103,33 +103,33 @@ def value_name(setting: object) -> str:
     return "null" if setting is None else str(setting)
 
 
-def metric_look(metric: str) -> tuple[str, str, int]:
-    """A metric's name, unit and digits; one that is not known is called by its key."""
+def metric_format(metric: str) -> tuple[str, str, int]:
+    """A metric's name, unit and digits; an unknown one has its key as name."""
     return METRICS.get(metric, (metric, "", 3))
 
 
 def metric_name(metric: str) -> str:
     """`val accuracy (%)`: with its unit."""
-    name, unit, _ = metric_look(metric)
+    name, unit, _ = metric_format(metric)
     return f"{name} ({unit})" if unit else name
 
 
 def metric_word(metric: str) -> str:
     """`val accuracy`: inside a sentence."""
-    return metric_look(metric)[0]
+    return metric_format(metric)[0]
 
 
 def score(metric: str, reached: float | None, *, unit: bool = False) -> str:
     """A metric's value with its digits; a dash where there is none."""
     if reached is None:
         return DASH
-    _, mark, digits = metric_look(metric)
+    _, mark, digits = metric_format(metric)
     return f"{number(reached, digits)} {mark}" if unit and mark else number(reached, digits)
 
 
 def score_spread(metric: str, estimate: Mapping[str, Any], *, unit: bool = True) -> str:
     """`86.1 ± 0.4 % (n=3)`, or `86.1 % (single run)`; a count that never varies is exact."""
-    _, mark, digits = metric_look(metric)
+    _, mark, digits = metric_format(metric)
     behind = f" {mark}" if unit and mark else ""
     mean = number(estimate["mean"], digits)
     if digits == 0 and estimate["std"] == 0:
@@ -145,10 +145,10 @@ def tuned_names(
 ) -> str:
     """What differs from other values, as `guidance scale 1, λ₁ 0.4`; the first few in an order."""
     names = key_names(order)
-    told = [
+    settings = [
         f"{names[key]} {value_name(tuned[key])}"
         for key in order
         if key in tuned and (key not in than or than[key] != tuned[key])
     ]
-    more = len(told) - MAX_TOLD
-    return ", ".join(told[:MAX_TOLD]) + (f" and {more} more" if more > 0 else "")
+    more = len(settings) - MAX_SETTINGS
+    return ", ".join(settings[:MAX_SETTINGS]) + (f" and {more} more" if more > 0 else "")

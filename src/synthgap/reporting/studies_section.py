@@ -87,12 +87,12 @@ def studies_section(summary: Summary) -> Section:
 
 
 def study_blocks(found: StudyFindings) -> list[Block]:
-    """All that is said of one study, in reading order; what it has nothing of is left out."""
-    told: list[Block] = [
+    """The blocks of one study, in reading order; what it has nothing of is left out."""
+    blocks: list[Block] = [
         BulletList(study_sentences(found), "headline"),
         Text(INTRODUCTION, quiet=True),
     ]
-    return [*told, *_ending(found), *_pairs(found), *_search(found), *_spent(found)]
+    return [*blocks, *_ending(found), *_pairs(found), *_search(found), *_spent(found)]
 
 
 def _ending(found: StudyFindings) -> Iterator[Block]:

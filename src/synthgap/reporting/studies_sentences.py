@@ -13,7 +13,7 @@ from synthgap.reporting.studies import StudyFindings, value
 from synthgap.reporting.studies_grid import grid_metric, joint_std, unscored
 from synthgap.reporting.studies_names import (
     key_name,
-    metric_look,
+    metric_format,
     metric_word,
     score,
     score_spread,
@@ -27,8 +27,8 @@ CHANCE = 1.96  # of a normal, over sqrt(n - 1): a rank correlation that chance a
 
 def study_sentences(found: StudyFindings) -> list[str]:
     """What was tried, what won, what joint tuning adds, and what it cost in labels and steps."""
-    told = [_scope(found), *verdict_sentences(found), *_joint(found), *_front(found)]
-    return [*told, *_labels(found), *_steps(found), *_proxies(found)]
+    sentences = [_scope(found), *verdict_sentences(found), *_joint(found), *_front(found)]
+    return [*sentences, *_labels(found), *_steps(found), *_proxies(found)]
 
 
 def _scope(found: StudyFindings) -> str:
@@ -37,9 +37,9 @@ def _scope(found: StudyFindings) -> str:
     if not found.trials:
         return f"{named}: none of its {study['trials']} trials has ended yet."
     counts = {state: len(found.having(state)) for state in ("complete", "pruned", "failed")}
-    told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    state_counts = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     over = _counted(len(found.keys), "parameter")
-    text = f"{named}: {_counted(len(found.trials), 'trial')} over {over}, {told}"
+    text = f"{named}: {_counted(len(found.trials), 'trial')} over {over}, {state_counts}"
     if found.unfinished:
         text += f"; {found.unfinished} of the budget of {study['trials']} have not ended yet"
     return f"{text}. {_best(found)}"
@@ -127,7 +127,7 @@ def _joint(found: StudyFindings) -> Iterator[str]:
         for key in grid["keys"]
     )
     joint, predicted = float(grid["joint"]["score"]), float(grid["predicted"])
-    _, _, digits = metric_look(metric)
+    _, _, digits = metric_format(metric)
     off = round(joint, digits) - round(predicted, digits)
     beside = "the same as the sum"
     if abs(off) > 0.5 * 10**-digits:
@@ -150,12 +150,12 @@ def _where(alone: Mapping[str, Any]) -> str:
 
 
 def _points(metric: str, gain: float, sign: str = "") -> str:
-    _, unit, digits = metric_look(metric)
+    _, unit, digits = metric_format(metric)
     return number(gain, digits, sign) + (" points" if unit == "%" else "")
 
 
 def _unit(metric: str) -> str:
-    _, unit, _ = metric_look(metric)
+    _, unit, _ = metric_format(metric)
     return f" {unit}" if unit else ""
 
 
@@ -170,10 +170,10 @@ def _front(found: StudyFindings) -> Iterator[str]:
     if not others or not ends:
         return
     names = " and ".join(metric_word(each.metric) for each in found.objectives)
-    told = f"{_end(found, ends[0])} alone"
+    trials = f"{_end(found, ends[0])} alone"
     if len(ends) > 1:
-        told = f"{len(ends)} trials, from {_end(found, ends[0])} to {_end(found, ends[-1])}"
-    yield f"Pareto front of {names}: {told}."
+        trials = f"{len(ends)} trials, from {_end(found, ends[0])} to {_end(found, ends[-1])}"
+    yield f"Pareto front of {names}: {trials}."
 
 
 def _end(found: StudyFindings, trial: Mapping[str, Any]) -> str:
@@ -198,10 +198,10 @@ def _labels(found: StudyFindings) -> Iterator[str]:
 
 
 def _others(labels: Mapping[str, Any]) -> str:
-    shown = ("generator", "reference", "student")
-    counts = ("an unknown number" if labels[key] is None else f"{labels[key]:,}" for key in shown)
+    keys = ("generator", "reference", "student")
+    counts = ("an unknown number" if labels[key] is None else f"{labels[key]:,}" for key in keys)
     return ", ".join(
-        f"{count} of the {key}" for key, count in zip(shown, counts, strict=True)
+        f"{count} of the {key}" for key, count in zip(keys, counts, strict=True)
     )  # fmt: skip
 
 
@@ -217,21 +217,21 @@ def _steps(found: StudyFindings) -> Iterator[str]:
 
 
 def _proxies(found: StudyFindings) -> Iterator[str]:
-    known = [
+    proxies = [
         (name, each["spearman"], int(each["n"]))
         for name, each in (found.study.get("correlations") or {}).items()
         if name not in LABELLED and name in PROXIES and each["spearman"] is not None
     ]
-    if not known:
+    if not proxies:
         return
-    known.sort(key=lambda each: -each[1])
-    told = "; ".join(f"{metric_word(name)} {_rank(rho, n)}" for name, rho, n in known)
-    best, rho, n = known[0]
+    proxies.sort(key=lambda each: -each[1])
+    ranks = "; ".join(f"{metric_word(name)} {_rank(rho, n)}" for name, rho, n in proxies)
+    best, rho, n = proxies[0]
     ends = (
         f"{metric_word(best)} ranks settings most as val does" if not by_chance(rho, n) and rho > 0
         else "none of them ranks settings as val does"
     )  # fmt: skip
-    yield f"Without real labels, rank correlation (Spearman) with val accuracy: {told}; {ends}."
+    yield f"Without real labels, rank correlation (Spearman) with val accuracy: {ranks}; {ends}."
 
 
 def _rank(rho: float, n: int) -> str:

@@ -67,17 +67,17 @@ def _points(scale: Axis, key: str, trials: Sequence[tuple[Trial, float]]) -> Ite
 
 def watched_figure(found: StudyFindings) -> ReportFigure | None:
     """Draw each other metric against val accuracy of complete trials, with the rank correlation."""
-    shown = {
+    ranks = {
         name: each
         for name, each in (found.study.get("correlations") or {}).items()
         if name != "val/top1" and len(list(_pairs(found, name))) > 1
     }
-    if not shown:
+    if not ranks:
         return None
 
     def paint(figure: Figure) -> None:
-        panels = _panels(figure, len(shown), sharey=True)
-        for axes, (name, each) in zip(panels, shown.items(), strict=True):
+        panels = _panels(figure, len(ranks), sharey=True)
+        for axes, (name, each) in zip(panels, ranks.items(), strict=True):
             mark(axes, _pairs(found, name), None)
             axes.set_title(_correlation(each), fontsize=9)
             axes.set_xlabel(wrapped(metric_name(name), 26))
@@ -87,9 +87,9 @@ def watched_figure(found: StudyFindings) -> ReportFigure | None:
         legend_entries(panels[0], found.complete)
         legend(figure, panels[0])
 
-    told = "; ".join(f"{metric_name(name)}: {_correlation(each)}" for name, each in shown.items())
-    alt = f"{found.recipe}, study {found.name}: other metrics against val accuracy; {told}"
-    return render_figure((found.recipe, "tune-watched"), alt, _size(len(shown)), paint)
+    listed = "; ".join(f"{metric_name(name)}: {_correlation(each)}" for name, each in ranks.items())
+    alt = f"{found.recipe}, study {found.name}: other metrics against val accuracy; {listed}"
+    return render_figure((found.recipe, "tune-watched"), alt, _size(len(ranks)), paint)
 
 
 def _pairs(found: StudyFindings, name: str) -> Iterator[Point]:

@@ -8,7 +8,7 @@ from typing import Any
 from synthgap.reporting.blocks import Block, BulletList, FoldedBlocks, TableBlock
 from synthgap.reporting.formats import DASH
 from synthgap.reporting.studies import StudyFindings, Trial, feasible, value
-from synthgap.reporting.studies_axes import LOOKS
+from synthgap.reporting.studies_axes import STYLES
 from synthgap.reporting.studies_names import (
     key_names,
     metric_name,
@@ -123,7 +123,7 @@ def trials_table(found: StudyFindings) -> TableBlock:
 def _row(found: StudyFindings, trial: Trial) -> list[str]:
     share = trial.get("share")
     return [
-        str(trial["trial"]), LOOKS[trial["kind"]][2], _state(found, trial), *_scores(found, trial),
+        str(trial["trial"]), STYLES[trial["kind"]][2], _state(found, trial), *_scores(found, trial),
         DASH if share is None else f"{share:g}", f"{trial.get('num_steps') or 0:,}",
         *(value_name(trial["tuned"][key]) if key in trial["tuned"] else DASH for key in found.keys),
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from synthgap.data import MANIFEST, ImageSet
-from synthgap.data.contact_sheet import ContactSheet, cell, label_width, shown_labels
+from synthgap.data.contact_sheet import ContactSheet, cell, label_width, sheet_labels
 from synthgap.errors import DataError
 from synthgap.jobs import (
     Artifacts,
@@ -47,20 +47,20 @@ def contact_sheet(path: Path, sets: Mapping[str, ImageSet]) -> list[str]:
     classes, ten evenly spaced ones.
     """
     classes = next(iter(sets.values())).classes
-    shown = [classes[label] for label in shown_labels(len(classes))]
-    names_px = MARGIN_PX + 10 + label_width(shown)
+    names = [classes[label] for label in sheet_labels(len(classes))]
+    names_px = MARGIN_PX + 10 + label_width(names)
     group_px = PER_CLASS * (CELL_PX + GAP_PX) - GAP_PX
     width = names_px + len(sets) * (group_px + GROUP_GAP_PX) - GROUP_GAP_PX + MARGIN_PX
-    sheet = ContactSheet(width, HEADER_PX + len(shown) * (CELL_PX + GAP_PX) + MARGIN_PX)
-    for row, name in enumerate(shown):
+    sheet = ContactSheet(width, HEADER_PX + len(names) * (CELL_PX + GAP_PX) + MARGIN_PX)
+    for row, name in enumerate(names):
         sheet.label(name, MARGIN_PX, HEADER_PX + row * (CELL_PX + GAP_PX) + CELL_PX // 2)
     for column, (caption, images) in enumerate(sets.items()):
         left = names_px + column * (group_px + GROUP_GAP_PX)
         sheet.label(caption, left, HEADER_PX // 2)
-        for row, name in enumerate(shown):
+        for row, name in enumerate(names):
             _paste_class(sheet, images, name, (left, HEADER_PX + row * (CELL_PX + GAP_PX)))
     sheet.save(path)
-    return shown
+    return names
 
 
 def _paste_class(sheet: ContactSheet, images: ImageSet, name: str, corner: tuple[int, int]) -> None:
@@ -110,13 +110,13 @@ def summarise(params: SummariseParams, artifacts: Artifacts) -> None:
         write_json(work.folder / "metrics.json", metrics(rows))
         write_json(work.folder / "environment.json", _environments(cells, artifacts.root))
         write_plot_rows(work.folder, rows)
-        shown = _contact_sheet(work.folder / "contact.png", params.grid.sets, artifacts)
+        sheet_classes = _contact_sheet(work.folder / "contact.png", params.grid.sets, artifacts)
         missing += _copy_stage_files(work.folder, params.grid, artifacts)
         copy_gap(work.folder, artifacts)
         missing += copy_fidelity(work.folder, panel.series, cells[0].folder, artifacts)
         about = _about(panel, cells[0], how) | {
             "recipe": artifacts.recipe,
-            "classes_shown": shown,
+            "classes_shown": sheet_classes,
             "oracle_caveat": _oracle_sheet(work.folder / "oracle.png", artifacts),
             "missing": [path.relative_to(artifacts.root).as_posix() for path in missing],
         }

@@ -30,7 +30,7 @@ def paint_folder(root: Path, classes=("cat", "dog"), per_class=12, suffix=".png"
     return root
 
 
-def look(path: Path) -> tuple[str, tuple[int, int]]:
+def mode_and_size(path: Path) -> tuple[str, tuple[int, int]]:
     """Mode and size of an image file."""
     with Image.open(path) as picture:
         return picture.mode, picture.size

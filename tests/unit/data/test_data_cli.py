@@ -38,12 +38,12 @@ def test_list_says_what_is_there_and_what_could_be(here, capsys):
     paint_folder(here / "data" / "loose", per_class=1)
     (here / "data" / "broken").mkdir()
     assert run("list") == 0
-    said = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in said[1:4]] == ["digits", "loose", "mine"]
-    assert "`synthgap data pin loose`" in said[2]
-    assert "broken: empty" in said[0] or str(here / "data" / "broken") in said[0]
-    assert "cifar10 (download)" in said[4]
-    assert "cub (from a folder)" in said[4]
+    output = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in output[1:4]] == ["digits", "loose", "mine"]
+    assert "`synthgap data pin loose`" in output[2]
+    assert "broken: empty" in output[0] or str(here / "data" / "broken") in output[0]
+    assert "cifar10 (download)" in output[4]
+    assert "cub (from a folder)" in output[4]
 
 
 def test_list_in_a_fresh_clone(checkout, monkeypatch, capsys):
@@ -55,9 +55,9 @@ def test_list_in_a_fresh_clone(checkout, monkeypatch, capsys):
 def test_an_import_says_what_it_did_and_what_to_do_next(here, tmp_path, capsys):
     source = paint_folder(tmp_path / "other", start=5000)
     assert run("import", "other", "--from-folder", str(source)) == 0
-    said = capsys.readouterr().out
-    assert "data/other: 24 images in 2 classes, added" in said
-    assert "git add data.dvc" in said
+    output = capsys.readouterr().out
+    assert "data/other: 24 images in 2 classes, added" in output
+    assert "git add data.dvc" in output
 
 
 @pytest.mark.parametrize(

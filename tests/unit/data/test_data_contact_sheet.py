@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from synthgap.data.contact_sheet import CELL_PX, INK, ContactSheet, cell, label_width, shown_labels
+from synthgap.data.contact_sheet import CELL_PX, INK, ContactSheet, cell, label_width, sheet_labels
 
 
 def test_small_images_are_shown_as_pixels_and_large_ones_as_their_centre_square():
@@ -16,9 +16,9 @@ def test_small_images_are_shown_as_pixels_and_large_ones_as_their_centre_square(
 
 
 def test_all_classes_are_shown_or_ten_evenly_spaced_ones():
-    assert shown_labels(3) == [0, 1, 2]
-    assert shown_labels(100)[::9] == [0, 99]
-    assert len(set(shown_labels(1000))) == 10
+    assert sheet_labels(3) == [0, 1, 2]
+    assert sheet_labels(100)[::9] == [0, 99]
+    assert len(set(sheet_labels(1000))) == 10
 
 
 def test_a_caption_is_cut_to_its_width_and_a_label_is_as_wide_as_measured(tmp_path):

@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import numpy as np
 import pytest
-from image_folders import REPOSITORY, look, paint, paint_folder, tree, write_pins
+from image_folders import REPOSITORY, mode_and_size, paint, paint_folder, tree, write_pins
 from PIL import Image
 
 from synthgap.data import ImageSet
@@ -64,8 +64,8 @@ def test_splits_are_disjoint_stratified_and_complete(root, capsys):
     assert len(sources) == len(set(sources)) == 24
     for name, count in {"corpus": 4, "train": 4, "val": 1, "test": 3}.items():
         assert Counter(sets[name].labels.tolist()) == {0: count, 1: count}
-    said = capsys.readouterr().out.splitlines()
-    assert said[1] == "mine train: 8 images, 4 to 4 a class"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "mine train: 8 images, 4 to 4 a class"
 
 
 def test_the_manifest_describes_every_image(root):
@@ -78,7 +78,7 @@ def test_the_manifest_describes_every_image(root):
         source = root / "data" / "mine" / row.source_path
         assert sha256(stored.read_bytes()).hexdigest() == row.sha256
         assert sha256(source.read_bytes()).hexdigest() == row.source_sha256
-        assert look(stored) == ("RGB", (16, 16))
+        assert mode_and_size(stored) == ("RGB", (16, 16))
         assert (row.source_mode, row.width, row.height) == ("RGB", 8, 8)
         assert row.class_name == one.classes[row.label] == row.path.split("/")[0]
     on_disk = {path for path in tree(one.root) if path.endswith(".png")}
@@ -97,7 +97,7 @@ def test_greyscale_and_transparent_images_become_rgb(root):
     paint(root / "data" / "mine" / "cat" / "grey.png", 77, mode="L", size=(20, 10))
     paint(root / "data" / "mine" / "cat" / "clear.png", 78, mode="RGBA")
     sets = run(root)
-    modes = {look(one.root / path)[0] for one in sets.values() for path in one.paths}
+    modes = {mode_and_size(one.root / path)[0] for one in sets.values() for path in one.paths}
     stated = {mode for one in sets.values() for mode in one.rows().source_mode}
     assert (modes, stated) == ({"RGB"}, {"L", "RGB", "RGBA"})
 

@@ -103,11 +103,11 @@ def content(plan: Plan, sheets: dict, rng: np.random.Generator) -> dict:
 
 def curves(ease: float) -> dict:
     """Curves that rise the sooner the easier the images are."""
-    pace = np.asarray(EPOCHS) / (12 * ease)
+    progress = np.asarray(EPOCHS) / (12 * ease)
     return {
         "epochs": list(EPOCHS),
-        "train/top1": (100 - 80 * np.exp(-pace)).tolist(),
-        "train/loss": (2.3 * np.exp(-pace)).tolist(),
+        "train/top1": (100 - 80 * np.exp(-progress)).tolist(),
+        "train/loss": (2.3 * np.exp(-progress)).tolist(),
         "saturated": estimate(float(round(min(29, 12 * ease * 4.4)))),
     }
 

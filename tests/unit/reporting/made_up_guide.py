@@ -25,7 +25,7 @@ GUIDED_BY = ("asg", "csg", "pg", "pg-r", "pg-f", "pg-l1", "pg-kl", "rg-pg", "rg-
 
 
 def write_guides(artifacts: Artifacts, plan: Plan) -> None:
-    """Write both protocols: RG helps, ADDA harms, most others cannot be told from pooling."""
+    """Write both protocols: RG helps, ADDA harms, most others do not differ from pooling."""
     for protocol, methods in (("zero-shot", ZERO_SHOT), ("low-shot", LOW_SHOT)):
         runs = [(place(protocol, name), top1) for name, top1 in methods.items()]
         write_cell(artifacts, plan, "guide", (protocol,), runs)

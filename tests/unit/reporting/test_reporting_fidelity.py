@@ -27,11 +27,11 @@ def test_the_real_reference_comes_before_every_set(found):
         "synthetic, guidance 7.5",
     ]
     assert "features of the judge, trained on corpus" in table.caption
-    shown = dict(zip(table.headers, table.rows[2], strict=True))
-    assert shown["FID \N{DOWNWARDS ARROW}"] == "8.00"
+    cells = dict(zip(table.headers, table.rows[2], strict=True))
+    assert cells["FID \N{DOWNWARDS ARROW}"] == "8.00"
     diseases = disease_table(found)
-    shown = dict(zip(diseases.headers, diseases.rows[2], strict=True))
-    assert shown["CLIP score (real) \N{UPWARDS ARROW}"] == "0.400 (0.400)"
+    cells = dict(zip(diseases.headers, diseases.rows[2], strict=True))
+    assert cells["CLIP score (real) \N{UPWARDS ARROW}"] == "0.400 (0.400)"
     assert diseases.rows[3][-1] == "\N{EM DASH}"  # a set without prompts
 
 
@@ -83,10 +83,10 @@ def test_the_network_is_named_for_what_it_is(summary, found, text):
     judge = {"learned_from": None, "real_labels": None}
     content = {**found.content, "feature_network": network, "judge": judge}
     other = replace(summary, fidelity=FidelityNumbers.of(content))
-    told = "".join(block.html() for block in fidelity_section(other).blocks)
-    assert "in-domain network" not in told
-    assert "features of resnet50, weights from the hub" in told
-    assert "was made elsewhere" in told
+    page = "".join(block.html() for block in fidelity_section(other).blocks)
+    assert "in-domain network" not in page
+    assert "features of resnet50, weights from the hub" in page
+    assert "was made elsewhere" in page
 
 
 def test_a_class_without_images_and_a_stage_that_was_not_run_are_said_so(summary, found):

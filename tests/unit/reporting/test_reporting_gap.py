@@ -76,9 +76,9 @@ def test_what_samples_do_is_said_with_those_that_are_resolved(summary, gap):
     assert gap_sentences(gap, flat)[-1].endswith("resolved from these alone: none of 6.")
     left = next(row["left"] for row in found if "highest" in row["left"])
     one = [{**row, "verdict": "holds" if row["left"] == left else "not resolved"} for row in found]
-    told = gap_sentences(gap, one)[-1]
-    assert "1 of 6: real and synthetic, guidance 2, highest loss +" in told
-    assert told.endswith(" points.")
+    text = gap_sentences(gap, one)[-1]
+    assert "1 of 6: real and synthetic, guidance 2, highest loss +" in text
+    assert text.endswith(" points.")
 
 
 def test_losses_are_drawn_for_every_classifier_on_shared_edges(gap):

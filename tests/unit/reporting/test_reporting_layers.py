@@ -61,16 +61,16 @@ def test_probes_part_where_every_seed_says_so():
 
 def test_the_best_place_to_read_a_class_is_named_with_what_is_lost_after_it():
     probes = {"real": _flat(60, 80, 90), "synthetic": _flat(60, 85, 70)}
-    told = layer_sentences(_layers(_flat(0.9, 0.9, 0.9), _flat(0.9, 0.9, 0.9), probes))[-1]
-    assert "the real-trained student after fc (unit 3 of 3), 90.0 %;" in told
-    assert "after block (unit 2 of 3), 85.0 %, 15.0 points above its last unit" in told
+    sentences = layer_sentences(_layers(_flat(0.9, 0.9, 0.9), _flat(0.9, 0.9, 0.9), probes))[-1]
+    assert "the real-trained student after fc (unit 3 of 3), 90.0 %;" in sentences
+    assert "after block (unit 2 of 3), 85.0 %, 15.0 points above its last unit" in sentences
 
 
 @pytest.mark.parametrize("gone", ["real~real", "real~synthetic"])
 def test_one_seed_has_no_pair_to_be_held_against(summary, gone):
     cka = {pair: rows for pair, rows in summary.layers.cka.items() if pair != gone}
-    told = layer_sentences(replace(summary.layers, cka=cka))
-    assert not [text for text in told if "CKA" in text]
+    sentences = layer_sentences(replace(summary.layers, cka=cka))
+    assert not [text for text in sentences if "CKA" in text]
 
 
 def test_a_unit_that_tells_no_images_apart_is_left_out():

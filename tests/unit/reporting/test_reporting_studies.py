@@ -20,9 +20,9 @@ def _found(made=None, **study):
     return StudyFindings(run)
 
 
-def _said(found, word):
-    told = [text for text in study_sentences(found) if word in text]
-    return told[0] if told else None
+def _line(found, word):
+    sentences = [text for text in study_sentences(found) if word in text]
+    return sentences[0] if sentences else None
 
 
 def _verdict(mean, low, high):
@@ -31,66 +31,66 @@ def _verdict(mean, low, high):
 
 
 def test_the_scope_counts_every_state_and_calls_single_runs_so():
-    told = study_sentences(_found())[0]
-    assert told.startswith("Study tune of RG + PG-R + PG-F (low-shot): 40 trials over 6 parameters")
-    assert "27 complete, 12 pruned, 1 failed" in told
-    assert "88.5 % (single run), against 83.8 % (single run) of the default" in told
+    text = study_sentences(_found())[0]
+    assert text.startswith("Study tune of RG + PG-R + PG-F (low-shot): 40 trials over 6 parameters")
+    assert "27 complete, 12 pruned, 1 failed" in text
+    assert "88.5 % (single run), against 83.8 % (single run) of the default" in text
     assert "n=3" in study_sentences(_found(Made(seeds=(0, 1, 2))))[0]
 
 
 def test_the_verdict_is_resolved_only_where_the_interval_excludes_zero():
-    assert "88.4 ± 0.5 % (n=4), the default 86.7 ± 0.3 % (n=4): +1.7 [0.8, 2.6] points" in _said(
+    assert "88.4 ± 0.5 % (n=4), the default 86.7 ± 0.3 % (n=4): +1.7 [0.8, 2.6] points" in _line(
         _found(), "On test"
     )
     gain, none, loss = (
-        _said(_found(verdict=_verdict(*ends)), "On test")
+        _line(_found(verdict=_verdict(*ends)), "On test")
         for ends in ((0.9, 0.1, 1.7), (0.9, -0.1, 1.9), (-0.9, -1.7, -0.1))
     )
     assert gain.endswith("4 paired seeds), resolved: tuning gains.")
     assert none.endswith("not resolved: the interval holds 0.")
     assert loss.endswith("resolved: tuning loses.")
-    assert "no interval), not resolved" in _said(_found(verdict=_verdict(1.0, None, None)), "test")
+    assert "no interval), not resolved" in _line(_found(verdict=_verdict(1.0, None, None)), "test")
 
 
 def test_a_default_that_wins_is_said_to():
     found = _found()
     default = {"trial": "default", "tuned": found.default}
-    told = _said(_found(winner=default), "no trial beats the default")
-    assert "tuning changes nothing here, and on test the default has 86.7 ± 0.3 % (n=4)" in told
+    text = _line(_found(winner=default), "no trial beats the default")
+    assert "tuning changes nothing here, and on test the default has 86.7 ± 0.3 % (n=4)" in text
 
 
 def test_joint_tuning_is_held_against_the_sum_of_both_alone():
     grid = _found().study["grid"]
     sides = [
-        _said(_found(grid=grid | {"predicted": grid["joint"]["score"] + off}), "Tuned apart")
+        _line(_found(grid=grid | {"predicted": grid["joint"]["score"] + off}), "Tuned apart")
         for off in (1.0, 0.0, -1.0)
     ]
     assert "1.0 points below the sum" in sides[0]
     assert "the same as the sum" in sides[1]
     assert "1.0 points above the sum" in sides[2]
     assert "guidance scale alone +1.7 points (at 1)" in sides[0]
-    assert _said(_found(grid=grid | {"predicted": None}), "Tuned apart") is None
+    assert _line(_found(grid=grid | {"predicted": None}), "Tuned apart") is None
     cells = [[None, *row[1:]] for row in grid["cells"]]
-    assert "3 of 9 have no value" in _said(_found(grid=grid | {"cells": cells}), "Tuned apart")
+    assert "3 of 9 have no value" in _line(_found(grid=grid | {"cells": cells}), "Tuned apart")
 
 
 def test_labels_that_the_objective_spends_make_it_not_data_free():
     labels = _found().study["labels"]
-    assert _said(_found(), "spends").endswith("tuned so is not data-free.")
-    assert "spends 90 real labels of val, beside 700 of the generator" in _said(_found(), "spends")
-    none = _said(_found(labels=labels | {"objective": 0}), "spends")
+    assert _line(_found(), "spends").endswith("tuned so is not data-free.")
+    assert "spends 90 real labels of val, beside 700 of the generator" in _line(_found(), "spends")
+    none = _line(_found(labels=labels | {"objective": 0}), "spends")
     assert none.startswith("Choosing by val accuracy spends no real label of val, beside 700")
     assert "data-free" not in none
     free = dict.fromkeys(labels, 0)
-    assert _said(_found(labels=free, data_free=True), "spends").endswith(": it is data-free.")
-    unknown = _said(_found(labels=labels | {"generator": None}), "spends")
+    assert _line(_found(labels=free, data_free=True), "spends").endswith(": it is data-free.")
+    unknown = _line(_found(labels=labels | {"generator": None}), "spends")
     assert "an unknown number of the generator" in unknown
 
 
 def test_steps_are_held_against_unpruned_full_share():
     found = _found(num_steps=300, full_steps=1200)
-    assert "300 optimiser steps, 25 % of the 1,200" in _said(found, "steps")
-    assert "pruning spared none" in _said(_found(num_steps=1200, full_steps=1200), "steps")
+    assert "300 optimiser steps, 25 % of the 1,200" in _line(found, "steps")
+    assert "pruning spared none" in _line(_found(num_steps=1200, full_steps=1200), "steps")
 
 
 def test_label_free_metrics_are_ranked_and_chance_is_named():
@@ -98,25 +98,25 @@ def test_label_free_metrics_are_ranked_and_chance_is_named():
         "holdout": {"spearman": 0.1, "n": 20}, "agreement": {"spearman": 0.7, "n": 20},
         "clip_score": {"spearman": None, "n": 20}, "val/ece": {"spearman": -0.9, "n": 20},
     }  # fmt: skip
-    told = _said(_found(correlations=ranks), "Without real labels")
-    assert "agreement 0.70 (n=20); synthetic hold-out accuracy 0.10 (n=20, no more than" in told
-    assert told.endswith("agreement ranks settings most as val does.")
-    assert "calibration" not in told
+    text = _line(_found(correlations=ranks), "Without real labels")
+    assert "agreement 0.70 (n=20); synthetic hold-out accuracy 0.10 (n=20, no more than" in text
+    assert text.endswith("agreement ranks settings most as val does.")
+    assert "calibration" not in text
     against = {"holdout": {"spearman": -0.8, "n": 20}}
-    told = _said(_found(correlations=against), "Without real labels")
-    assert told.endswith("none of them ranks settings as val does.")
+    text = _line(_found(correlations=against), "Without real labels")
+    assert text.endswith("none of them ranks settings as val does.")
     assert by_chance(0.99, 3)
     assert not by_chance(0.5, 20)
 
 
 def test_a_front_is_told_by_its_ends():
     found = _found(Made(name="labels", objectives=("val/top1", "real_labels"), watched=()))
-    told = _said(found, "front")
+    text = _line(found, "front")
     reached = score("val/top1", value(found.best, "val/top1"))
-    assert told.startswith(
+    assert text.startswith(
         f"Pareto front of val accuracy and real labels: {len(found.front)} trials"
     )
-    assert f" to trial {found.best['trial']} (val accuracy {reached} % (single run), real" in told
+    assert f" to trial {found.best['trial']} (val accuracy {reached} % (single run), real" in text
     assert len(found.front) > 2
 
 

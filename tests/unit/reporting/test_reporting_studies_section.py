@@ -21,8 +21,8 @@ ALWAYS = {"history", "parallel", "slices"}
 
 def _kinds(found):
     blocks = study_blocks(found)
-    shown = [block.drawing for block in blocks if isinstance(block, FigureBlock)]
-    return {drawing.kind.removeprefix("tune-") for drawing in shown if drawing is not None}
+    drawings = [block.drawing for block in blocks if isinstance(block, FigureBlock)]
+    return {drawing.kind.removeprefix("tune-") for drawing in drawings if drawing is not None}
 
 
 @pytest.fixture(scope="module")

@@ -144,9 +144,9 @@ def test_many_classes_are_thinned_to_ten(tmp_path, run_summary):
     names = tuple(f"{index:03d}" for index in range(37))
     write_image_set(artifacts.image_set("train"), kind="real", classes=names, per_class=1)
     run_summary(artifacts, plan)
-    shown = _read(artifacts, "about.json")["classes_shown"]
-    assert len(shown) == 10
-    assert (shown[0], shown[-1]) == ("000", "036")
+    classes = _read(artifacts, "about.json")["classes_shown"]
+    assert len(classes) == 10
+    assert (classes[0], classes[-1]) == ("000", "036")
 
 
 def test_summary_digest_depends_on_the_confidence(tmp_path, run_summary):

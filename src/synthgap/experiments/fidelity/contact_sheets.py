@@ -16,7 +16,7 @@ from synthgap.data.contact_sheet import (
     ContactSheet,
     cell,
     label_width,
-    shown_labels,
+    sheet_labels,
 )
 from synthgap.experiments.fidelity.image_sample import ImageSample
 from synthgap.experiments.fidelity.metrics import Numbers, SetEmbeddings
@@ -40,7 +40,7 @@ def draw_neighbours(
     """
     distances, closest = reference.nearest_real(made)
     classes = sample.images.classes
-    shown = shown_labels(len(classes))
+    shown = sheet_labels(len(classes))
     names_px = MARGIN_PX + 12 + label_width([classes[label] for label in shown])
     pair_px = 2 * CELL_PX + GAP_PX + PAIR_GAP_PX
     chosen_px = names_px + FIRST * pair_px - PAIR_GAP_PX + GROUP_GAP_PX

@@ -15,7 +15,7 @@ from synthgap.data.contact_sheet import (
     ContactSheet,
     cell,
     label_width,
-    shown_labels,
+    sheet_labels,
 )
 from synthgap.experiments.gap.predictions import PredictedSet, SetPredictions
 
@@ -34,7 +34,7 @@ def draw_losses(path: Path, looked: PredictedSet, classifier: str, *, highest: b
     ranked = np.argsort(-answers.losses if highest else answers.losses, kind="stable")
     names = looked.source.images.classes
     rows = {"all classes": ranked[:SHOWN]}
-    for label in shown_labels(len(names)):
+    for label in sheet_labels(len(names)):
         rows[f"only {names[label]}"] = ranked[looked.labels[ranked] == label][:SHOWN]
     left = MARGIN_PX + 12 + label_width(list(rows))
     width = left + SHOWN * (CELL_PX + GAP_PX) + MARGIN_PX
