@@ -13,13 +13,13 @@ from pathlib import Path
 
 from synthgap.params.sections import Runtime
 
-TOLD = "SYNTHGAP_TOLD"  # names the file for the one line that a failing process leaves
+ERROR_FILE = "SYNTHGAP_TOLD"  # names the file for the one line that a failing process leaves
 BY_HAND = "TORCHELASTIC_RUN_ID"  # set by `accelerate launch` and torchrun in what they start
 
 
 def is_launched() -> bool:
     """Whether this is one of several processes, started by `launch` or by hand (over nodes)."""
-    return TOLD in os.environ or BY_HAND in os.environ
+    return ERROR_FILE in os.environ or BY_HAND in os.environ
 
 
 def is_main() -> bool:
@@ -36,14 +36,15 @@ def launch(command: Sequence[str], runtime: Runtime) -> int:
     """Run `python <command>` in `runtime.processes` processes and return their exit code.
 
     They compute on the CPU (gloo) or a GPU each; all end when one fails or this process dies.
-    A failure that a process has put into words is told in these; any other is shown whole.
+    The message of a failure that a process has put into words is printed; of any other, all
+    of stderr.
     """
     environ = {**os.environ, "OMP_NUM_THREADS": str(runtime.threads), "PYTHONUNBUFFERED": "1"}
     if not _on_gpus(runtime):
         environ["ACCELERATE_USE_CPU"] = "true"  # with --cpu, accelerate would start one process
     with tempfile.TemporaryDirectory(prefix="synthgap-") as folder:
-        told, noise = Path(folder) / "told", Path(folder) / "stderr"
-        environ[TOLD] = str(told)
+        message, noise = Path(folder) / "told", Path(folder) / "stderr"
+        environ[ERROR_FILE] = str(message)
         with noise.open("wb") as stderr:
             code = subprocess.run(  # noqa: S603 - our own command
                 [*_launcher(runtime), *command],
@@ -53,17 +54,17 @@ def launch(command: Sequence[str], runtime: Runtime) -> int:
                 preexec_fn=die_with_parent,
             ).returncode
         if code:
-            sys.stderr.write((told if told.is_file() else noise).read_text(errors="replace"))
+            sys.stderr.write((message if message.is_file() else noise).read_text(errors="replace"))
         return min(abs(code), 1)
 
 
 def write_stderr(line: str) -> None:
     """Say one line on stderr; of several processes the first to fail says it, through `launch`."""
-    if TOLD not in os.environ:
+    if ERROR_FILE not in os.environ:
         sys.stderr.write(line)
         return
     try:
-        with Path(os.environ[TOLD]).open("x") as file:
+        with Path(os.environ[ERROR_FILE]).open("x") as file:
             file.write(line)
     except FileExistsError:
         return

@@ -1,4 +1,4 @@
-"""Trainings of models that make or judge images: how their runs are recorded and told."""
+"""Trainings of models that make or judge images: how their runs are recorded and logged."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def run_logged(
     epochs: Iterable[dict[str, float]],
     log: Log,
 ) -> Epochs:
-    """Exhaust a training, with the log told of start, every epoch and end."""
+    """Exhaust a training; log its start, every epoch and its end."""
     done: Epochs = []
     start = {"run": dict(run), "inputs": kept["inputs"], "params": kept["params"]}
     log(run["digest"], {"event": "start", **start})

@@ -18,7 +18,7 @@ from multiprocessing.context import ForkProcess
 from synthgap.errors import SynthgapError, TrainingError
 from synthgap.jobs.launching import die_with_parent
 
-TOLD, CRASH = 3, 4
+REPORTED, CRASH = 3, 4
 Task = Callable[[], None]
 
 
@@ -42,46 +42,46 @@ def run_all(tasks: Sequence[Task], *, workers: int) -> None:
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                ear, mouth = fork.Pipe(duplex=False)
-                process = fork.Process(target=_child, args=(waiting.pop(0), mouth))
+                receiver, sender = fork.Pipe(duplex=False)
+                process = fork.Process(target=_child, args=(waiting.pop(0), sender))
                 process.start()
-                mouth.close()
-                running.append((process, ear))
+                sender.close()
+                running.append((process, receiver))
             multiprocessing.connection.wait([process.sentinel for process, _ in running])
             ended = [pair for pair in running if not pair[0].is_alive()]
             running = [pair for pair in running if pair not in ended]
-            for process, ear in ended:
+            for process, receiver in ended:
                 process.join()
-                with ear:
-                    _check(process, ear)
+                with receiver:
+                    _check(process, receiver)
     finally:
-        for process, ear in running:
+        for process, receiver in running:
             process.kill()
             process.join()
-            ear.close()
+            receiver.close()
 
 
-def _child(task: Task, mouth: Connection) -> None:
+def _child(task: Task, sender: Connection) -> None:
     die_with_parent()
     try:
         task()
     except SynthgapError as error:
-        mouth.send(SynthgapError(str(error)))
-        os._exit(TOLD)
+        sender.send(SynthgapError(str(error)))
+        os._exit(REPORTED)
     except OSError as error:  # through the pipe, not a file: the disk may be what is full
-        mouth.send(OSError(error.errno, error.strerror, error.filename))
-        os._exit(TOLD)
+        sender.send(OSError(error.errno, error.strerror, error.filename))
+        os._exit(REPORTED)
     except BaseException:  # noqa: BLE001 - a bug of ours: shown whole, then the parent reports it
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(CRASH)
 
 
-def _check(process: ForkProcess, ear: Connection) -> None:
+def _check(process: ForkProcess, receiver: Connection) -> None:
     if process.exitcode == 0:
         return
-    if process.exitcode == TOLD:
-        raise ear.recv()
+    if process.exitcode == REPORTED:
+        raise receiver.recv()
     raise TrainingError(
         f"a run's process {process.pid} ended with {process.exitcode}; expected 0: if it was "
         "killed for memory, lower runtime.workers or the batch size; finished work is kept, rerun "

@@ -74,14 +74,14 @@ def _index(site: Path, title: str, whole: Mapping[str, Any]) -> str:
 def _row(site: Path, name: str, word: Mapping[str, Any]) -> str:
     page = next((site / "validations" / page_name(name)).rglob("*.html")).relative_to(site)
     broken = [entry for entry in word["expectations"] if not entry["passed"]]
-    told = "".join(
+    failures = "".join(
         f"<br>{escape(entry['text'])}: {escape(', '.join(entry['examples']))}" for entry in broken
     )
     outcome = f"{len(broken)} failed" if broken else "passed"
     return (
         f'<tr><td><a href="{quote(page.as_posix())}">{escape(name)}</a></td><td>{word["kind"]}</td>'
         f"<td>{word['num_images']}</td><td>{len(word['expectations'])}</td>"
-        f'<td><span class="{_colour(len(broken))}">{outcome}</span>{told}</td>'
+        f'<td><span class="{_colour(len(broken))}">{outcome}</span>{failures}</td>'
         f'<td><a href="expectations/{quote(page_name(name))}.html">expectations</a></td></tr>'
     )
 

@@ -129,10 +129,10 @@ class MeasuredFidelity:
 
     def _worst(self, name: str, limit: FidelityLimit) -> tuple[str, ...]:
         classes = self.sets[name]["classes"]
-        known = {
+        values = {
             class_name: numbers[limit.metric]
             for class_name, numbers in classes.items()
             if numbers[limit.metric] is not None
         }
-        lowest = sorted(known, key=lambda class_name: known[class_name])[:NAMED]
-        return tuple(f"class {class_name} ({known[class_name]:.2f})" for class_name in lowest)
+        lowest = sorted(values, key=lambda class_name: values[class_name])[:NAMED]
+        return tuple(f"class {class_name} ({values[class_name]:.2f})" for class_name in lowest)

@@ -1,4 +1,4 @@
-"""What the gate looks at: one row an image, its manifest entry and what was measured.
+"""What the gate checks: one row an image, its manifest entry and what was measured.
 
 A missing, changed or unreadable file becomes a row whose measurements are empty, not an exception,
 so that every verdict comes from an expectation.
@@ -42,7 +42,7 @@ LEAST_PX, SIZED = 8, 500  # smallest side compared, files whose size is looked u
 class GateFrame:
     """One image set as the gate sees it.
 
-    `windows` holds the images that could be read, and `seen` which rows of `frame` they are.
+    `windows` holds the images that could be read, `readable_rows` their rows in `frame`.
     """
 
     name: str
@@ -50,8 +50,8 @@ class GateFrame:
     classes: tuple[str, ...]
     digest: str | None  # None where the manifest lacks a column
     frame: pd.DataFrame
-    windows: np.ndarray  # (num_seen, num_shifts, pixels) uint8
-    seen: np.ndarray  # (num_seen,) int64
+    windows: np.ndarray  # (num_readable, num_shifts, pixels) uint8
+    readable_rows: np.ndarray  # (num_readable,) int64
     about: Mapping[str, Any]  # what its maker says of the whole set
 
     @property
@@ -65,7 +65,7 @@ class GateFrame:
         return bool(self.about.get("names_class", self.about.get("scheme") != "captions"))
 
 
-def look(root: Path, name: str, kind: str, lens: ShiftedDistance) -> GateFrame:
+def measure_set(root: Path, name: str, kind: str, lens: ShiftedDistance) -> GateFrame:
     """Read the manifest of a set, which ought to be of a kind, and measure every image of it.
 
     Raises:
@@ -74,13 +74,15 @@ def look(root: Path, name: str, kind: str, lens: ShiftedDistance) -> GateFrame:
     frame, about = _manifest(root)
     frame["kind"] = objects([about["kind"]] * len(frame))
     complete = all(column in frame for column in NEEDED)
-    looks = list(_looks(root, frame, lens)) if complete else []
+    measurements = list(_measurements(root, frame, lens)) if complete else []
     if complete:
-        _measured(frame, looks)
+        _measured(frame, measurements)
         _about_classes(frame, about["classes"])
         _about_prompts(frame, about.get("spoken") or {})
-    seen = np.array([i for i, (_, windows) in enumerate(looks) if windows is not None], np.int64)
-    views = [windows for _, windows in looks if windows is not None]
+    readable_rows = np.array(
+        [i for i, (_, windows) in enumerate(measurements) if windows is not None], np.int64
+    )
+    views = [windows for _, windows in measurements if windows is not None]
     shifts = (2 * lens.shift_px + 1) ** 2
     return GateFrame(
         name=name,
@@ -89,7 +91,7 @@ def look(root: Path, name: str, kind: str, lens: ShiftedDistance) -> GateFrame:
         digest=ImageSet.read(root).digest if complete and frame["label"].dtype == int else None,
         frame=frame,
         windows=np.stack(views) if views else np.empty((0, shifts, lens.side_px**2), np.uint8),
-        seen=seen,
+        readable_rows=readable_rows,
         about=about,
     )
 
@@ -129,7 +131,7 @@ def _manifest(root: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     return frame.astype(dict.fromkeys(texts, object)), about
 
 
-def _looks(
+def _measurements(
     root: Path, frame: pd.DataFrame, lens: ShiftedDistance
 ) -> Iterator[tuple[dict[str, Any], np.ndarray | None]]:
     read, digests = _stored(root, frame).read, list(frame["sha256"])
@@ -139,7 +141,7 @@ def _looks(
             content = read(index)
         except DataError:
             return {"exists": False}, None
-        return _look(content, digests[index], lens)
+        return _measure_image(content, digests[index], lens)
 
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         yield from pool.map(one, range(len(frame)))
@@ -154,7 +156,7 @@ def _stored(root: Path, frame: pd.DataFrame) -> StoredImages:
     return StoredImages.of(root, pa.table({"path": pa.array(paths, pa.string()), **columns}))
 
 
-def _look(
+def _measure_image(
     content: bytes, digest: str, lens: ShiftedDistance
 ) -> tuple[dict[str, Any], np.ndarray | None]:
     """Measure one file; the windows are None where there is no image to see."""
@@ -175,7 +177,9 @@ def _look(
     return found, lens.windows(colours)
 
 
-def _measured(frame: pd.DataFrame, looks: list[tuple[dict[str, Any], np.ndarray | None]]) -> None:
+def _measured(
+    frame: pd.DataFrame, measurements: list[tuple[dict[str, Any], np.ndarray | None]]
+) -> None:
     words = ("exists", "unchanged", "readable", "format", "mode", "decoded")
     numbers = (
         "width",
@@ -184,9 +188,11 @@ def _measured(frame: pd.DataFrame, looks: list[tuple[dict[str, Any], np.ndarray 
         *(f"{c}_{s}" for c in CHANNELS for s in ("mean", "std")),
     )
     for column in words:
-        frame[column] = objects([found.get(column) for found, _ in looks])
+        frame[column] = objects([found.get(column) for found, _ in measurements])
     for column in numbers:
-        frame[column] = np.array([found.get(column, np.nan) for found, _ in looks], dtype=float)
+        frame[column] = np.array(
+            [found.get(column, np.nan) for found, _ in measurements], dtype=float
+        )
 
 
 def _about_classes(frame: pd.DataFrame, classes: list[str]) -> None:

@@ -13,7 +13,7 @@ from synthgap.jobs import Artifacts, hold, publish, write_json
 from synthgap.params.sections import Data, Grid, Validate
 from synthgap.validation.expectations import ExpectationRequest, expect, readable_offline
 from synthgap.validation.fidelity import MeasuredFidelity
-from synthgap.validation.frames import GateFrame, compare_classes, compared_size, look
+from synthgap.validation.frames import GateFrame, compare_classes, compared_size, measure_set
 from synthgap.validation.leakage import add_copies
 from synthgap.validation.rules import ORACLE, GateReference, rules
 from synthgap.validation.verdicts import failure, summary, verdict
@@ -59,7 +59,7 @@ def validate(params: ValidateParams, artifacts: Artifacts) -> None:
         if not whole["passed"]:
             shutil.rmtree(work.folder)
             shutil.rmtree(output, ignore_errors=True)  # no older verdict may speak for these sets
-            raise failure(whole, _shown(artifacts.data_docs / "index.html", artifacts.root))
+            raise failure(whole, _relative_path(artifacts.data_docs / "index.html", artifacts.root))
         for name, word in whole["sets"].items():
             write_json(verdicts / f"{name}.json", word)
         write_json(verdicts / "validation.json", whole)
@@ -74,7 +74,9 @@ def _judge(
     size_px = compared_size(artifacts.image_set("train"), params.data)
     lens = ShiftedDistance(size_px, limits.near_size_px, limits.near_shift_px)
     sets = {
-        name: look(artifacts.image_set(name), name, "real" if name in REAL else "synthetic", lens)
+        name: measure_set(
+            artifacts.image_set(name), name, "real" if name in REAL else "synthetic", lens
+        )
         for name in names
     }
     threshold = _compare(sets, limits)
@@ -96,7 +98,7 @@ def _judge(
 
 
 def _compare(sets: Mapping[str, GateFrame], limits: Validate) -> float:
-    """Add what only a look at other sets can tell; return the near-copy distance."""
+    """Add what only a comparison with other sets can tell; return the near-copy distance."""
     within = {}
     for name, gated in sets.items():
         compare_classes(gated, sets["train"])
@@ -110,5 +112,5 @@ def _apart_from(name: str) -> tuple[str, ...]:
     return REAL[: REAL.index(name)] if name in REAL else REAL
 
 
-def _shown(path: Path, root: Path) -> Path:
+def _relative_path(path: Path, root: Path) -> Path:
     return path.relative_to(root) if path.is_relative_to(root) else path

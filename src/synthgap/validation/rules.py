@@ -75,7 +75,7 @@ def rules(
     found += [*_types(gated, types), *_files(gated, standard.data)]
     found += [*_labels(gated, standard), *_pixels(gated, standard)]
     if synthetic:
-        found += [*_origin(gated), *_said(gated), *_fidelity(gated, standard)]
+        found += [*_origin(gated), *_name_agrees(gated), *_fidelity(gated, standard)]
     return [*found, *_copies(gated, standard, apart_from)]
 
 
@@ -133,7 +133,7 @@ def _pixels(gated: GateFrame, standard: GateReference) -> Iterator[ExpectationRu
         "pixel_std",
         {"min_value": least},
     )
-    if gated is standard.train or not len(standard.train.seen):
+    if gated is standard.train or not len(standard.train.readable_rows):
         return
     for channel in CHANNELS:
         mean = float(standard.train.frame[f"{channel}_mean"].mean())
@@ -146,7 +146,7 @@ def _pixels(gated: GateFrame, standard: GateReference) -> Iterator[ExpectationRu
 
 
 def _types_of(gated: GateFrame) -> dict[str, str]:
-    """Columns of a synthetic set: without a prompt, guidance or steps, nothing is told of them."""
+    """Columns of a synthetic set: without a prompt, guidance or steps, these columns are absent."""
     name = SetName.parse(gated.name)
     absent = set() if gated.prompted else {"prompt"}
     if name is not None and name.guidance_scale is None:
@@ -170,22 +170,26 @@ def _origin(gated: GateFrame) -> Iterator[ExpectationRule]:
             yield ExpectationRule(text, "in_set", column, {"value_set": [common]})
 
 
-def _said(gated: GateFrame) -> Iterator[ExpectationRule]:
+def _name_agrees(gated: GateFrame) -> Iterator[ExpectationRule]:
     """The set is what its name says."""
     name, frame = SetName.parse(gated.name), gated.frame
     if name is None:  # an oracle: one scale, whichever
         scale = frame["guidance_scale"].iloc[0] if "guidance_scale" in frame else None
-        said: dict[str, float | str | None] = {"guidance_scale": scale}
+        expected: dict[str, float | str | None] = {"guidance_scale": scale}
     else:
-        said = {"guidance_scale": name.guidance_scale, "scheme": name.scheme, "steps": name.steps}
-        said |= {"generator": name.rival}
-    for column, value in said.items():
+        expected = {
+            "guidance_scale": name.guidance_scale,
+            "scheme": name.scheme,
+            "steps": name.steps,
+        }
+        expected |= {"generator": name.rival}
+    for column, value in expected.items():
         if value is None or column not in frame:
             continue
         plain = value if isinstance(value, str) else float(value)
-        shown = plain if isinstance(plain, str) else f"{plain:g}"
+        formatted = plain if isinstance(plain, str) else f"{plain:g}"
         called = "the guidance scale" if column == "guidance_scale" else f"`{column}`"
-        text = f"{called} is {shown}"
+        text = f"{called} is {formatted}"
         yield ExpectationRule(text, "in_set", column, {"value_set": [plain]})
 
 

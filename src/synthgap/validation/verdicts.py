@@ -129,7 +129,7 @@ def _examples(gated: GateFrame, outcome: Outcome) -> list[str]:
     if rule.kind == "mean":
         return _farthest(gated, outcome)
     rows = outcome.result.get("partial_unexpected_index_list") or []
-    named = sorted({(str(row["path"]), _told(row.get(rule.column))) for row in rows})[:NAMED]
+    named = sorted({(str(row["path"]), _formatted(row.get(rule.column))) for row in rows})[:NAMED]
     return [_example(gated, outcome, path, value) for path, value in named]
 
 
@@ -140,8 +140,8 @@ def _example(gated: GateFrame, outcome: Outcome, path: str, value: str) -> str:
         where = "" if rule.other == WITHIN else f"{rule.other} "
         distance = f" ({value})" if rule.kind == "between" else ""
         return f"{path} ~ {where}{partner}{distance}"
-    told = rule.column in ("path", "exists", "unchanged", "readable", "label_is_folder")
-    return path if told or rule.kind == "not_null" else f"{path} ({rule.column} {value})"
+    path_only = rule.column in ("path", "exists", "unchanged", "readable", "label_is_folder")
+    return path if path_only or rule.kind == "not_null" else f"{path} ({rule.column} {value})"
 
 
 def _farthest(gated: GateFrame, outcome: Outcome) -> list[str]:
@@ -151,10 +151,10 @@ def _farthest(gated: GateFrame, outcome: Outcome) -> list[str]:
     low = value is not None and value < rule.options["min_value"]
     rows = frame.sort_values([rule.column, "path"], ascending=[low, True]).head(NAMED)
     pairs = zip(rows["path"], rows[rule.column], strict=True)
-    return [f"{path} ({rule.column} {_told(level)})" for path, level in pairs]
+    return [f"{path} ({rule.column} {_formatted(level)})" for path, level in pairs]
 
 
-def _told(value: object) -> str:
+def _formatted(value: object) -> str:
     plain = _plain(value)
     text = f"{plain:g}" if isinstance(plain, float) else str(plain)
     return text if len(text) <= LEGIBLE else f"{text[:LEGIBLE]}..."

@@ -1,11 +1,11 @@
 import pytest
 
-from synthgap.jobs.launching import BY_HAND, TOLD, is_launched, is_main, own_gpu, write_stderr
+from synthgap.jobs.launching import BY_HAND, ERROR_FILE, is_launched, is_main, own_gpu, write_stderr
 
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch):
-    for name in (BY_HAND, TOLD, "RANK", "LOCAL_RANK"):
+    for name in (BY_HAND, ERROR_FILE, "RANK", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -16,7 +16,7 @@ def test_alone_it_is_the_first_and_takes_the_first_gpu(monkeypatch):
     assert own_gpu(4) == 0
 
 
-@pytest.mark.parametrize("by", [BY_HAND, TOLD])
+@pytest.mark.parametrize("by", [BY_HAND, ERROR_FILE])
 def test_launched_each_process_has_a_gpu_of_its_machine(monkeypatch, by):
     """Rank 5 of two machines with four GPUs each, started by us or by hand."""
     monkeypatch.setenv(by, "x")
@@ -29,7 +29,7 @@ def test_launched_each_process_has_a_gpu_of_its_machine(monkeypatch, by):
 
 
 def test_of_several_the_first_line_is_told(monkeypatch, tmp_path, capsys):
-    monkeypatch.setenv(TOLD, str(tmp_path / "told"))
+    monkeypatch.setenv(ERROR_FILE, str(tmp_path / "told"))
     write_stderr("one\n")
     write_stderr("two\n")
     assert (tmp_path / "told").read_text() == "one\n"

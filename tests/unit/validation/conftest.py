@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from prepared_sets_case import Digits, Shelf, samples
+from prepared_sets_case import Digits, PreparedSets, samples
 
 from synthgap.jobs import Artifacts
 
@@ -34,11 +34,11 @@ def digits() -> Digits:
 
 
 @pytest.fixture(scope="session")
-def build(digits: Digits) -> Callable[[Path, Sequence[str]], Shelf]:
-    """Build a small clean shelf: 20, 20, 5 and 10 digits a class, and the named synthetic sets."""
+def build(digits: Digits) -> Callable[[Path, Sequence[str]], PreparedSets]:
+    """Build small clean sets: 20, 20, 5 and 10 digits a class, and the named synthetic sets."""
 
-    def prepared(root: Path, names: Sequence[str]) -> Shelf:
-        made = Shelf(Artifacts(root, "digits"))
+    def prepared(root: Path, names: Sequence[str]) -> PreparedSets:
+        made = PreparedSets(Artifacts(root, "digits"))
         for name, per_class in {"corpus": 20, "train": 20, "val": 5, "test": 10}.items():
             rows = digits.split(name, per_class)
             made.put(name, digits.images[rows], digits.labels[rows])

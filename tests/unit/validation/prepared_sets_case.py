@@ -1,4 +1,4 @@
-"""Real digits as ingest stores them, and image sets that the gate can be shown."""
+"""Real digits as ingest stores them, and image sets that the gate can check."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def recompressed(image: np.ndarray, quality: int) -> np.ndarray:
 
 
 @dataclass
-class Shelf:
+class PreparedSets:
     """Image sets under one root, that tests build, break and show to the gate."""
 
     artifacts: Artifacts
@@ -109,15 +109,15 @@ class Shelf:
         self, name: str, images: Sequence[np.ndarray], labels: Sequence[int], **changed: list[Any]
     ) -> None:
         """Store a synthetic set as its name says it was made, but for the columns `changed`."""
-        count, said = len(images), SetName.parse(name)
-        assert said is not None
+        count, parsed = len(images), SetName.parse(name)
+        assert parsed is not None
         columns = {
             "prompt": [f"a handwritten digit {CLASSES[label]}" for label in labels],
             "seed": list(range(count)),
-            "guidance_scale": [said.guidance_scale] * count,
-            "steps": [said.steps or 25] * count,
-            "generator": [said.rival or "generator"] * count,
-            "scheme": [said.scheme or "template"] * count,
+            "guidance_scale": [parsed.guidance_scale] * count,
+            "steps": [parsed.steps or 25] * count,
+            "generator": [parsed.rival or "generator"] * count,
+            "scheme": [parsed.scheme or "template"] * count,
             "generator_digest": ["ab" * 32] * count,
         }
         self.put(name, images, labels, **{**columns, **changed})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prepared_sets_case import CLASSES, Digits, Shelf, params, samples
+from prepared_sets_case import CLASSES, Digits, PreparedSets, params, samples
 
 from synthgap.data import ImageSet
 from synthgap.errors import DataError, GateError
@@ -16,7 +16,7 @@ from synthgap.jobs import write_json
 from synthgap.validation import validate
 from synthgap.validation.fidelity import MeasuredFidelity
 
-Build = Callable[[Path, Sequence[str]], Shelf]
+Build = Callable[[Path, Sequence[str]], PreparedSets]
 NUMBERS = {
     "fid": 30.0,
     "kid": 0.02,
@@ -28,7 +28,7 @@ NUMBERS = {
 SPOKEN = {name: f"a written {name}" for name in CLASSES}
 
 
-def put_fidelity(prepared: Shelf, sets: Mapping[str, Mapping[str, float | None]]) -> None:
+def put_fidelity(prepared: PreparedSets, sets: Mapping[str, Mapping[str, float | None]]) -> None:
     """What stage `fidelity` would leave: these metrics of the sets as they are."""
     classes = {name: {"agreement": 0.8 + 0.02 * label} for label, name in enumerate(CLASSES)}
     found = {
@@ -45,7 +45,9 @@ def put_fidelity(prepared: Shelf, sets: Mapping[str, Mapping[str, float | None]]
 
 
 @pytest.fixture(scope="module")
-def prepared(build: Build, digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+def prepared(
+    build: Build, digits: Digits, tmp_path_factory: pytest.TempPathFactory
+) -> PreparedSets:
     """Sets that say other things of themselves than the recipe's own generator's."""
     made = build(tmp_path_factory.mktemp("fidelity"), [])
     none = [None] * 60
@@ -74,7 +76,7 @@ LIMITS = {
 }
 
 
-def test_what_is_within_every_limit_passes(prepared: Shelf) -> None:
+def test_what_is_within_every_limit_passes(prepared: PreparedSets) -> None:
     put_fidelity(prepared, {name: {} for name in ALL} | {"gan": {"clip_score": None}})
     validate(params(*ALL, **LIMITS), prepared.artifacts)
     texts = {
@@ -131,38 +133,38 @@ def test_what_is_beyond_a_limit_is_named_with_network_number_and_classes(
 
 
 @pytest.fixture
-def looked(prepared: Shelf) -> Any:
+def measured(prepared: PreparedSets) -> Any:
     """One set as the gate sees it."""
     from synthgap.data.neighbours import ShiftedDistance
-    from synthgap.validation.frames import look
+    from synthgap.validation.frames import measure_set
 
     name = "dit-g2.0"
     return {
-        name: look(
+        name: measure_set(
             prepared.artifacts.image_set(name), name, "synthetic", ShiftedDistance(16, 16, 0)
         )
     }
 
 
-def test_fidelity_must_be_of_exactly_these_images(prepared: Shelf, looked: Any) -> None:
+def test_fidelity_must_be_of_exactly_these_images(prepared: PreparedSets, measured: Any) -> None:
     limits = params(**LIMITS).validate
     put_fidelity(prepared, {name: {} for name in ALL})
-    assert MeasuredFidelity.read(prepared.artifacts, limits, looked) is not None
+    assert MeasuredFidelity.read(prepared.artifacts, limits, measured) is not None
     put_fidelity(prepared, {"g2.0-s10": {}})
     with pytest.raises(DataError, match=r"of dit-g2.0 with the digest None, expected .*rerun `dvc"):
-        MeasuredFidelity.read(prepared.artifacts, limits, looked)
+        MeasuredFidelity.read(prepared.artifacts, limits, measured)
     path = prepared.artifacts.stage("fidelity") / "fidelity.json"
     content = json.loads(path.read_text())
     content["sets"]["dit-g2.0"] = {"digest": "0" * 64, "metrics": {}, "classes": {}}
     write_json(path, content)
     with pytest.raises(DataError, match="with the digest 0000"):
-        MeasuredFidelity.read(prepared.artifacts, limits, looked)
+        MeasuredFidelity.read(prepared.artifacts, limits, measured)
     path.unlink()
     with pytest.raises(DataError, match="run `dvc repro fidelity` first"):
-        MeasuredFidelity.read(prepared.artifacts, limits, looked)
+        MeasuredFidelity.read(prepared.artifacts, limits, measured)
 
 
-def test_without_a_limit_no_fidelity_is_needed(tmp_path: Path, looked: Any) -> None:
+def test_without_a_limit_no_fidelity_is_needed(tmp_path: Path, measured: Any) -> None:
     from synthgap.jobs import Artifacts
 
-    assert MeasuredFidelity.read(Artifacts(tmp_path, "digits"), params().validate, looked) is None
+    assert MeasuredFidelity.read(Artifacts(tmp_path, "digits"), params().validate, measured) is None

@@ -1,4 +1,4 @@
-"""A clean shelf passes; every planted fault breaks its expectation, and the line names the file."""
+"""Clean sets pass; every planted fault breaks its expectation, and the line names the file."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from prepared_sets_case import Digits, Shelf, params, recompressed, samples
+from prepared_sets_case import Digits, PreparedSets, params, recompressed, samples
 
 from synthgap.errors import DataError, GateError
 from synthgap.validation import validate
 from synthgap.validation.frames import compared_size
 
-Build = Callable[[Path, Sequence[str]], Shelf]
+Build = Callable[[Path, Sequence[str]], PreparedSets]
 
 
 @pytest.fixture(scope="module")
-def clean(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+def clean(build: Build, tmp_path_factory: pytest.TempPathFactory) -> PreparedSets:
     prepared = build(tmp_path_factory.mktemp("clean"), ["g1.0", "g2.0"])
     validate(params("g1.0", "g2.0"), prepared.artifacts)
     return prepared
 
 
-def test_a_clean_shelf_passes_and_leaves_a_verdict_for_each_set(clean: Shelf) -> None:
+def test_clean_sets_pass_and_leave_a_verdict_each(clean: PreparedSets) -> None:
     names = ["corpus", "train", "val", "test", "g1.0", "g2.0"]
     assert set(clean.verdicts()) == {f"{name}.json" for name in (*names, "validation")}
     whole = json.loads(clean.verdicts()["validation.json"])
@@ -41,7 +41,7 @@ def test_a_clean_shelf_passes_and_leaves_a_verdict_for_each_set(clean: Shelf) ->
 
 
 def test_a_verdict_holds_whatever_other_synthetic_sets_there_are(
-    clean: Shelf, digits: Digits
+    clean: PreparedSets, digits: Digits
 ) -> None:
     before = clean.verdicts()
     clean.put_synthetic("g7.5", *samples(digits, per_class=10, seed=75))
@@ -54,7 +54,7 @@ def test_a_verdict_holds_whatever_other_synthetic_sets_there_are(
     assert clean.verdicts() == before
 
 
-def test_the_data_docs_name_every_set_and_need_no_network(clean: Shelf) -> None:
+def test_the_data_docs_name_every_set_and_need_no_network(clean: PreparedSets) -> None:
     docs = clean.artifacts.data_docs
     index = (docs / "index.html").read_text()
     for name in ("corpus", "train", "val", "test", "g1.0", "g2.0"):
@@ -65,17 +65,17 @@ def test_the_data_docs_name_every_set_and_need_no_network(clean: Shelf) -> None:
     assert not (docs / "failure.json").exists()
 
 
-def test_the_gate_looks_at_no_test_label_beyond_its_range_and_place(clean: Shelf) -> None:
+def test_the_gate_looks_at_no_test_label_beyond_its_range_and_place(clean: PreparedSets) -> None:
     word = json.loads(clean.verdicts()["test.json"])
     columns = {entry["column"] for entry in word["expectations"]}
     assert "images_of_class" not in columns
     assert {"label", "class_is_trains", "label_is_folder"} <= columns
 
 
-# --- planted faults: one run over one shelf, each fault in files of its own -------------------
+# --- planted faults: one run over the sets, each fault in files of its own -------------------
 
 
-def _break_real_sets(prepared: Shelf, digits: Digits) -> None:
+def _break_real_sets(prepared: PreparedSets, digits: Digits) -> None:
     train = digits.images[digits.split("train", 20)]
     prepared.replace("test", 3, train[30])
     prepared.replace("test", 4, np.roll(train[31], 1, axis=1))
@@ -98,7 +98,7 @@ def _break_real_sets(prepared: Shelf, digits: Digits) -> None:
     prepared.drop("corpus", range(180, 192))
 
 
-def _break_synthetic_sets(prepared: Shelf, digits: Digits) -> None:
+def _break_synthetic_sets(prepared: PreparedSets, digits: Digits) -> None:
     corpus, test = digits.split("corpus", 20), digits.split("test", 10)
     prepared.replace("g1.0", 20, np.roll(digits.images[corpus[40]], 1, axis=0))
     prepared.replace("g1.0", 21, digits.images[corpus[41]])
@@ -119,7 +119,7 @@ def _break_synthetic_sets(prepared: Shelf, digits: Digits) -> None:
     prepared.write("g7.5")
 
 
-def _image(prepared: Shelf, name: str, row: int) -> Any:
+def _image(prepared: PreparedSets, name: str, row: int) -> Any:
     from synthgap.data import ImageSet
 
     return ImageSet.read(prepared.artifacts.image_set(name)).image(row)
@@ -128,7 +128,7 @@ def _image(prepared: Shelf, name: str, row: int) -> Any:
 @pytest.fixture(scope="module")
 def broken(
     build: Build, digits: Digits, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Shelf, dict[str, Any], str]:
+) -> tuple[PreparedSets, dict[str, Any], str]:
     prepared = build(tmp_path_factory.mktemp("broken"), ["g1.0", "g2.0", "g7.5"])
     _break_real_sets(prepared, digits)
     _break_synthetic_sets(prepared, digits)
@@ -186,7 +186,7 @@ BESIDES = {  # what the same faults cannot but break as well
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_breaks_its_expectation(
-    broken: tuple[Shelf, dict[str, Any], str], fault: str
+    broken: tuple[PreparedSets, dict[str, Any], str], fault: str
 ) -> None:
     name, text, named = FAULTS[fault]
     _, report, _ = broken
@@ -199,7 +199,7 @@ def test_a_planted_fault_breaks_its_expectation(
     assert named in json.dumps([entries[0]["examples"], entries[0]["observed"]], ensure_ascii=False)
 
 
-def test_no_other_expectation_breaks(broken: tuple[Shelf, dict[str, Any], str]) -> None:
+def test_no_other_expectation_breaks(broken: tuple[PreparedSets, dict[str, Any], str]) -> None:
     _, report, _ = broken
     expected = {(name, text) for name, text, _ in FAULTS.values()} | BESIDES
     surprising = [
@@ -213,7 +213,7 @@ def test_no_other_expectation_breaks(broken: tuple[Shelf, dict[str, Any], str]) 
 
 
 def test_the_line_counts_names_and_says_what_next(
-    broken: tuple[Shelf, dict[str, Any], str],
+    broken: tuple[PreparedSets, dict[str, Any], str],
 ) -> None:
     prepared, report, line = broken
     assert "\n" not in line
