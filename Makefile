@@ -13,7 +13,7 @@
 VENV ?= .venv
 PYTHON ?=
 BIN := $(VENV)/bin
-BENCHMARKS := input_pipeline step_throughput depth_cost plain_training synthesis resume dvc_sets gpu_throughput studies wall_time
+BENCHMARKS := input_pipeline step_throughput small_maps depth_cost plain_training synthesis resume dvc_sets gpu_throughput studies wall_time
 
 # Stage commands say `python`: they find this environment's.
 export PATH := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))/bin:$(PATH)

@@ -19,6 +19,7 @@ from synthgap.generation.pipelines import opening
 from synthgap.generation.pipelines.opening import open_pipeline, open_sampler
 from synthgap.generation.pipelines.provenance import Provenance, locate
 from synthgap.generation.pipelines.sampler import Request, SamplingSettings
+from synthgap.generation.synthesis.explaining import explained_number, regenerate
 from synthgap.generation.trainers.clip_networks import resemblance
 from synthgap.jobs import read_json
 from synthgap.models.clip import open_clip_model
@@ -60,6 +61,13 @@ def test_the_set_owns_up_to_the_labels_behind_it(made):
     assert about["generator_real_labels"] == sum(COUNTS["corpus"]) + sum(COUNTS["train"])
     assert about["prompted_by"] == {"name": "train", "digest": train.digest}
     assert "oracle" in about["caveat"]
+
+
+def test_an_image_tells_how_it_was_made_and_is_made_again_by_that(made):
+    explained = explained_number(made.root, str(made.image_set("oracle")), 5)
+    assert explained.metadata["generator"]["source"] == ["oracle"]
+    assert explained.metadata["settings"]["noise_level"] == ORACLE.oracle.noise_level
+    assert regenerate(explained, made.root).equal
 
 
 def test_the_folder_opens_as_an_ordinary_unclip_without_pickles(made):
