@@ -184,7 +184,7 @@ def _sources(table: _Table) -> list[RunSpec]:
 
 
 def _tail(table: _Table, plan: RunSpec) -> RunSpec:
-    """The same lesson for the units from `ablate.depth` on, over a frozen synthetic prefix."""
+    """The same training for the units from `ablate.depth` on, over a frozen synthetic prefix."""
     depth = table.params.ablate.depth
     return replace(
         plan,
@@ -208,7 +208,7 @@ def _labelled_share(table: _Table, kind: Subset, plan: RunSpec) -> RunSpec:
         plan.source.images.labels,
         params.ablate.subset_denominator,
         seed=derived_seed(params.seed, "run", plan.seed),
-        look=partial(donor_view, donor, params, plan.source.labelled),
+        donor_features=partial(donor_view, donor, params, plan.source.labelled),
     )
     return replace(
         plan,

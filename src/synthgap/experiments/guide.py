@@ -183,10 +183,10 @@ class ProtocolRuns:
 
     def _num_steps(self) -> int:
         """Optimiser steps an epoch, of every method: a pass over the synthetic images."""
-        shown = len(self.synthetic.images)
+        num_images = len(self.synthetic.images)
         if self.protocol.synthetic_ratio is not None:
-            shown = self._num_each() * len(self.synthetic.images.classes)
-        return max(1, shown // self.params.training.batch_size)
+            num_images = self._num_each() * len(self.synthetic.images.classes)
+        return max(1, num_images // self.params.training.batch_size)
 
     def _num_each(self) -> int:
         """Synthetic images a class where a ratio to real ones is asked for."""

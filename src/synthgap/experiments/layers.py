@@ -170,11 +170,11 @@ def _some(source: Source, params: LayersParams) -> LabelledImages:
 
 def _found(study: _LayerStudy) -> dict[str, Any]:
     student, device = study.params.student, device_of(study.params.runtime)
-    shown = {
+    analyses = {
         key: analyse_units(TrainedStudent.open(Path(donor.stem), student, device), study.images)
         for key, donor in study.students.items()
     }
-    units = next(iter(shown.values())).units
+    units = next(iter(analyses.values())).units
     return {
         "schema": 1,
         **study.about,
@@ -186,22 +186,22 @@ def _found(study: _LayerStudy) -> dict[str, Any]:
             "probe_train": len(study.images[REAL]),
             "probe_test": len(study.images["test"]),
         },
-        **_similarity(shown, study.params.layers.seeds),
+        **_similarity(analyses, study.params.layers.seeds),
         "probes": [
             {"source": kind, "seed": seed, "unit": unit, "top1": round(top1, DIGITS)}
-            for (kind, seed), anatomy in shown.items()
+            for (kind, seed), anatomy in analyses.items()
             for unit, top1 in zip(units, anatomy.probed, strict=True)
         ],
     }
 
 
-def _similarity(shown: Mapping[Key, UnitAnalysis], seeds: tuple[int, ...]) -> dict[str, Any]:
+def _similarity(analyses: Mapping[Key, UnitAnalysis], seeds: tuple[int, ...]) -> dict[str, Any]:
     """Of every pair, each unit with its like, and the mean over seeds of each with each."""
     rows: list[dict[str, Any]] = []
     matrices: dict[str, list[np.ndarray]] = {}
     for one, other in pairs(seeds):
         name = f"{one[0]}~{other[0]}"
-        matrix = cka_matrix(shown[one].grams, shown[other].grams)
+        matrix = cka_matrix(analyses[one].grams, analyses[other].grams)
         matrices.setdefault(name, []).append(matrix)
         rows += [
             {
@@ -211,7 +211,7 @@ def _similarity(shown: Mapping[Key, UnitAnalysis], seeds: tuple[int, ...]) -> di
                 "unit": unit,
                 "value": value,
             }
-            for unit, value in zip(shown[one].units, _plain(np.diag(matrix)), strict=True)
+            for unit, value in zip(analyses[one].units, _plain(np.diag(matrix)), strict=True)
         ]
     means = {name: np.mean(group, axis=0) for name, group in matrices.items()}
     return {

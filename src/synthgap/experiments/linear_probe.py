@@ -42,7 +42,7 @@ class RealProbe:
         return {"set": self.source.images.digest, "images": self.kept.tolist()}
 
     def __call__(self, model: nn.Module, train_spec: TrainSpec) -> ProbeResult:
-        """Probe a student that has learned `lesson`; it is left in eval mode."""
+        """Probe a student that was trained by `train_spec`; it is left in eval mode."""
         trained = TrainedStudent(
             model.eval(), train_spec.scoring_normalisation, train_spec.training.global_crops.size
         )

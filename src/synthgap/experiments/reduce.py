@@ -91,7 +91,7 @@ class Share:
                 self.source.images.labels,
                 self.denominator,
                 seed=derived_seed(self.params.seed, "run", seed),
-                look=partial(donor_view, chooser, self.params, self.source.labelled),
+                donor_features=partial(donor_view, chooser, self.params, self.source.labelled),
             ),
             steps_per_epoch=steps if reduce.budget == "iterations" else None,
             guidance_scale=reduce.guidance_scale if donor else None,

@@ -1,4 +1,4 @@
-"""What a CLIP teacher says of images and class names (MtG eq. 1), asked once a set."""
+"""A CLIP teacher's embeddings of images and class names (MtG eq. 1), computed once a set."""
 
 from __future__ import annotations
 

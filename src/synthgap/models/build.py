@@ -121,10 +121,10 @@ def timm_model(name: str, options: Mapping[str, Any], num_classes: int, *, place
         except TIMM_ERRORS as error:
             if any(option in str(error) for option in flexible.keys() - options.keys()):
                 continue
-            said = " ".join(str(error).split())
+            reason = " ".join(str(error).split())
             raise ParamsError(
-                f"{place}: timm cannot build {name!r} with options {dict(options)} ({said:.200}); "
-                "correct the options"
+                f"{place}: timm cannot build {name!r} with options {dict(options)} "
+                f"({reason:.200}); correct the options"
             ) from error
         return model
     raise AssertionError("the last of ANY_SIZE asks for nothing")

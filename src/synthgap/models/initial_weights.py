@@ -65,10 +65,10 @@ def load_initial_weights(
         "of another shape": reshaped,
     }
     if any(wrong.values()):
-        said = "; ".join(f"{kind}: {_shortly(names)}" for kind, names in wrong.items() if names)
+        reason = "; ".join(f"{kind}: {_shortly(names)}" for kind, names in wrong.items() if names)
         raise CheckpointError(
-            f"{place}: {said}; expected the {len(own)} entries of params.yaml's student below its "
-            "classifier, give weights of the same network"
+            f"{place}: {reason}; expected the {len(own)} entries of params.yaml's student below "
+            "its classifier, give weights of the same network"
         )
     for name, value in own.items():
         value.copy_(given[name])
@@ -97,10 +97,10 @@ def _hub_weights(name: str) -> Path:
         except LocalEntryNotFoundError:
             return Path(hf_hub_download(repository, file))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise ParamsError(
             f"params.yaml, student.init: pretrained, but {file} of {repository} cannot be fetched "
-            f"from the hub ({said:.80}); connect to the network, or {ANYWHERE}"
+            f"from the hub ({reason:.80}); connect to the network, or {ANYWHERE}"
         ) from error
 
 
@@ -111,10 +111,10 @@ def _adapted_by_timm(student: Student, path: Path) -> dict[str, Tensor]:
     try:
         model: nn.Module = timm.create_model(student.model, pretrained=True, **options)
     except (LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise ParamsError(
             f"params.yaml, student: timm's weights of {student.model} do not fit options "
-            f"{student.options} ({said:.160}); expected options that keep the network's shapes, "
+            f"{student.options} ({reason:.160}); expected options that keep the network's shapes, "
             "or init: random"
         ) from error
     return dict(model.state_dict())

@@ -155,10 +155,10 @@ def unit_flops(model: nn.Module, size_px: int) -> tuple[int, ...]:
             stack.enter_context(counter)
             model(torch.zeros(1, 3, size_px, size_px, device=device))
     except TIMM_ERRORS as error:
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise ParamsError(
-            f"{type(model).__name__}: takes no images of {size_px} px ({said:.160}); choose a size "
-            "that its stem and strides leave something of"
+            f"{type(model).__name__}: takes no images of {size_px} px ({reason:.160}); choose a "
+            "size that its stem and strides leave something of"
         ) from error
     finally:
         model.train(was_training)

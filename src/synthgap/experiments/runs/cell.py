@@ -36,8 +36,8 @@ def save_samples(path: Path, train_spec: TrainSpec) -> None:
     """Write a PNG grid: a row shows one image, then crops of it, as the first epoch cuts them."""
     draw = torch_stream(train_spec.seed, "samples")
     rows = min(ROWS, len(train_spec.images))
-    shown = np.linspace(0, len(train_spec.images) - 1, rows).astype(int)
-    images = train_spec.images.images[shown]
+    chosen = np.linspace(0, len(train_spec.images) - 1, rows).astype(int)
+    images = train_spec.images.images[chosen]
     crops = [images.float().div(255)]
     for part in augment(images, train_spec.training, draw, train_spec.pictures):
         crops += list(torch.split(part, rows))

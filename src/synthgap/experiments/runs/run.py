@@ -62,7 +62,7 @@ class Prober(Protocol):
         """What determines it, besides the student."""
 
     def __call__(self, model: nn.Module, train_spec: TrainSpec) -> ProbeResult:
-        """Look at one student that has learned `lesson`."""
+        """Measure one student that was trained by `train_spec`."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ def results(plans: list[RunSpec], run_context: RunContext) -> list[dict[str, Any
 def _train(
     plan: RunSpec, run_context: RunContext, train_spec: TrainSpec, digest: str
 ) -> tuple[nn.Module, list[EpochResult], ProbeResult | None]:
-    """The student, its epochs, and what a probe said of it after the last one."""
+    """The student, its epochs, and what a probe measured after the last one."""
     runtime = run_context.settings.runtime
     accelerator = accelerator_of(runtime)
     rows = train_spec.batch_size // accelerator.num_processes
@@ -271,8 +271,8 @@ def _keep_student(
 
 
 def _told(last: Mapping[str, Mapping[str, Any]]) -> str:
-    shown = [name for name in ("train/top1", "val/top1", "test/top1", PROBE) if name in last]
-    return ", ".join(f"{name} {last[name]['mean']:.1f}" for name in shown)
+    names = [name for name in ("train/top1", "val/top1", "test/top1", PROBE) if name in last]
+    return ", ".join(f"{name} {last[name]['mean']:.1f}" for name in names)
 
 
 def _keep_predictions(

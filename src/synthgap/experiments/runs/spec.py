@@ -76,7 +76,7 @@ class MethodSpec:
     """How a run learns where that is not one plain training.
 
     `digest` and `inputs` ({path: digest}) are of all that determines its phases besides the run's
-    own lesson; `student` replaces that of params.yaml where another start is asked for.
+    own training; `student` replaces that of params.yaml where another start is asked for.
     """
 
     protocol: str

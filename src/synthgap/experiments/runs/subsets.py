@@ -22,19 +22,19 @@ def subset(
     denominator: int,
     *,
     seed: int,
-    look: Callable[[], StudentFeatures],
+    donor_features: Callable[[], StudentFeatures],
 ) -> np.ndarray:
     """Rising indices of 1/denominator of the images; equal seeds and donors give equal ones.
 
-    labels: (num_images,) int64. `look` gives the donor's view of them, where that is needed.
+    labels: (num_images,) int64. `donor_features` gives the donor's view of them, if one is needed.
     """
     if kind == "stratified":
         return stratified(labels, denominator, seed=seed)
     if kind == "random":
         return random(len(labels), denominator, seed=seed)
     if kind == "uncertainty":
-        return uncertainty(look().logits, denominator)
-    return coreset(look().features, denominator)
+        return uncertainty(donor_features().logits, denominator)
+    return coreset(donor_features().features, denominator)
 
 
 def stratified(labels: np.ndarray, denominator: float, *, seed: int) -> np.ndarray:

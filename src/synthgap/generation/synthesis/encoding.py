@@ -27,7 +27,7 @@ class ImageMetadata:
     shared: Mapping[str, Any]
 
     def __call__(self, request: Request, label: int, class_name: str) -> dict[str, Any]:
-        """The story of one image, which was taken for class `label`."""
+        """The metadata of one image, which was taken for class `label`."""
         return {
             **self.shared,
             "schema": SCHEMA,
@@ -76,7 +76,7 @@ class Encoding:
         return size_px if self.side_px is None else (self.side_px, self.side_px)
 
     def encode(self, pixels: np.ndarray, metadata: Mapping[str, Any]) -> bytes:
-        """The file of one image, uint8 (height, width, 3), that also tells its `story`."""
+        """The file of one image, uint8 (height, width, 3), that also holds its `metadata`."""
         image = Image.fromarray(pixels)
         if self.side_px is not None:
             image = square(image, self.side_px)
@@ -135,8 +135,8 @@ def like_real(images: ImageSet, side_px: int | None) -> Encoding:
         DataError: a file is unreadable.
     """
     rows = np.linspace(0, len(images) - 1, min(len(images), LOOKED_AT)).astype(int).tolist()
-    looks = Counter(_look(images, row) for row in rows)
-    (name, tables, subsampling), count = looks.most_common(1)[0]
+    encodings = Counter(_encoding_in(images, row) for row in rows)
+    (name, tables, subsampling), count = encodings.most_common(1)[0]
     share = count / len(rows)
     if name == "PNG":
         return Encoding("png", side_px, share=share)
@@ -156,17 +156,17 @@ def metadata_in(content: bytes, place: str) -> dict[str, Any] | None:
     """
     try:
         with Image.open(io.BytesIO(content)) as image:
-            told = image.info.get(KEY if image.format == "PNG" else "comment")
+            description = image.info.get(KEY if image.format == "PNG" else "comment")
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
         raise DataError(f"{place}: no readable image ({error}); expected a PNG or JPEG") from error
     try:
-        metadata = json.loads(told) if told else None
+        metadata = json.loads(description) if description else None
     except ValueError:
         return None
     return metadata if isinstance(metadata, dict) else None
 
 
-def _look(images: ImageSet, row: int) -> tuple[str, Tables | None, int | None]:
+def _encoding_in(images: ImageSet, row: int) -> tuple[str, Tables | None, int | None]:
     """Format, and of a JPEG its quantisation and its subsampling as Pillow numbers it."""
     place = f"{images.root / images.paths[row]}"
     try:

@@ -1,6 +1,6 @@
 """Which samples are kept: judged one by one, by a classifier, by CLIP, by a safety checker.
 
-What is said of an image depends on that image alone: passes are of one constant batch, padded.
+The outcome of an image depends on that image alone: passes are of one constant batch, padded.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from synthgap.models.judge import JudgeNetwork
 
 UNSAFE, CONFIDENCE, CLIP_SCORE, UNLABELLED = "unsafe", "confidence", "clip_score", "unlabelled"
-DIGITS = 6  # decimals that facts are told to, and compared by
+DIGITS = 6  # decimals that facts are rounded to, and compared by
 TEXTS = 4096  # prompts whose embeddings are remembered
 
 
@@ -80,7 +80,7 @@ class FilterRequest:
 class SampleFilter:
     """The opened filters of a set; with nothing to ask, requests' labels are taken as they are."""
 
-    asked: FilterRequest
+    criteria: FilterRequest
     judge: JudgeNetwork | None = None
     scorer: ClipScorer | None = None
 
@@ -90,14 +90,14 @@ class SampleFilter:
         facts: list[dict[str, float]] = [{} for _ in requests]
         if self.judge is not None:
             chances = self.judge.probabilities(sampled.pixels)
-            if not self.asked.labelled:
+            if not self.criteria.labelled:
                 labels = chances.argmax(axis=1).tolist()
             for fact, label, chance in zip(facts, labels, chances, strict=True):
                 assert label is not None, "a generator that knows classes was asked for none"
                 fact[CONFIDENCE] = round(float(chance[label]), DIGITS)
         if self.scorer is not None:
             texts = [
-                request.prompt or fill("{class}", self.asked.classes[label or 0])
+                request.prompt or fill("{class}", self.criteria.classes[label or 0])
                 for request, label in zip(requests, labels, strict=True)
             ]
             for fact, score in zip(facts, self.scorer(sampled.pixels, texts), strict=True):
@@ -106,13 +106,13 @@ class SampleFilter:
         return [self._judged(*one) for one in zip(labels, facts, unsafe.tolist(), strict=True)]
 
     def _judged(self, label: int | None, facts: Mapping[str, float], unsafe: bool) -> FilterOutcome:  # noqa: FBT001 - one of a row
-        least = self.asked.filters.min_clip_score
-        sure = facts.get(CONFIDENCE, 1.0) >= self.asked.least_confidence
-        known = label if self.asked.labelled or sure else None
+        least = self.criteria.filters.min_clip_score
+        sure = facts.get(CONFIDENCE, 1.0) >= self.criteria.least_confidence
+        known = label if self.criteria.labelled or sure else None
         if unsafe:
             return FilterOutcome(known, UNSAFE, facts)
         if not sure:
-            return FilterOutcome(known, CONFIDENCE if self.asked.labelled else UNLABELLED, facts)
+            return FilterOutcome(known, CONFIDENCE if self.criteria.labelled else UNLABELLED, facts)
         if least is not None and facts[CLIP_SCORE] < least:
             return FilterOutcome(known, CLIP_SCORE, facts)
         return FilterOutcome(known, None, facts)
@@ -141,31 +141,33 @@ class ClipScorer:
         return unit
 
 
-def open_filters(asked: FilterRequest, artifacts: Artifacts, runtime: Runtime) -> SampleFilter:
+def open_filters(criteria: FilterRequest, artifacts: Artifacts, runtime: Runtime) -> SampleFilter:
     """Open what the set asks for, and nothing else.
 
     Raises:
         SynthgapError: a judge or teacher is asked for, but missing, damaged or of other classes.
     """
-    if not asked.needs_judge and not asked.needs_teacher:
-        return SampleFilter(asked)
+    if not criteria.needs_judge and not criteria.needs_teacher:
+        return SampleFilter(criteria)
     from synthgap.jobs.device import device_of
 
     judge = scorer = None
-    if asked.needs_judge:
+    if criteria.needs_judge:
         from synthgap.models.judge import JudgeNetwork
 
-        _judge(asked, artifacts)
-        judge = JudgeNetwork.open(artifacts.stage("judge"), device_of(runtime), batch=asked.batch)
-    if asked.needs_teacher:
+        _judge(criteria, artifacts)
+        judge = JudgeNetwork.open(
+            artifacts.stage("judge"), device_of(runtime), batch=criteria.batch
+        )
+    if criteria.needs_teacher:
         from synthgap.models.clip import open_clip_model, teacher_folder
 
         folder, _ = teacher_folder(artifacts.stage("teacher"), root=artifacts.root)
         scorer = ClipScorer(open_clip_model(folder, device_of(runtime)))
-    return SampleFilter(asked, judge, scorer)
+    return SampleFilter(criteria, judge, scorer)
 
 
-def filters_identity(asked: FilterRequest, artifacts: Artifacts) -> dict[str, Any]:
+def filters_identity(criteria: FilterRequest, artifacts: Artifacts) -> dict[str, Any]:
     """All that determines which samples are kept, as JSON; nothing is opened for it.
 
     With `judge_real_labels`, the labels that the judge has learned from (None: nobody knows).
@@ -174,23 +176,23 @@ def filters_identity(asked: FilterRequest, artifacts: Artifacts) -> dict[str, An
         SynthgapError: as `open_filters`.
     """
     identity: dict[str, Any] = {
-        **asdict(asked.filters),
-        "min_label_confidence": None if asked.labelled else asked.least_confidence,
+        **asdict(criteria.filters),
+        "min_label_confidence": None if criteria.labelled else criteria.least_confidence,
         "judge": None,
         "judge_real_labels": 0,
         "teacher": None,
     }
-    if asked.needs_judge:
-        record = _judge(asked, artifacts)
+    if criteria.needs_judge:
+        record = _judge(criteria, artifacts)
         identity |= {"judge": record.digest, "judge_real_labels": record.real_labels}
-    if asked.needs_teacher:
+    if criteria.needs_teacher:
         from synthgap.models.clip import teacher_folder
 
         identity["teacher"] = teacher_folder(artifacts.stage("teacher"), root=artifacts.root)[1]
     return identity
 
 
-def _judge(asked: FilterRequest, artifacts: Artifacts) -> JudgeRecord:
+def _judge(criteria: FilterRequest, artifacts: Artifacts) -> JudgeRecord:
     """The judge of this recipe.
 
     Raises:
@@ -198,9 +200,9 @@ def _judge(asked: FilterRequest, artifacts: Artifacts) -> JudgeRecord:
     """
     folder = artifacts.stage("judge")
     record = JudgeRecord.read(folder)
-    if record.classes != asked.classes:
+    if record.classes != criteria.classes:
         raise GeneratorError(
             f"{folder}: a judge of {len(record.classes)} other classes, expected the "
-            f"{len(asked.classes)} of the dataset; rerun `dvc repro judge`"
+            f"{len(criteria.classes)} of the dataset; rerun `dvc repro judge`"
         )
     return record

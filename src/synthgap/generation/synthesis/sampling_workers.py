@@ -151,7 +151,7 @@ class SamplingWorker:
             open_parts = [part for part in open_parts if not self._filled(part)]
             if open_parts and len(open_parts) == before:
                 time.sleep(WAIT_S)
-            self._look()
+            self._update_progress()
         if self._watch is not None:
             self._watch.count()
 
@@ -176,7 +176,7 @@ class SamplingWorker:
                 if written is not None:
                     written.result()  # so that a kill costs one batch, and a full disk stops us
                 written = pool.submit(_append, writing, filled)
-                self._look()
+                self._update_progress()
             if written is not None:
                 written.result()
         writing.close()
@@ -186,19 +186,19 @@ class SamplingWorker:
         known = self.known(numbers)
         if known is not None:
             return lambda: known
-        asked = [self.making.candidates.request(number) for number in numbers]
-        sampled = self._opened().sampler(asked)
-        fates = self._opened().judge(sampled, asked)
-        return lambda: _encoded(self.making, asked, sampled, fates)
+        requests = [self.making.candidates.request(number) for number in numbers]
+        sampled = self._opened().sampler(requests)
+        fates = self._opened().judge(sampled, requests)
+        return lambda: _encoded(self.making, requests, sampled, fates)
 
     def _opened(self) -> SamplingTools:
         if self._tools is None:
             self._tools = self.open_tools()
         return self._tools
 
-    def _look(self) -> None:
+    def _update_progress(self) -> None:
         if self._watch is not None:
-            self._watch.look()
+            self._watch.update()
 
 
 @dataclass
@@ -219,7 +219,7 @@ class RoundProgress:
             log_line(f"{name}: {done} of {total} images are there from before", log_stream())
         return cls(parts, Progress(name, total, "images", done=done, out=log_stream()))
 
-    def look(self) -> None:
+    def update(self) -> None:
         """Count again, unless that was a moment ago."""
         if time.monotonic() - self._seen >= LOOK_S:
             self.count()
@@ -247,13 +247,13 @@ def _append(writing: PartWriter, filled: Callable[[], Filled]) -> None:
 
 def _encoded(
     making: SetInProgress,
-    asked: Sequence[Request],
+    requests: Sequence[Request],
     sampled: Sampled,
     fates: Sequence[FilterOutcome],
 ) -> Filled:
     """A sampled batch, to be appended to its part."""
     made: Filled = []
-    for request, pixels, fate in zip(asked, sampled.pixels, fates, strict=True):
+    for request, pixels, fate in zip(requests, sampled.pixels, fates, strict=True):
         name, content = "", b""
         if fate.dropped is None:
             assert fate.label is not None

@@ -44,15 +44,15 @@ def resemblance(
     rows = some_rows(len(made))
     sources = {path: row for row, path in enumerate(prompts.paths)}
     asked = np.array([sources[path] for path in made.rows()["prompt"].iloc[rows]], np.int64)
-    seen = unit(teacher.embed_images(pixels_of(made, rows, size_px)))
+    image_features = unit(teacher.embed_images(pixels_of(made, rows, size_px)))
     wanted = unit(teacher.embed_images(pixels_of(prompts, asked, size_px)))
     labels = made.labels[rows]
-    cosines = seen @ wanted.T
+    cosines = image_features @ wanted.T
     same = labels[:, None] == labels[None, :]
     others = same & ~np.eye(len(rows), dtype=bool)
     present = np.unique(labels)
     means = np.stack([wanted[labels == label].mean(axis=0) for label in present])
-    nearest = present[(seen @ unit(means).T).argmax(axis=1)]
+    nearest = present[(image_features @ unit(means).T).argmax(axis=1)]
     found = {
         "own": cosines.diagonal(),
         "same_class": cosines[others],
@@ -141,7 +141,7 @@ def build_clip(settings: Teacher, text_tower: TextTower, *, image_size: int) -> 
     return clip
 
 
-def learned(clip: ClipModel) -> nn.Module:
+def trained_parts(clip: ClipModel) -> nn.Module:
     """What learns of a CLIPModel: all but its text tower."""
     parts = [clip.vision_model, clip.visual_projection, clip.text_projection]
     return nn.ModuleList([*parts, nn.ParameterList([clip.logit_scale])])
@@ -186,14 +186,14 @@ def teacher_loss(
     def loss_at(step: int) -> Tensor:
         draw = torch_stream(seed, "teacher", step)
         chosen = torch.randint(len(pixels), (settings.batch_size,), generator=draw)
-        shown = inputs(pixels, chosen, texts.device)
-        views = torch.cat([shifted(shown, draw) for _ in range(2)])
-        seen = functional.normalize(clip.get_image_features(views).pooler_output, dim=1)
+        chosen_images = inputs(pixels, chosen, texts.device)
+        views = torch.cat([shifted(chosen_images, draw) for _ in range(2)])
+        image_features = functional.normalize(clip.get_image_features(views).pooler_output, dim=1)
         spoken = classes[chosen].to(texts.device)
-        said = functional.normalize(clip.text_projection(texts), dim=1)[spoken]
+        text_features = functional.normalize(clip.text_projection(texts), dim=1)[spoken]
         scale = clip.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE)
-        logits = scale * seen[: len(spoken)] @ said.T
-        return contrastive_loss(logits, spoken) + IMAGE_WEIGHT * views_loss(seen)
+        logits = scale * image_features[: len(spoken)] @ text_features.T
+        return contrastive_loss(logits, spoken) + IMAGE_WEIGHT * views_loss(image_features)
 
     return loss_at
 

@@ -112,7 +112,7 @@ def _record(
         artifacts,
         inputs=corpus.as_input(artifacts.root),
         params=settings,
-        machine=machine_of(params.runtime, params.generator.threads),
+        accelerator=machine_of(params.runtime, params.generator.threads),
     )
 
 
@@ -134,7 +134,7 @@ def _learn(training: _GeneratorTraining) -> Iterator[dict[str, float]]:
     quiet("diffusers", "transformers")
     params, corpus, settings = training.params, training.corpus, training.params.generator
     seed = derived_seed(params.seed, "generator")
-    machine = accelerator_for(params.runtime)
+    accelerator = accelerator_for(params.runtime)
     pixels = corpus.pixels(params.data.image_size)
     tokenizer = make_tokenizer(training.captions)
     with seeded_weights(derived_seed(seed, "autoencoder", "weights")):
@@ -143,7 +143,7 @@ def _learn(training: _GeneratorTraining) -> Iterator[dict[str, float]]:
         )
     losses, first = diffusion_losses, settings.autoencoder
     loss_at = losses.autoencoder_loss(autoencoder, pixels, first, seed=seed)
-    yield from phase(_course(training, "autoencoder"), autoencoder, loss_at, machine)
+    yield from phase(_optim_config(training, "autoencoder"), autoencoder, loss_at, accelerator)
     latents = diffusion_losses.encode(autoencoder, pixels)
     autoencoder.register_to_config(scaling_factor=latents.scaling_factor)
     with seeded_weights(derived_seed(seed, "denoiser", "weights")):
@@ -157,14 +157,14 @@ def _learn(training: _GeneratorTraining) -> Iterator[dict[str, float]]:
     tokens = diffusion_losses.caption_tokens(tokenizer, captions)
     loss_at = diffusion_losses.denoiser_loss(parts, latents, tokens, settings.denoiser, seed=seed)
     network = torch.nn.ModuleList([parts.text_encoder, parts.unet])
-    for epoch in phase(_course(training, "denoiser"), network, loss_at, machine):
+    for epoch in phase(_optim_config(training, "denoiser"), network, loss_at, accelerator):
         yield {**epoch, "epoch": settings.autoencoder.steps + epoch["epoch"]}
     finished = training.folder / FINISHED
     shutil.rmtree(finished, ignore_errors=True)  # what a killed save has left
     diffusion_networks.save_pipeline(finished, autoencoder.cpu(), parts)
 
 
-def _course(training: _GeneratorTraining, name: str) -> OptimConfig:
+def _optim_config(training: _GeneratorTraining, name: str) -> OptimConfig:
     from synthgap.generation.trainers.training_loop import OptimConfig
 
     settings = training.params.generator

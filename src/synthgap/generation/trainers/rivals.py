@@ -128,7 +128,7 @@ def _record(
         artifacts,
         inputs=corpus.as_input(artifacts.root),
         params=settings,
-        machine=machine_of(params.runtime, rival.threads),
+        accelerator=machine_of(params.runtime, rival.threads),
     )
 
 
@@ -145,8 +145,8 @@ def _learn(training: _RivalTraining) -> Iterator[dict[str, float]]:
     quiet("diffusers")
     params, corpus = training.params, training.corpus
     seed = derived_seed(params.seed, NAME, training.name)
-    machine = accelerator_for(params.runtime)
-    autoencoder = open_autoencoder(locate(training.main, training.artifacts)).to(machine.device)
+    accelerator = accelerator_for(params.runtime)
+    autoencoder = open_autoencoder(locate(training.main, training.artifacts)).to(accelerator.device)
     latents = encode(autoencoder, corpus.pixels(params.data.image_size))
     with seeded_weights(derived_seed(seed, "weights")):
         transformer = dit.build_transformer(
@@ -157,13 +157,13 @@ def _learn(training: _RivalTraining) -> Iterator[dict[str, float]]:
         )
     labels = torch.from_numpy(corpus.labels)
     loss_at = dit.transformer_loss(transformer, latents, labels, training.transformer, seed=seed)
-    yield from phase(_course(training), transformer, loss_at, machine)
+    yield from phase(_optim_config(training), transformer, loss_at, accelerator)
     finished = training.folder / FINISHED
     shutil.rmtree(finished, ignore_errors=True)  # what a killed save has left
     dit.save_transformer(finished, transformer.cpu(), autoencoder.cpu(), corpus.classes)
 
 
-def _course(training: _RivalTraining) -> OptimConfig:
+def _optim_config(training: _RivalTraining) -> OptimConfig:
     from synthgap.generation.trainers.training_loop import OptimConfig
 
     settings = training.transformer

@@ -1,6 +1,6 @@
 """A small encoder and decoder for AdaIN, learned here from images and style pictures alone.
 
-First both as an autoencoder, so that features tell textures and shapes; then, with the encoder
+First both as an autoencoder, so that features hold textures and shapes; then, with the encoder
 fixed, the decoder as in Huang and Belongie 2017 (eq. 11 to 13). No label is used.
 """
 
@@ -67,12 +67,12 @@ def train_pair(
     with seeded_weights(derived_seed(training.seed, "stylise", "weights")):
         adain.initialise(pair.encoder, pair.decoder)
     # Full precision whatever the students learn in: seconds of work, and equal sets everywhere.
-    machine = accelerator_for(replace(runtime, precision="fp32"))
-    pair.to(machine.device)
-    yield from _phase("autoencoder", pair, autoencoder_loss(pair, training), training, machine)
+    accelerator = accelerator_for(replace(runtime, precision="fp32"))
+    pair.to(accelerator.device)
+    yield from _phase("autoencoder", pair, autoencoder_loss(pair, training), training, accelerator)
     pair.decoder.requires_grad_(requires_grad=True)
     loss_at = decoder_loss(pair, training)
-    for epoch in _phase("decoder", pair.decoder, loss_at, training, machine):
+    for epoch in _phase("decoder", pair.decoder, loss_at, training, accelerator):
         yield {**epoch, "epoch": training.section.steps + epoch["epoch"]}
 
 
@@ -117,10 +117,14 @@ def as_levels(pixels: np.ndarray) -> Tensor:
 
 
 def _phase(
-    name: str, network: nn.Module, loss_at: LossAt, training: StyleTraining, machine: Accelerator
+    name: str,
+    network: nn.Module,
+    loss_at: LossAt,
+    training: StyleTraining,
+    accelerator: Accelerator,
 ) -> Iterator[dict[str, float]]:
     section = training.section
-    course = OptimConfig(
+    config = OptimConfig(
         name="stylise",
         steps=section.steps,
         learning_rate=section.learning_rate,
@@ -128,7 +132,7 @@ def _phase(
         checkpoint=training.folder / f"{name}.pt",
         checkpoint_every_steps=CHECKPOINT_EVERY_STEPS,
     )
-    for epoch in phase(course, network, loss_at, machine):
+    for epoch in phase(config, network, loss_at, accelerator):
         yield {"epoch": epoch["epoch"], f"{name}/loss": epoch["stylise/loss"]}
 
 

@@ -108,11 +108,11 @@ def _learn(training: _TeacherTraining) -> Iterator[dict[str, float]]:
         )
     with seeded_weights(derived_seed(seed, "weights")):
         clip = clip_networks.build_clip(settings, text_tower, image_size=size)
-    machine = accelerator_for(params.runtime)
-    clip.to(machine.device)
-    said = clip_networks.class_texts(text_tower, tokenizer, texts).to(machine.device)
+    accelerator = accelerator_for(params.runtime)
+    clip.to(accelerator.device)
+    text_features = clip_networks.class_texts(text_tower, tokenizer, texts).to(accelerator.device)
     images = (training.corpus.pixels(size), training.corpus.labels)
-    course = OptimConfig(
+    config = OptimConfig(
         name="teacher",
         steps=settings.steps,
         learning_rate=settings.learning_rate,
@@ -120,8 +120,8 @@ def _learn(training: _TeacherTraining) -> Iterator[dict[str, float]]:
         checkpoint=training.folder / "teacher.pt",
         checkpoint_every_steps=CHECKPOINT_EVERY_STEPS,
     )
-    loss_at = clip_networks.teacher_loss(clip, said, images, settings, seed=seed)
-    yield from phase(course, clip_networks.learned(clip), loss_at, machine)
+    loss_at = clip_networks.teacher_loss(clip, text_features, images, settings, seed=seed)
+    yield from phase(config, clip_networks.trained_parts(clip), loss_at, accelerator)
     clip_networks.save_clip(training.folder / FINISHED, clip.cpu(), tokenizer, image_size=size)
 
 
@@ -186,7 +186,7 @@ def _record(params: TeacherParams, artifacts: Artifacts, source: Provenance) -> 
         artifacts,
         inputs=inputs,
         params=settings,
-        machine=machine_of(params.runtime, params.teacher.threads),
+        accelerator=machine_of(params.runtime, params.teacher.threads),
     )
 
 

@@ -68,7 +68,7 @@ class _State:
 
 
 def phase(
-    course: OptimConfig,
+    config: OptimConfig,
     network: nn.Module,
     loss_at: Callable[[int], Tensor],
     accelerator: Accelerator,
@@ -80,9 +80,9 @@ def phase(
     Raises:
         GeneratorError: the loss is not finite.
     """
-    progress = Progress(course.name, course.steps, "steps")
-    short = course.name.rpartition(".")[2]
-    for record in train_phase(course, network, loss_at, accelerator):
+    progress = Progress(config.name, config.steps, "steps")
+    short = config.name.rpartition(".")[2]
+    for record in train_phase(config, network, loss_at, accelerator):
         if record.again:
             progress.done = record.step
         else:
@@ -91,7 +91,7 @@ def phase(
 
 
 def train_phase(
-    course: OptimConfig,
+    config: OptimConfig,
     network: nn.Module,
     loss_at: Callable[[int], Tensor],
     accelerator: Accelerator,
@@ -109,20 +109,20 @@ def train_phase(
     network.to(accelerator.device).train()
     weights = list(network.parameters())
     optimizer = torch.optim.AdamW(weights, weight_decay=WEIGHT_DECAY, fused=True)
-    average = [weight.detach().clone() for weight in weights] if course.ema_decay else []
+    average = [weight.detach().clone() for weight in weights] if config.ema_decay else []
     state = _State(network, accelerator.prepare(optimizer), average)
-    _restore(state, course)
+    _restore(state, config)
     yield from state.records
-    while state.step < course.steps:
-        state.pending.append(_take_step(state, course, loss_at, accelerator))
-        ended = state.step == course.steps
+    while state.step < config.steps:
+        state.pending.append(_take_step(state, config, loss_at, accelerator))
+        ended = state.step == config.steps
         if ended or state.step % RECORD_EVERY == 0:
             mean = math.fsum(state.pending) / len(state.pending)
             state.records.append(LossRecord(state.step, mean))
             state.pending.clear()
             yield state.records[-1]
-        if ended or state.step % course.checkpoint_every_steps == 0:
-            _keep(state, course)
+        if ended or state.step % config.checkpoint_every_steps == 0:
+            _keep(state, config)
     with torch.no_grad():
         for weight, mean_weight in zip(weights, state.average, strict=bool(state.average)):
             weight.copy_(mean_weight)
@@ -130,17 +130,17 @@ def train_phase(
 
 
 def _take_step(
-    state: _State, course: OptimConfig, loss_at: Callable[[int], Tensor], accelerator: Accelerator
+    state: _State, config: OptimConfig, loss_at: Callable[[int], Tensor], accelerator: Accelerator
 ) -> float:
     for group in state.optimizer.param_groups:
-        group["lr"] = course.learning_rate_at(state.step)
+        group["lr"] = config.learning_rate_at(state.step)
     with accelerator.autocast():
         loss = loss_at(state.step)
     value = loss.item()
     if not math.isfinite(value):
         raise GeneratorError(
-            f"{course.name}: loss {value} at step {state.step}; expected a finite one, lower "
-            f"{course.name}.learning_rate ({course.learning_rate:g}) and rerun"
+            f"{config.name}: loss {value} at step {state.step}; expected a finite one, lower "
+            f"{config.name}.learning_rate ({config.learning_rate:g}) and rerun"
         )
     weights = list(state.network.parameters())
     state.optimizer.zero_grad()
@@ -148,7 +148,7 @@ def _take_step(
     accelerator.clip_grad_norm_(weights, MAX_GRADIENT_NORM)
     state.optimizer.step()
     # Early steps weigh more, else the mean remembers the random start.
-    decay = min(course.ema_decay, (1 + state.step) / (10 + state.step))
+    decay = min(config.ema_decay, (1 + state.step) / (10 + state.step))
     with torch.no_grad():
         for mean_weight, weight in zip(state.average, weights, strict=bool(state.average)):
             mean_weight.lerp_(weight, 1 - decay)
@@ -156,9 +156,9 @@ def _take_step(
     return value
 
 
-def _keep(state: _State, course: OptimConfig) -> None:
+def _keep(state: _State, config: OptimConfig) -> None:
     write_state(
-        course.checkpoint,
+        config.checkpoint,
         {
             "network": state.network.state_dict(),
             "optimizer": state.optimizer.state_dict(),
@@ -170,10 +170,10 @@ def _keep(state: _State, course: OptimConfig) -> None:
     )
 
 
-def _restore(state: _State, course: OptimConfig) -> None:
-    if not course.checkpoint.is_file():
+def _restore(state: _State, config: OptimConfig) -> None:
+    if not config.checkpoint.is_file():
         return
-    kept = torch.load(course.checkpoint, map_location="cpu", weights_only=True)
+    kept = torch.load(config.checkpoint, map_location="cpu", weights_only=True)
     state.network.load_state_dict(kept["network"])
     state.optimizer.load_state_dict(kept["optimizer"])
     for mean_weight, kept_weight in zip(state.average, kept["average"], strict=True):
@@ -181,4 +181,4 @@ def _restore(state: _State, course: OptimConfig) -> None:
     state.step = kept["step"]
     state.records = [LossRecord(step, loss, again=True) for step, loss in kept["records"]]
     state.pending = list(kept["pending"])
-    log_line(f"{course.name}: goes on after step {state.step} of {course.steps}")
+    log_line(f"{config.name}: goes on after step {state.step} of {config.steps}")

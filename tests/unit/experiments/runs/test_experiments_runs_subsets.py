@@ -13,7 +13,7 @@ KINDS = ("stratified", "random", "uncertainty", "coreset")
 
 
 def kept(kind, denominator, *, labels=LABELS, seed=1, view=VIEW):
-    return subset(kind, labels, denominator, seed=seed, look=lambda: view)
+    return subset(kind, labels, denominator, seed=seed, donor_features=lambda: view)
 
 
 @pytest.mark.parametrize("kind", KINDS)
