@@ -112,7 +112,7 @@ def _record(
         artifacts,
         inputs=corpus.as_input(artifacts.root),
         params=settings,
-        accelerator=machine_of(params.runtime, params.generator.threads),
+        machine=machine_of(params.runtime, params.generator.threads),
     )
 
 

@@ -128,7 +128,7 @@ def _record(
         artifacts,
         inputs=corpus.as_input(artifacts.root),
         params=settings,
-        accelerator=machine_of(params.runtime, rival.threads),
+        machine=machine_of(params.runtime, rival.threads),
     )
 
 

@@ -186,7 +186,7 @@ def _record(params: TeacherParams, artifacts: Artifacts, source: Provenance) -> 
         artifacts,
         inputs=inputs,
         params=settings,
-        accelerator=machine_of(params.runtime, params.teacher.threads),
+        machine=machine_of(params.runtime, params.teacher.threads),
     )
 
 
