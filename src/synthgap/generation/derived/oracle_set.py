@@ -14,7 +14,12 @@ from synthgap.generation.pipelines.provenance import Provenance, scheduler_name
 from synthgap.generation.pipelines.sampler import SamplingSettings
 from synthgap.generation.synthesis.assembling import ManifestFacts
 from synthgap.generation.synthesis.candidates import Candidates
-from synthgap.generation.synthesis.encoding import Encoding, ImageMetadata, versions_of
+from synthgap.generation.synthesis.encoding import (
+    Encoding,
+    ImageMetadata,
+    generator_metadata,
+    versions_of,
+)
 from synthgap.generation.synthesis.filters import as_asked
 from synthgap.generation.synthesis.parts import SHARD_ABOVE
 from synthgap.generation.synthesis.sampling import SamplingJob
@@ -126,13 +131,12 @@ class OracleSet:
 
     @property
     def _metadata(self) -> ImageMetadata:
-        runtime, known = self.params.runtime, self.provenance
-        threads = self.params.oracle.threads
+        runtime, threads = self.params.runtime, self.params.oracle.threads
         return ImageMetadata(
             {
                 "recipe": self.recipe,
                 "set": NAME,
-                "generator": known.brief((NAME,)),
+                "generator": generator_metadata(self.provenance, (NAME,)),
                 "settings": asdict(self._settings),
                 "scheduler": scheduler_name(self.pipeline),
                 "scheme": None,

@@ -65,16 +65,6 @@ class Provenance:
         """As provenance.json holds it."""
         return {**asdict(self), "classes": None if self.classes is None else list(self.classes)}
 
-    def brief(self, source: tuple[str, ...]) -> dict[str, Any]:
-        """What an image tells of its generator, which stage and cell `source` keep."""
-        return {
-            "source": list(source),
-            "digest": self.sha256,
-            "location": self.location if self.revision else None,  # no local path
-            "revision": self.revision,
-            "licence": self.licence,
-        }
-
     def write(self, folder: Path) -> None:
         """Write provenance.json into `folder`."""
         write_json(folder / PROVENANCE, self.as_json())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
 
 from synthgap.data.image_set import ImageSet, square
 from synthgap.errors import DataError, ParamsError
+from synthgap.generation.pipelines.provenance import Provenance
 from synthgap.generation.pipelines.sampler import Request
 
 SCHEMA = 1
@@ -38,6 +39,17 @@ class ImageMetadata:
             "class_name": class_name,
             "labelled_by": "request" if request.label is not None else "judge",
         }
+
+
+def generator_metadata(generator: Provenance, source: Sequence[str]) -> dict[str, Any]:
+    """What an image tells of its generator, which stage and cell `source` keep."""
+    return {
+        "source": list(source),
+        "digest": generator.sha256,
+        "location": generator.location if generator.revision else None,  # no local path
+        "revision": generator.revision,
+        "licence": generator.licence,
+    }
 
 
 def versions_of(environment: Mapping[str, str | int]) -> dict[str, str | int]:

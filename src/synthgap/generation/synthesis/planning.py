@@ -16,7 +16,13 @@ from synthgap.generation.pipelines.provenance import Provenance, checker_digest,
 from synthgap.generation.pipelines.schedulers import scheduler_used
 from synthgap.generation.prompts.schemes import PromptWriter, prompt_writer
 from synthgap.generation.synthesis.candidates import Candidates
-from synthgap.generation.synthesis.encoding import Encoding, ImageMetadata, like_real, versions_of
+from synthgap.generation.synthesis.encoding import (
+    Encoding,
+    ImageMetadata,
+    generator_metadata,
+    like_real,
+    versions_of,
+)
 from synthgap.generation.synthesis.filters import FilterRequest, filters_identity
 from synthgap.generation.synthesis.near_copies import NearCopies
 from synthgap.generation.synthesis.set_in_progress import SamplingTools, SetInProgress
@@ -135,7 +141,7 @@ class SetPlan:
             {
                 "recipe": self.artifacts.recipe,
                 "set": self.wanted.family,
-                "generator": self.generator.brief(self.wanted.source),
+                "generator": generator_metadata(self.generator, self.wanted.source),
                 "settings": asdict(self.wanted.settings(section)),
                 "scheduler": self.scheduler,
                 "scheme": self.scheme,
