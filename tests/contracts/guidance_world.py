@@ -85,8 +85,10 @@ def network(seed, *, channels=(8, 8, 8, 8), outputs=NUM_CLASSES):
 def reference(seed, **shape):
     """Frozen, so that all tasks share it."""
     frozen = network(seed, outputs=3, **shape).eval().requires_grad_(requires_grad=False)
-    sight = Preprocessing(SIZE_PX, (0.5,) * 3, (0.5,) * 3)
-    return ReferenceNetwork(frozen, sight, f"digest {seed}", {"title": f"reference {seed}"}, 3)
+    preprocessing = Preprocessing(SIZE_PX, (0.5,) * 3, (0.5,) * 3)
+    return ReferenceNetwork(
+        frozen, preprocessing, f"digest {seed}", {"title": f"reference {seed}"}, 3
+    )
 
 
 def labelled(count, *, seed):
@@ -100,8 +102,8 @@ def labelled(count, *, seed):
 def noise(images, *, seed=5):
     """As many images with the same labels that show nothing."""
     draw = torch.Generator().manual_seed(seed)
-    shown = torch.randint(0, 256, images.images.shape, generator=draw, dtype=torch.uint8)
-    return replace(images, images=shown)
+    pixels = torch.randint(0, 256, images.images.shape, generator=draw, dtype=torch.uint8)
+    return replace(images, images=pixels)
 
 
 def method_context(*, real=None, synthetic=None, seed=1):

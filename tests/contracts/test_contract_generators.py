@@ -99,33 +99,34 @@ def test_what_is_asked_for_matters(tiny, kind):
 
 @pytest.mark.parametrize("kind", GUIDED)
 def test_guidance_matters_and_its_branch_is_not_computed_in_vain(tiny, kind, monkeypatch):
-    seen = []
+    batch_sizes = []
     forward = torch.nn.Module.__call__
 
     def watched(module, *args, **others):
         if type(module).__name__ in ("UNet2DConditionModel", "DiTTransformer2DModel"):
-            seen.append(len(args[0]))
+            batch_sizes.append(len(args[0]))
         return forward(module, *args, **others)
 
     asked = [request_of(0), request_of(1)]
     monkeypatch.setattr(torch.nn.Module, "__call__", watched)
     guided = drawn(opened(tiny, kind), asked)
-    assert set(seen) == {2 * BATCH}
-    seen.clear()
+    assert set(batch_sizes) == {2 * BATCH}
+    batch_sizes.clear()
     free = drawn(opened(tiny, kind, guidance_scale=1.0), asked)
-    assert set(seen) == {BATCH}
+    assert set(batch_sizes) == {BATCH}
     assert not np.array_equal(guided, free)
 
 
 @pytest.mark.parametrize("kind", ["sd1", "sd2", "sdxl"])
 def test_a_negative_prompt_matters_only_with_guidance(tiny, kind):
     asked = [request_of(0)]
-    told = {"negative_prompt": PROMPTS[1]}
-    plain, against = (drawn(opened(tiny, kind, **more), asked) for more in ({}, told))
+    negative = {"negative_prompt": PROMPTS[1]}
+    plain, against = (drawn(opened(tiny, kind, **more), asked) for more in ({}, negative))
     assert not np.array_equal(plain, against)
     free = {"guidance_scale": 1.0}
     assert np.array_equal(
-        drawn(opened(tiny, kind, **free), asked), drawn(opened(tiny, kind, **free, **told), asked)
+        drawn(opened(tiny, kind, **free), asked),
+        drawn(opened(tiny, kind, **free, **negative), asked),
     )
 
 

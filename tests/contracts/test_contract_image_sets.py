@@ -135,9 +135,9 @@ def damage(images, number):
 
 def test_damaged_bytes_are_refused_in_one_line(images):
     damage(images, 1)
-    with pytest.raises(DataError, match=r"dog/001\.png: bytes differ .* rerun") as told:
+    with pytest.raises(DataError, match=r"dog/001\.png: bytes differ .* rerun") as error:
         images.content(1)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
     assert images.content(0)
     with pytest.raises(DataError, match="bytes differ"):
         images.pixels(8)
@@ -146,28 +146,30 @@ def test_damaged_bytes_are_refused_in_one_line(images):
 def test_a_missing_file_is_refused_in_one_line(images):
     path, _ = file_of(images, 4)
     path.unlink()
-    with pytest.raises(DataError, match=r"No such file .*rerun|: No such file.*; rerun") as told:
+    with pytest.raises(DataError, match=r"No such file .*rerun|: No such file.*; rerun") as error:
         images.image(4)
-    assert str(path) in str(told.value)
-    assert "\n" not in str(told.value)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_a_truncated_file_is_refused_in_one_line(images):
     path, offset = file_of(images, 4)
     path.write_bytes(path.read_bytes()[: offset + 20])
-    said = "bytes differ" if images.ranges is None else r"truncated, ends at byte \d+ inside dog/00"
-    with pytest.raises(DataError, match=said) as told:
+    message = (
+        "bytes differ" if images.ranges is None else r"truncated, ends at byte \d+ inside dog/00"
+    )
+    with pytest.raises(DataError, match=message) as error:
         images.content(4)
-    assert str(path) in str(told.value)
-    assert "\n" not in str(told.value)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_a_damaged_manifest_is_refused_in_one_line(images):
     manifest = images.root / "manifest.parquet"
     manifest.write_bytes(manifest.read_bytes()[:-30])
-    with pytest.raises(DataError, match=r"manifest\.parquet: damaged .* rerun") as told:
+    with pytest.raises(DataError, match=r"manifest\.parquet: damaged .* rerun") as error:
         ImageSet.read(images.root)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def test_what_is_no_image_is_refused_in_one_line(tmp_path):

@@ -31,7 +31,7 @@ def _one_thread():
 
 @pytest.fixture(scope="module")
 def undisturbed():
-    """By a method's name: its student and what it said of its epochs; learned once."""
+    """By a method's name: its student and the metrics of its epochs; learned once."""
     found = {}
 
     def of(name):

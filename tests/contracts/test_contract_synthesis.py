@@ -43,10 +43,10 @@ def checkout(tiny, kind, tmp_path_factory):
 
 
 def by_number(images):
-    """Bytes, class and what the manifest tells, by k."""
+    """Bytes, class and the manifest row, by k."""
     rows = images.rows().drop(columns=["shard", "offset", "size"], errors="ignore")
     kept = zip(rows["k"], rows.to_dict("records"), strict=True)
-    return {k: (images.content(row), told) for row, (k, told) in enumerate(kept)}
+    return {k: (images.content(row), row_record) for row, (k, row_record) in enumerate(kept)}
 
 
 def test_a_set_has_the_asked_counts_and_says_what_made_it(checkout, kind):
@@ -75,8 +75,8 @@ def test_a_longer_set_contains_the_shorter_one_byte_for_byte(checkout):
     short, long = by_number(loose), by_number(packed)
     assert len(short) == sum(TRAIN)
     assert len(long) == 2 * sum(TRAIN)
-    for number, told in short.items():
-        assert long[number] == told
+    for number, entry in short.items():
+        assert long[number] == entry
     assert len({content for content, _ in long.values()}) == len(long)
 
 

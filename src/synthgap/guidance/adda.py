@@ -74,8 +74,10 @@ class DiscriminatorUpdate(SummedGradient):
         pair = only_global_crops(pair)
         for half, tapped in ((pair.synthetic, self.source), (pair.real, self.target)):
             if half is not None:
-                told = self.discriminator(_features(tapped, half.crops))
-                yield LossTerm(domain_loss(told, synthetic=half is pair.synthetic), half.share)
+                domain_logits = self.discriminator(_features(tapped, half.crops))
+                yield LossTerm(
+                    domain_loss(domain_logits, synthetic=half is pair.synthetic), half.share
+                )
 
 
 class EncoderUpdate(SummedGradient):
@@ -98,8 +100,8 @@ class EncoderUpdate(SummedGradient):
         pair = only_global_crops(pair)
         if pair.real is None:
             return
-        told = self.discriminator(self.target(pair.real.crops).features)
-        loss = domain_loss(told, synthetic=True)
+        domain_logits = self.discriminator(self.target(pair.real.crops).features)
+        loss = domain_loss(domain_logits, synthetic=True)
         if pair.synthetic is None:
             yield LossTerm(loss, pair.real.share)
         else:

@@ -54,9 +54,9 @@ def asg(method_context: MethodContext) -> Sequence[Phase]:
         student: nn.Module, train_spec: TrainSpec, accelerator: Accelerator
     ) -> MethodNetworks:
         head = second_head(student, reference, seed=train_spec.seed)
-        look = output_function(reference, train_spec, accelerator.device)
+        outputs_of = output_function(reference, train_spec, accelerator.device)
         networks = nn.ModuleDict({"student": student, "second": head})
-        return MethodNetworks(networks, [AsgUpdate(networks, train_spec, params, look)])
+        return MethodNetworks(networks, [AsgUpdate(networks, train_spec, params, outputs_of)])
 
     return [Phase(method_context.pooled(), update_step(method_networks, method_context.num_real))]
 
@@ -83,10 +83,14 @@ class AsgUpdate(SummedGradient):
     """One step down the task's loss and the divergence from the reference's answers."""
 
     def __init__(
-        self, networks: nn.ModuleDict, train_spec: TrainSpec, params: Asg, look: ReferenceFunction
+        self,
+        networks: nn.ModuleDict,
+        train_spec: TrainSpec,
+        params: Asg,
+        outputs_of: ReferenceFunction,
     ) -> None:
         self.tapped = TappedStudent(networks["student"], train_spec.training.running_stats)
-        self.head, self.look, self.params = networks["second"], look, params
+        self.head, self.outputs_of, self.params = networks["second"], outputs_of, params
         self.batch_size = train_spec.batch_size
         self.parameters = [p for p in networks.parameters() if p.requires_grad]
 
@@ -96,6 +100,6 @@ class AsgUpdate(SummedGradient):
         loss = pooled.loss
         if pair.synthetic is not None and pooled.synthetic is not None:
             answers = self.head(pooled.synthetic.features).float()
-            apart = answer_loss(answers, self.look(pair.synthetic), self.params.temperature)
+            apart = answer_loss(answers, self.outputs_of(pair.synthetic), self.params.temperature)
             loss = loss + self.params.weight * pair.synthetic.share * apart
         yield LossTerm(loss, logits=pooled.logits, labels=pooled.labels)

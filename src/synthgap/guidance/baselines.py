@@ -27,7 +27,7 @@ def pooled(method_context: MethodContext) -> Sequence[Phase]:
 
 
 def balanced(method_context: MethodContext) -> Sequence[Phase]:
-    """Pooling with `guide.real_share` of every step real: what RG and PG see, learned plainly."""
+    """Pooling with `guide.real_share` of every step real, as RG and PG have it; nothing else."""
     return [Phase(method_context.both())]
 
 

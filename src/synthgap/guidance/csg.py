@@ -121,7 +121,7 @@ def info_nce(
 
 
 class ReferenceMaps:
-    """The reference's maps of a lesson's crops, without graph and at the student's own size."""
+    """The reference's maps of a train spec's crops, without graph and at the student's own size."""
 
     def __init__(
         self, reference: ReferenceNetwork, units: Sequence[int], train_spec: TrainSpec

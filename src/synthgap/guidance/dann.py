@@ -69,18 +69,18 @@ class DannUpdate(SummedGradient):
         """Yield one loss: labels over all rows alike, plus domains over both kinds alike."""
         strength = self.params.weight * ramp(pair.progress, self.params.gamma)
         halves = [half for half in (pair.real, pair.synthetic) if half is not None]
-        seen = [part for part in forward_domains(self.tapped, pair) if part is not None]
+        outputs = [part for part in forward_domains(self.tapped, pair) if part is not None]
         total = sum(len(half.indices) / half.share for half in halves)
         losses = []
-        for half, part in zip(halves, seen, strict=True):
+        for half, part in zip(halves, outputs, strict=True):
             logits = self.discriminator(reverse_gradient(part.features, strength))
-            told = domain_loss(logits, synthetic=half is pair.synthetic)
+            loss = domain_loss(logits, synthetic=half is pair.synthetic)
             rows = len(half.indices) / total
-            losses.append(rows * cross_entropy(part, half.labels) + half.share * told / 2)
+            losses.append(rows * cross_entropy(part, half.labels) + half.share * loss / 2)
         yield LossTerm(
             torch.stack(losses).sum(),
-            logits=torch.cat([part.logits for part in seen]),
+            logits=torch.cat([part.logits for part in outputs]),
             labels=torch.cat(
-                [labels_of_crops(h.labels, part) for h, part in zip(halves, seen, strict=True)]
+                [labels_of_crops(h.labels, part) for h, part in zip(halves, outputs, strict=True)]
             ),
         )

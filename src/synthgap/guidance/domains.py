@@ -21,7 +21,7 @@ class DomainRows:
 
     `crops`: one tensor a size, (count * rows, 3, height, width), crop c of row i at c * rows + i,
     normalised; `crops[0]` are the global ones. `labels` (rows,), -1 where a method is given none;
-    `indices` (rows,) into the lesson's images, on the CPU. `share`: these rows of all rows of
+    `indices` (rows,) into the train spec's images, on the CPU. `share`: these rows of all rows of
     their kind in the whole batch, of all parts and processes.
     """
 
@@ -33,7 +33,7 @@ class DomainRows:
 
 @dataclass(frozen=True)
 class DomainBatch:
-    """Both kinds of one part of a batch; None where it has none. `progress`: of the lesson."""
+    """Both kinds of one part of a batch; None where it has none. `progress`: of the training."""
 
     real: DomainRows | None
     synthetic: DomainRows | None
@@ -43,7 +43,7 @@ class DomainBatch:
 def domain_batches(
     parts: Sequence[Batch], num_real: int, progress: float, accelerator: Accelerator
 ) -> list[DomainBatch]:
-    """Take every part apart; images [0, num_real) of the lesson are real."""
+    """Take every part apart; images [0, num_real) of the train spec are real."""
     reals = [batch.indices < num_real for batch in parts]
     counts = torch.tensor(
         [sum(int(kind(real).sum()) for real in reals) for kind in (_same, torch.logical_not)]

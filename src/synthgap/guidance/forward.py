@@ -44,7 +44,7 @@ class TappedStudent:
         self.module = tapped_module(student, units)
 
     def __call__(self, crops: list[Tensor]) -> StudentOutput:
-        """Look at normalised crops, as a `DomainRows` has them."""
+        """Pass normalised crops, as a `DomainRows` has them."""
         received: list[Tensor] = []
 
         def keep(_module: nn.Module, arguments: tuple[Any, ...]) -> None:
@@ -62,7 +62,7 @@ class TappedStudent:
 def forward_domains(
     tapped: TappedStudent, pair: DomainBatch
 ) -> tuple[StudentOutput | None, StudentOutput | None]:
-    """What a student makes of the real and of the synthetic rows, looked at as one batch.
+    """A student's outputs for the real and the synthetic rows, passed as one batch.
 
     So batch norm sees both kinds at once, whose running statistics are those that score.
     """
@@ -70,9 +70,9 @@ def forward_domains(
     if real is None or synthetic is None:
         return _forward_rows(tapped, real), _forward_rows(tapped, synthetic)
     groups = list(zip(real.crops, synthetic.crops, strict=True))
-    seen = tapped([torch.cat(group) for group in groups])
-    logits = torch.split(seen.logits, [len(crops) for group in groups for crops in group])
-    features = torch.split(seen.features, [len(crops) for crops in groups[0]])
+    output = tapped([torch.cat(group) for group in groups])
+    logits = torch.split(output.logits, [len(crops) for group in groups for crops in group])
+    features = torch.split(output.features, [len(crops) for crops in groups[0]])
     return (
         StudentOutput(torch.cat(logits[0::2]), features[0]),
         StudentOutput(torch.cat(logits[1::2]), features[1]),
@@ -91,14 +91,14 @@ def pool_places(features: Tensor | Sequence[Tensor]) -> Tensor:
     return features if features.ndim == 2 else flatten_positions(features).mean(dim=1)
 
 
-def cross_entropy(seen: StudentOutput, labels: Tensor) -> Tensor:
+def cross_entropy(output: StudentOutput, labels: Tensor) -> Tensor:
     """Mean over all crops with equal weight, labels (rows,) repeated for them."""
-    return functional.cross_entropy(seen.logits, labels_of_crops(labels, seen))
+    return functional.cross_entropy(output.logits, labels_of_crops(labels, output))
 
 
-def labels_of_crops(labels: Tensor, seen: StudentOutput) -> Tensor:
+def labels_of_crops(labels: Tensor, output: StudentOutput) -> Tensor:
     """Labels (crops,) of all crops of rows with labels (rows,)."""
-    return labels.repeat(len(seen.logits) // len(labels))
+    return labels.repeat(len(output.logits) // len(labels))
 
 
 def gather_rows(features: Tensor, accelerator: Accelerator) -> Tensor:
@@ -121,7 +121,7 @@ def gather_rows(features: Tensor, accelerator: Accelerator) -> Tensor:
 
 @dataclass(frozen=True)
 class PooledLoss:
-    """A part's loss, and what was seen of its rows.
+    """A part's loss, and the student's outputs for its rows.
 
     `loss` counts these rows among those of the whole batch, so that losses of all parts and
     processes add up to the mean over the batch. `logits` and `labels` are of all crops.
@@ -135,12 +135,12 @@ class PooledLoss:
 
 
 def pooled_loss(tapped: TappedStudent, pair: DomainBatch, batch_size: int) -> PooledLoss:
-    """Look at all rows together: cross-entropy with equal weight of every crop."""
-    seen = forward_domains(tapped, pair)
+    """Pass all rows together: cross-entropy with equal weight of every crop."""
+    outputs = forward_domains(tapped, pair)
     losses, logits, labels = [], [], []
-    for half, found in zip((pair.real, pair.synthetic), seen, strict=True):
-        if half is not None and found is not None:
-            losses.append(len(half.labels) / batch_size * cross_entropy(found, half.labels))
-            logits.append(found.logits)
-            labels.append(labels_of_crops(half.labels, found))
-    return PooledLoss(torch.stack(losses).sum(), torch.cat(logits), torch.cat(labels), *seen)
+    for half, output in zip((pair.real, pair.synthetic), outputs, strict=True):
+        if half is not None and output is not None:
+            losses.append(len(half.labels) / batch_size * cross_entropy(output, half.labels))
+            logits.append(output.logits)
+            labels.append(labels_of_crops(half.labels, output))
+    return PooledLoss(torch.stack(losses).sum(), torch.cat(logits), torch.cat(labels), *outputs)

@@ -96,10 +96,10 @@ class LtdaUpdate(SummedGradient):
         if pair.synthetic is None:
             return
         with sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative
-            seen = self.tapped(pair.synthetic.crops)
+            output = self.tapped(pair.synthetic.crops)
         labels = pair.synthetic.labels
         every = functional.cross_entropy(
-            seen.logits, labels_of_crops(labels, seen), reduction="none"
+            output.logits, labels_of_crops(labels, output), reduction="none"
         )
         losses = every.view(-1, len(labels)).mean(dim=0)  # of a row's crops
         weights = self.of_classes[labels]
@@ -108,8 +108,8 @@ class LtdaUpdate(SummedGradient):
         yield LossTerm(
             (weights * losses).mean(),
             pair.synthetic.share,
-            logits=seen.logits,
-            labels=labels_of_crops(labels, seen),
+            logits=output.logits,
+            labels=labels_of_crops(labels, output),
         )
 
     def _own(self, losses: Tensor, weights: Tensor, real: DomainRows) -> Tensor:
@@ -117,7 +117,7 @@ class LtdaUpdate(SummedGradient):
 
         -weight_rate * rows * the exact derivative of the real loss after a step ahead by the mean
         weighted loss, by each own weight at 0. Gradients are averaged over processes; other parts
-        of a batch are not seen.
+        of a batch are not included.
         """
         own = torch.zeros_like(losses, requires_grad=True)
         mean = ((weights + own) * losses).mean()

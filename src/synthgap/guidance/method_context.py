@@ -18,10 +18,10 @@ from synthgap.training.train_spec import TrainSpec
 class MethodContext:
     """What a method may use.
 
-    `lesson` has the real images first, [0, num_real), then the synthetic ones; all its steps are
-    the method's budget. Real labels are -1 for a method that may not have them. `references` are
-    frozen networks by name. `fresh` makes a student of the same network with random weights of a
-    seed.
+    `train_spec` has the real images first, [0, num_real), then the synthetic ones; all its steps
+    are the method's budget. Real labels are -1 for a method that may not have them. `references`
+    are frozen networks by name. `fresh` makes a student of the same network with random weights of
+    a seed.
     """
 
     student: nn.Module
@@ -56,7 +56,7 @@ class MethodContext:
     def split(
         self, first: TrainSpec, second: TrainSpec, share: float
     ) -> tuple[TrainSpec, TrainSpec]:
-        """Two lessons one after the other, `share` of the epochs for the second.
+        """Two train specs one after the other, `share` of the epochs for the second.
 
         Each has its own schedule, at least one epoch, and no warm-up longer than it is.
         """

@@ -146,11 +146,13 @@ def _phase(
         following: dict[str, PretrainedGuidance] = {}
         if followed:
             reference = method_context.references[pg.reference]
-            look = feature_function(reference, train_spec, accelerator.device, pg.reference_tap)
-            nothing = _empty_features(tapped, look, train_spec, accelerator.device)
+            features_of = feature_function(
+                reference, train_spec, accelerator.device, pg.reference_tap
+            )
+            nothing = _empty_features(tapped, features_of, train_spec, accelerator.device)
             share = 1 / train_spec.training.accumulate
             following = dict.fromkeys(
-                followed, PretrainedGuidance(pg, look, accelerator, share, nothing)
+                followed, PretrainedGuidance(pg, features_of, accelerator, share, nothing)
             )
         update: Update = (
             JointUpdate(trainable_parameters(student), tapped, following, train_spec.batch_size)
@@ -192,20 +194,20 @@ class PretrainedGuidance:
     """PG on one kind of images."""
 
     pg: Pg
-    look: ReferenceFunction
+    features_of: ReferenceFunction
     accelerator: Accelerator
     share: float  # of a part in a batch
     nothing: tuple[Tensor, Tensor]  # the student's and the reference's features of no image
 
-    def loss(self, seen: StudentOutput | None, half: DomainRows | None) -> Tensor:
+    def loss(self, output: StudentOutput | None, half: DomainRows | None) -> Tensor:
         """lambda_3 L_pg over the rows of all processes, to be added up over them, scalar.
 
-        Each process has its rows' part of the gradient, and tells its part of the value. One that
+        Each process has its rows' part of the gradient and of the value. One that
         has no such row still takes part: the others wait for it.
         """
         runner, reference = self.nothing
-        if seen is not None and half is not None:
-            runner, reference = seen.features, self.look(half)
+        if output is not None and half is not None:
+            runner, reference = output.features, self.features_of(half)
         runner, reference = (gather_rows(rows, self.accelerator) for rows in (runner, reference))
         loss = pairwise_loss(runner, reference, self.pg)
         others: float = 1 - 1 / self.accelerator.num_processes
@@ -225,9 +227,9 @@ class JointUpdate(SummedGradient):
         """One loss."""
         pooled = pooled_loss(self.tapped, pair, self.batch_size)
         loss = pooled.loss
-        seen = {REAL: (pooled.real, pair.real), SYNTHETIC: (pooled.synthetic, pair.synthetic)}
+        by_kind = {REAL: (pooled.real, pair.real), SYNTHETIC: (pooled.synthetic, pair.synthetic)}
         for kind, following in self.following.items():
-            loss = loss + following.loss(*seen[kind])
+            loss = loss + following.loss(*by_kind[kind])
         yield LossTerm(loss, logits=pooled.logits, labels=pooled.labels)
 
 
@@ -240,7 +242,7 @@ class SeparateUpdate:
     following: Mapping[str, PretrainedGuidance]
     rg: Rg
     groups: Sequence[Sequence[int]] | None
-    name: str  # of the lesson
+    name: str  # of the train spec
 
     def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """A loss of each kind, also where this process has no row of it.
@@ -250,16 +252,16 @@ class SeparateUpdate:
         """
         for kind, half in zip(DOMAINS, (pair.real, pair.synthetic), strict=True):
             self._refuse_one_alone(kind, half)
-            seen = None if half is None else self.tapped(half.crops)
+            output = None if half is None else self.tapped(half.crops)
             losses = [_zero_loss(self.parameters or self.tapped.passes.parameters())]
             if kind in self.following:
-                losses.append(self.following[kind].loss(seen, half))
-            if half is None or seen is None:
+                losses.append(self.following[kind].loss(output, half))
+            if half is None or output is None:
                 yield LossTerm(torch.stack(losses).sum(), gradient=kind)
                 continue
-            losses.append(half.share * cross_entropy(seen, half.labels))
-            loss, labels = torch.stack(losses).sum(), labels_of_crops(half.labels, seen)
-            yield LossTerm(loss, gradient=kind, logits=seen.logits, labels=labels)
+            losses.append(half.share * cross_entropy(output, half.labels))
+            loss, labels = torch.stack(losses).sum(), labels_of_crops(half.labels, output)
+            yield LossTerm(loss, gradient=kind, logits=output.logits, labels=labels)
 
     def combined(self, gradients: Mapping[str, Gradient]) -> Gradient:
         """Project by the gradients of the whole batch."""
@@ -286,7 +288,10 @@ def _zero_loss(parameters: Iterable[nn.Parameter]) -> Tensor:
 
 
 def _empty_features(
-    tapped: TappedStudent, look: ReferenceFunction, train_spec: TrainSpec, device: torch.device
+    tapped: TappedStudent,
+    features_of: ReferenceFunction,
+    train_spec: TrainSpec,
+    device: torch.device,
 ) -> tuple[Tensor, Tensor]:
     """Features of no image, as wide as those of one; the student's mode stays as it was."""
     size, student = train_spec.training.global_crops.size, tapped.passes.student
@@ -295,6 +300,6 @@ def _empty_features(
     first = torch.zeros(1, dtype=torch.int64)
     blank = DomainRows([torch.zeros(1, 3, size, size, device=device)], first, first, share=1.0)
     with torch.no_grad():
-        features = tapped(blank.crops).features, look(blank)
+        features = tapped(blank.crops).features, features_of(blank)
     student.train(was_training)
     return features[0][:0], features[1][:0]

@@ -28,17 +28,17 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, 
     (mean loss in nats over all 2 * rows crops, logits (2 * rows, 2 * rows), labels (2 * rows,)).
     """
     with torch.autocast(first.device.type, enabled=False):
-        seen = functional.normalize(torch.cat([first, second]).to(_wide(first)), dim=1)
-        logits = seen @ seen.T / temperature
-        logits = logits.masked_fill(_itself(len(seen), seen.device), -torch.inf)
-        labels = torch.arange(len(seen), device=seen.device).roll(len(first))
+        embeddings = functional.normalize(torch.cat([first, second]).to(_wide(first)), dim=1)
+        logits = embeddings @ embeddings.T / temperature
+        logits = logits.masked_fill(_itself(len(embeddings), embeddings.device), -torch.inf)
+        labels = torch.arange(len(embeddings), device=embeddings.device).roll(len(first))
         return functional.cross_entropy(logits, labels), logits, labels
 
 
 def contrastive(temperature: float) -> TrainStepFactory:
-    """The rule of a lesson with two global crops; its network ends in a projection.
+    """A contrastive train step over two global crops; its network ends in a projection.
 
-    Batches are told apart over all processes, but each part of an accumulated one by itself.
+    Negatives are the batch's images on all processes, but of one accumulated part at a time.
     """
 
     def make(model: nn.Module, train_spec: TrainSpec, accelerator: Accelerator) -> MethodNetworks:
@@ -51,7 +51,7 @@ def contrastive(temperature: float) -> TrainStepFactory:
 
 @dataclass(frozen=True)
 class ContrastiveStep(SummedGradient):
-    """One step down the contrastive loss; labels are not looked at."""
+    """One step down the contrastive loss; labels are not used."""
 
     network: nn.Module
     parameters: Sequence[nn.Parameter]
@@ -78,21 +78,21 @@ def _wide(features: Tensor) -> torch.dtype:
     return torch.promote_types(features.dtype, torch.float32)
 
 
-NUM_TURNS = 4
+NUM_ROTATIONS = 4
 
 
 def rotated(images: Tensor) -> tuple[Tensor, Tensor]:
-    """All four quarter turns of square (rows, 3, size, size), and how often each was turned.
+    """All four rotations of square (rows, 3, size, size), and each one's number of quarter turns.
 
-    Turn t of row i stands at t * rows + i (Gidaris et al. 2018, section 2: all four together).
+    Rotation t of row i stands at t * rows + i (Gidaris et al. 2018, section 2: all four together).
     """
-    every = [torch.rot90(images, times, dims=(2, 3)) for times in range(NUM_TURNS)]
-    labels = torch.arange(NUM_TURNS, device=images.device).repeat_interleave(len(images))
+    every = [torch.rot90(images, times, dims=(2, 3)) for times in range(NUM_ROTATIONS)]
+    labels = torch.arange(NUM_ROTATIONS, device=images.device).repeat_interleave(len(images))
     return torch.cat(every), labels
 
 
 def rotation() -> TrainStepFactory:
-    """The rule of a lesson in four classes, one a quarter turn; labels are not looked at."""
+    """A train step that learns four classes, one a quarter turn; labels are not used."""
 
     def make(model: nn.Module, train_spec: TrainSpec, accelerator: Accelerator) -> MethodNetworks:  # noqa: ARG001 - as all
         return MethodNetworks(
@@ -104,13 +104,13 @@ def rotation() -> TrainStepFactory:
 
 @dataclass(frozen=True)
 class RotationStep(SummedGradient):
-    """One step down the cross-entropy of the four turns."""
+    """One step down the cross-entropy of the four rotations."""
 
     network: nn.Module
     parameters: Sequence[nn.Parameter]
 
     def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
-        """Ask for the turns of all images of a part of the batch."""
+        """Predict the rotation of all images of a part of the batch."""
         images = pair.synthetic
         assert images is not None
         crops, labels = rotated(images.crops[0])

@@ -1,4 +1,4 @@
-"""A frozen network that a method is guided by, and what it says of the images of a lesson."""
+"""A frozen network that guides a method, and its outputs for the images of a train spec."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from synthgap.training.crops import centre_crop_float
 from synthgap.training.labelled_images import LabelledImages
 from synthgap.training.train_spec import TrainSpec
 
-BATCH = 256  # images a forward pass where a whole set is looked at
+BATCH = 256  # images a forward pass where a whole set is computed
 ReferenceFunction = Callable[[DomainRows], Tensor]
 
 
@@ -32,7 +32,7 @@ ReferenceFunction = Callable[[DomainRows], Tensor]
 class ReferenceNetwork:
     """An opened reference: in eval mode, frozen, on one device.
 
-    It looks at float images (rows, 3, height, width) in [0, 1] of any size, which it resizes
+    It takes float images (rows, 3, height, width) in [0, 1] of any size, which it resizes
     (bicubic, antialiased) and normalises as it was made for. Nothing has a graph.
     """
 
@@ -66,7 +66,9 @@ class ReferenceNetwork:
             ParamsError: the network has no such unit.
         """
         with torch.no_grad():
-            return TappedStudent(self.network, "all_crops", units)([self.seen(images)]).features
+            return TappedStudent(self.network, "all_crops", units)(
+                [self.preprocessed(images)]
+            ).features
 
     def outputs(self, images: Tensor) -> Tensor:
         """What the network itself answers, (rows, num_outputs).
@@ -74,10 +76,10 @@ class ReferenceNetwork:
         Logits of its own classes, or the projection of a contrastive pretext.
         """
         with torch.no_grad():
-            found: Tensor = self.network(self.seen(images))
+            found: Tensor = self.network(self.preprocessed(images))
         return found.float()
 
-    def seen(self, images: Tensor) -> Tensor:
+    def preprocessed(self, images: Tensor) -> Tensor:
         """Images as the network is fed them: resized and normalised, (rows, 3, size, size)."""
         size = self.preprocessing.size_px
         if images.shape[-2:] != (size, size):
@@ -104,50 +106,50 @@ def feature_function(
     device: torch.device,
     units: int | None = None,
 ) -> ReferenceFunction:
-    """Features (rows of crops[0], dim) that a reference has of a `DomainRows` of the lesson.
+    """A function from a `DomainRows` of the train spec to features (rows of crops[0], dim).
 
-    Where every image looks alike every time, all are looked at once, here.
+    Where the augmentation is deterministic, all images' features are computed once, here.
 
     Raises:
         ParamsError: the reference has no such unit.
     """
     tapped = TappedStudent(reference.network, "all_crops", units)
 
-    def look(images: Tensor) -> Tensor:
+    def features_of(images: Tensor) -> Tensor:
         with torch.no_grad():
-            return tapped([reference.seen(images)]).features
+            return tapped([reference.preprocessed(images)]).features
 
-    return cached_features(look, train_spec, device)
+    return cached_features(features_of, train_spec, device)
 
 
 def output_function(
     reference: ReferenceNetwork, train_spec: TrainSpec, device: torch.device
 ) -> ReferenceFunction:
-    """The reference's own outputs (rows of crops[0], num_outputs), as `looker` gives features."""
+    """The reference's own outputs (rows of crops[0], num_outputs), cached as its features are."""
     return cached_features(reference.outputs, train_spec, device)
 
 
 def cached_features(
-    look: Callable[[Tensor], Tensor], train_spec: TrainSpec, device: torch.device
+    compute: Callable[[Tensor], Tensor], train_spec: TrainSpec, device: torch.device
 ) -> ReferenceFunction:
-    """`look` at images in [0, 1], asked once an image where the lesson leaves nothing to chance.
+    """`compute` at images in [0, 1], once an image where the augmentation is deterministic.
 
-    `look` turns images (batch, 3, height, width) into features (batch, dim).
+    `compute` turns images (batch, 3, height, width) into features (batch, dim).
     """
     if augmentation_of(train_spec.training, train_spec.pictures).deterministic:
         table = _outputs_of_all(
-            look, train_spec.images, train_spec.training.global_crops.size, device
+            compute, train_spec.images, train_spec.training.global_crops.size, device
         )
         return lambda half: table[half.indices.to(table.device)]
-    return lambda half: look(denormalised(half.crops[0], train_spec))
+    return lambda half: compute(denormalised(half.crops[0], train_spec))
 
 
 def denormalised(crops: Tensor, train_spec: TrainSpec) -> Tensor:
-    """A lesson's normalised crops as images in [0, 1] again, (rows, 3, height, width)."""
-    known = train_spec.normalisation
+    """Normalised crops of a train spec as images in [0, 1] again, (rows, 3, height, width)."""
+    normalisation = train_spec.normalisation
     mean, std = (
         torch.tensor(values, device=crops.device).view(1, 3, 1, 1)
-        for values in (known.mean, known.std)
+        for values in (normalisation.mean, normalisation.std)
     )
     return crops.float() * std + mean
 
@@ -172,11 +174,11 @@ def student_from(student: Student, folder: Path) -> Student:
 
 
 def _outputs_of_all(
-    look: Callable[[Tensor], Tensor], images: LabelledImages, size_px: int, device: torch.device
+    compute: Callable[[Tensor], Tensor], images: LabelledImages, size_px: int, device: torch.device
 ) -> Tensor:
-    """What is seen of the centre of every image, (num_images, dim)."""
+    """`compute` of the centre of every image, (num_images, dim)."""
     parts = torch.split(images.images, BATCH)
-    return torch.cat([look(centre_crop_float(part.to(device), size_px)) for part in parts])
+    return torch.cat([compute(centre_crop_float(part.to(device), size_px)) for part in parts])
 
 
 def _entries(network: nn.Module) -> dict[str, torch.Size]:

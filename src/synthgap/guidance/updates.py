@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 DEFAULT_GRADIENT = "all"  # the name of a gradient where there is one alone
-Gradient = list[Tensor]  # one tensor a parameter of the turn, in their order
+Gradient = list[Tensor]  # one tensor a parameter of the update, in their order
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class LossTerm:
     """A loss (a scalar, with graph) that counts `share` in the gradient of its name.
 
     What `loss * share` gives is added up over parts and processes. Where `logits` (crops,
-    num_classes) and `labels` (crops,) are told, they count for the training's accuracy.
-    `replicated`: every process tells the same value, of which its own graph holds a part.
+    num_classes) and `labels` (crops,) are given, they count for the training's accuracy.
+    `replicated`: every process has the same value, of which its own graph holds a part.
     """
 
     loss: Tensor
@@ -46,7 +46,7 @@ class Update(Protocol):
 
     @property
     def parameters(self) -> Sequence[nn.Parameter]:
-        """What moves; the rest has no gradient in this turn."""
+        """What is updated; the rest has no gradient in this update."""
 
     def terms(self, pair: DomainBatch) -> Iterator[LossTerm]:
         """Yield losses of one part of a batch; each graph may go once its gradient is taken."""
@@ -56,7 +56,7 @@ class Update(Protocol):
 
 
 class SummedGradient:
-    """The turns whose losses make one gradient, which is followed."""
+    """An update whose losses are summed in one gradient, which the optimiser follows."""
 
     def combined(self, gradients: Mapping[str, Gradient]) -> Gradient:
         """Follow it."""
@@ -79,7 +79,7 @@ class MethodNetworks:
 def update_step(
     make: Callable[[nn.Module, TrainSpec, Accelerator], MethodNetworks], num_real: int
 ) -> TrainStepFactory:
-    """A rule of the turns of a room; images [0, num_real) of the lesson are real."""
+    """Make train steps of a method's updates; images [0, num_real) of the train spec are real."""
 
     def train_step(model: nn.Module, train_spec: TrainSpec, accelerator: Accelerator) -> UpdateStep:
         optimise_layout(model)
@@ -120,7 +120,7 @@ def _optimizer(
 
 @dataclass(frozen=True)
 class UpdateStep:
-    """A `Rule` that takes its turns one after the other in every step."""
+    """A `TrainStep` that makes its updates one after the other."""
 
     train_spec: TrainSpec
     learning: TrainState
@@ -136,17 +136,17 @@ class UpdateStep:
             network.train(learns)
 
     def step(self, parts: Sequence[Batch], now: StepInfo) -> Tensor:
-        """The sum of the losses of all turns, hits at 1 and 5, and crops, float64 (4,).
+        """The sum of the losses of all updates, hits at 1 and 5, and crops, float64 (4,).
 
         Raises:
-            TrainingError: a loss is not finite; nothing has moved in that turn.
+            TrainingError: a loss is not finite; that update changed nothing.
         """
         tally = torch.zeros(4, dtype=torch.float64)
         pairs = domain_batches(parts, self.num_real, now.progress, self.learning.accelerator)
         for update in self.method_networks.updates:
-            told, gradients = self._gradients(update, pairs)
-            check_finite(float(told[0]), self.train_spec.name, now)
-            tally += told
+            metrics, gradients = self._gradients(update, pairs)
+            check_finite(float(metrics[0]), self.train_spec.name, now)
+            tally += metrics
             if update.parameters:
                 self._move(update, gradients)
         return tally
@@ -163,20 +163,20 @@ class UpdateStep:
     def _gradients(
         self, update: Update, pairs: Sequence[DomainBatch]
     ) -> tuple[Tensor, dict[str, Gradient]]:
-        """What the turn's losses say, float64 (4,), and their gradients, of all processes."""
+        """Sums of loss, hits at 1 and 5, and crops, float64 (4,); gradients of all processes."""
         accelerator = self.learning.accelerator
-        told = torch.zeros(4, dtype=torch.float64, device=accelerator.device)
+        metrics = torch.zeros(4, dtype=torch.float64, device=accelerator.device)
         found: dict[str, Gradient] = {}
         for term in self._terms(update, pairs):
             loss = term.loss.float() * term.share
-            _add_metrics(told, term, loss, accelerator.num_processes)
+            _add_metrics(metrics, term, loss, accelerator.num_processes)
             if update.parameters:
                 scaled = loss if accelerator.scaler is None else accelerator.scaler.scale(loss)
                 _add(found, term.gradient, _gradient(scaled, update.parameters))
         if accelerator.num_processes > 1:
-            told[0] = accelerator.reduce(told[0])
+            metrics[0] = accelerator.reduce(metrics[0])
             found = {name: _reduce_gradient(parts, accelerator) for name, parts in found.items()}
-        return told.cpu(), found
+        return metrics.cpu(), found
 
     def _terms(self, update: Update, pairs: Sequence[DomainBatch]) -> Iterator[LossTerm]:
         """Every loss, computed in the training's precision; gradients are taken outside of it."""
@@ -190,7 +190,7 @@ class UpdateStep:
                 yield term
 
     def _move(self, update: Update, gradients: Mapping[str, Gradient]) -> None:
-        """Let the optimiser follow what the turn makes of its gradients; the rest stays."""
+        """Let the optimiser follow what the update makes of its gradients; the rest stays."""
         self.moving.zero_grad()
         with torch.no_grad():
             followed = update.combined(gradients)
@@ -200,14 +200,14 @@ class UpdateStep:
         self.moving.zero_grad()
 
 
-def _add_metrics(told: Tensor, term: LossTerm, loss: Tensor, world: int) -> None:
+def _add_metrics(metrics: Tensor, term: LossTerm, loss: Tensor, world: int) -> None:
     """Add to sums of loss, hits at 1 and 5, and crops."""
-    told[0] += loss.detach() / (world if term.replicated else 1)
+    metrics[0] += loss.detach() / (world if term.replicated else 1)
     if term.logits is not None and term.labels is not None:
         right, right5 = topk_hits(term.logits.detach(), term.labels)
-        told[1] += right
-        told[2] += right5
-        told[3] += len(term.labels)
+        metrics[1] += right
+        metrics[2] += right5
+        metrics[3] += len(term.labels)
 
 
 def _gradient(loss: Tensor, parameters: Sequence[nn.Parameter]) -> Gradient:

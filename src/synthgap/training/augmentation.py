@@ -109,7 +109,7 @@ class Augmentation(Protocol):
 
     @property
     def deterministic(self) -> bool:
-        """Whether an image looks alike every time."""
+        """Whether an image comes out the same every time."""
 
     def draw(self, batch: int, height: int, width: int, generator: torch.Generator) -> Any:  # noqa: ANN401 - each policy's own Draws
         """Draw what `apply` needs for `batch` images of height x width px.

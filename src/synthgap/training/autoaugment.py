@@ -89,7 +89,9 @@ class AutoAugment:
 
         `images`: uint8 (batch, 3, height, width); views are float (batch, 3, size, size).
         """
-        seen = centre_crop_float(images, self.size_px)
+        crops = centre_crop_float(images, self.size_px)
         for half in range(2):
-            apply_operations(seen, draws.kinds[:, half], draws.amounts[:, half], sampling="nearest")
-        return [seen]
+            apply_operations(
+                crops, draws.kinds[:, half], draws.amounts[:, half], sampling="nearest"
+            )
+        return [crops]

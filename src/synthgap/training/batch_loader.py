@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Batch:
     """One part of a step: crops of each size, normalised, or rows of remembered activations.
 
-    `indices` (rows,) are those of the lesson's images; crop c of row i stands at c * rows + i.
+    `indices` (rows,) are those of the train spec's images; crop c of row i stands at c * rows + i.
     """
 
     crops: list[Tensor]
@@ -35,7 +35,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class BatchLoader:
-    """The images of a lesson on the student's device, cut anew at every step."""
+    """The images of a train spec on the student's device, cut anew at every step."""
 
     train_spec: TrainSpec
     images: LabelledImages
@@ -56,7 +56,7 @@ class BatchLoader:
     ) -> Self:
         """Move the images where they are needed.
 
-        A policy without chance lets a frozen prefix be computed once for all epochs; a rule that
+        A deterministic policy lets a frozen prefix be computed once for all epochs; a step that
         needs the images themselves says that it `remembers` nothing.
         """
         images = train_spec.images.resident(accelerator.device)

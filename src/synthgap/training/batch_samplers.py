@@ -14,7 +14,7 @@ from synthgap.seeding import stream
 
 
 class BatchSampler(Protocol):
-    """Which of a lesson's images each step shows; of two kinds, [0, num_real) are real."""
+    """Which of a train spec's images each step takes; of two kinds, [0, num_real) are real."""
 
     @property
     def num_images(self) -> int:

@@ -107,7 +107,7 @@ class TrainStep(Protocol):
         """
 
     def ended(self) -> None:
-        """An epoch is over and its student will be looked at."""
+        """An epoch is over and its student will be scored."""
 
 
 TrainStepFactory = Callable[[nn.Module, TrainSpec, "Accelerator"], TrainStep]
@@ -115,7 +115,7 @@ TrainStepFactory = Callable[[nn.Module, TrainSpec, "Accelerator"], TrainStep]
 
 @dataclass(frozen=True)
 class EpochRunner:
-    """A student that learns a lesson by a rule, in one process or as one of several."""
+    """Runs the epochs of a train spec by a train step, in one process or as one of several."""
 
     train_spec: TrainSpec
     train_step: TrainStep
@@ -148,12 +148,12 @@ class EpochRunner:
                         learning, EpochProgress(progress.epochs, step, self._sum(tally))
                     )
         self.train_step.ended()
-        total, right, right5, seen = self._sum(tally).tolist()
+        total, right, right5, crops = self._sum(tally).tolist()
         return {
             "learning_rate": rate,
             "train/loss": total / (train_spec.num_steps * accelerator.num_processes),
-            "train/top1": 100 * right / seen,
-            "train/top5": 100 * right5 / seen,
+            "train/top1": 100 * right / crops,
+            "train/top5": 100 * right5 / crops,
         }
 
     def _sum(self, tally: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ def fit(
 
     Weight decay is on parameters of more than one dimension alone (trex); every crop has equal
     weight in the loss; frozen parameters take no part. Several processes see what one would see.
-    `rule` says how a step is made of a batch; it may bring networks of its own.
+    `train_step` says how a step is made of a batch; it may bring networks of its own.
 
     Raises:
         TrainingError: the loss is not finite, and the optimiser has not moved on it; or the
@@ -55,7 +55,7 @@ def fit(
 
 @dataclass(frozen=True)
 class Phase:
-    """One training: what is learned, and by which rule."""
+    """One training: what is learned, and by which train step."""
 
     train_spec: TrainSpec
     train_step: TrainStepFactory = supervised_step

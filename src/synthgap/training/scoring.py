@@ -102,7 +102,7 @@ class PreparedImages:
 def prepare_images(
     model: nn.Module, train_spec: TrainSpec, device: torch.device
 ) -> dict[str, PreparedImages]:
-    """Every set that the lesson scores on, by its split's name."""
+    """Every set that the training is scored on, by its split's name."""
     return {
         name: PreparedImages.of(
             model,

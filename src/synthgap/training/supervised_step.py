@@ -81,7 +81,7 @@ def supervised_step(
 
 @dataclass(frozen=True)
 class SupervisedStep:
-    """A `Rule` that follows the gradient of one loss."""
+    """A `TrainStep` that follows the gradient of one loss."""
 
     train_spec: TrainSpec
     learning: TrainState

@@ -37,7 +37,7 @@ class TrainSpec:
     real: Normalisation | None = None
 
     @property
-    def num_shown(self) -> int:
+    def images_per_epoch(self) -> int:
         """Images an epoch."""
         return self.order.num_images if self.order else len(self.images)
 
@@ -50,12 +50,12 @@ class TrainSpec:
     def batch_size(self) -> int:
         """The configured batch, or all images where there are fewer, in whole parts."""
         parts = self.training.accumulate
-        return max(parts, min(self.training.batch_size, self.num_shown) // parts * parts)
+        return max(parts, min(self.training.batch_size, self.images_per_epoch) // parts * parts)
 
     @property
     def num_steps(self) -> int:
         """Optimiser steps of one epoch."""
-        return self.steps_per_epoch or self.num_shown // self.batch_size
+        return self.steps_per_epoch or self.images_per_epoch // self.batch_size
 
     @cached_property
     def schedule(self) -> LearningRateSchedule:

@@ -12,7 +12,7 @@ from synthgap.models.head import use_projection
 from synthgap.models.reference import Preprocessing
 from synthgap.params.references import Asg, Csg
 
-SIGHT = Preprocessing(16, (0.5,) * 3, (0.25,) * 3)
+PREPROCESSING = Preprocessing(16, (0.5,) * 3, (0.25,) * 3)
 ASG = Asg("tutor", 0.5, 1.0)
 CSG = Csg("twin", 0.5, 0.07, (3, 5), "attention", 6)
 
@@ -24,7 +24,7 @@ def twin(seed=7):
         torch.manual_seed(seed)
         use_projection(network, 4, temperature=0.2, place="here")
     network.eval().requires_grad_(requires_grad=False)
-    return ReferenceNetwork(network, SIGHT, "digest", {"title": "the student's own"}, 4)
+    return ReferenceNetwork(network, PREPROCESSING, "digest", {"title": "the student's own"}, 4)
 
 
 def method_context(*, asg=ASG, csg=CSG, **changed):

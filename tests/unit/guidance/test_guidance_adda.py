@@ -53,8 +53,8 @@ def test_the_encoder_learns_by_inverted_labels_and_the_classifier_does_not(playe
     _, target, judge, pair = players
     update = EncoderUpdate(TappedStudent(target, "all_crops"), target, judge)
     (term,) = update.terms(pair)
-    told = judge(TappedStudent(target, "all_crops")(pair.real.crops).features)
-    assert torch.equal(term.loss, domain_loss(told, synthetic=True))
+    domain_logits = judge(TappedStudent(target, "all_crops")(pair.real.crops).features)
+    assert torch.equal(term.loss, domain_loss(domain_logits, synthetic=True))
     assert term.share == 0.5
     names = {id(parameter): name for name, parameter in target.named_parameters()}
     moving = {names[id(parameter)] for parameter in update.parameters}

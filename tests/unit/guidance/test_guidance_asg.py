@@ -91,9 +91,11 @@ def test_a_twin_lends_its_own_head_and_another_network_none():
 def test_a_reference_without_answers_is_refused_in_one_line():
     given = case.method_context()
     silent = replace(given.references["tutor"], num_outputs=0)
-    with pytest.raises(ParamsError, match=r"guide\.asg\.reference: tutor \(tutor\) has no") as told:
+    with pytest.raises(
+        ParamsError, match=r"guide\.asg\.reference: tutor \(tutor\) has no"
+    ) as error:
         asg(replace(given, references={"tutor": silent}))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def test_two_processes_and_two_parts_take_the_steps_of_one(tmp_path):

@@ -89,9 +89,9 @@ def test_the_reference_stays_as_it_was():
 
 def test_another_architecture_is_refused_in_one_line():
     given = case.method_context(csg=replace(case.CSG, reference="tutor"))
-    with pytest.raises(ParamsError, match=r"csg\.reference: tutor \(tutor\) is another") as told:
+    with pytest.raises(ParamsError, match=r"csg\.reference: tutor \(tutor\) is another") as error:
         csg(given)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def test_a_unit_that_is_not_there_is_refused_before_anything_learns():

@@ -34,17 +34,17 @@ def test_one_pass_gives_the_saddle_point_s_gradients(progress):
     (term,) = update.terms(given)
     found = torch.autograd.grad(term.loss, update.parameters)
 
-    seen = [
+    outputs = [
         TappedStudent(network, "all_crops")(half.crops) for half in (given.real, given.synthetic)
     ]
     labels = torch.cat([given.real.labels, given.synthetic.labels])
-    logits = torch.cat([part.logits for part in seen])
+    logits = torch.cat([part.logits for part in outputs])
     of_labels = torch.nn.functional.cross_entropy(logits, labels)
-    told = [
+    domain_losses = [
         domain_loss(judge(part.features), synthetic=kind)
-        for part, kind in zip(seen, (False, True), strict=True)
+        for part, kind in zip(outputs, (False, True), strict=True)
     ]
-    of_domains = (told[0] + told[1]) / 2
+    of_domains = (domain_losses[0] + domain_losses[1]) / 2
     assert term.loss.item() == pytest.approx((of_labels + of_domains).item(), rel=1e-5)
     strength = PARAMS["dann"].weight * ramp(progress, PARAMS["dann"].gamma)
     parts = [
@@ -66,19 +66,19 @@ def test_all_rows_count_alike_for_labels():
     judge = seeded_network(lambda: Discriminator(8, ()), seed=1)
     update = DannUpdate(network, judge, method_context().train_spec, PARAMS["dann"])
     (term,) = update.terms(given)
-    seen = [
+    outputs = [
         TappedStudent(network, "all_crops")(half.crops) for half in (given.real, given.synthetic)
     ]
     real, synthetic = (
         cross_entropy(part, half.labels).item()
-        for part, half in zip(seen, (given.real, given.synthetic), strict=True)
+        for part, half in zip(outputs, (given.real, given.synthetic), strict=True)
     )
-    told = [
+    domain_losses = [
         domain_loss(judge(part.features), synthetic=kind).item()
-        for part, kind in zip(seen, (False, True), strict=True)
+        for part, kind in zip(outputs, (False, True), strict=True)
     ]
     assert term.loss.item() == pytest.approx(
-        (2 * real + 6 * synthetic) / 8 + sum(told) / 2, rel=1e-5
+        (2 * real + 6 * synthetic) / 8 + sum(domain_losses) / 2, rel=1e-5
     )
     assert len(term.labels) == len(term.logits) == 8
 

@@ -121,15 +121,15 @@ def test_seen_together_batch_norm_sees_both():
 def test_one_kind_alone_is_seen_alone(kind):
     whole, tapped = halves(), TappedStudent(student(), "all_crops")
     only = {"real": None, "synthetic": None, kind: getattr(whole, kind)}
-    seen = dict(
+    outputs = dict(
         zip(
             ("real", "synthetic"),
             forward_domains(tapped, DomainBatch(**only, progress=0)),
             strict=True,
         )
     )
-    assert [name for name, part in seen.items() if part is not None] == [kind]
-    assert torch.equal(seen[kind].logits, tapped(getattr(whole, kind).crops).logits)
+    assert [name for name, part in outputs.items() if part is not None] == [kind]
+    assert torch.equal(outputs[kind].logits, tapped(getattr(whole, kind).crops).logits)
 
 
 def test_global_crops_leave_the_rows():

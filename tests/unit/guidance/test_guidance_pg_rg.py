@@ -1,4 +1,4 @@
-"""PG, RG and A-GEM as steps of a real training, beside the same step written out plainly."""
+"""PG, RG and A-GEM as steps of a real training, beside the same step written out in full."""
 
 import copy
 from dataclasses import replace
@@ -159,15 +159,17 @@ def test_who_follows_itself_is_left_alone(accelerator, distance, similarity):
     given, free = (case.method_context(pg=replace(pg, lambda_3=Weights(w, w))) for w in (1.0, 0.0))
     twin = copy.deepcopy(given.student).eval().requires_grad_(False)
     normal = given.train_spec.normalisation
-    seen = replace(given.references["tutor"].preprocessing, mean=normal.mean, std=normal.std)
-    tutor = replace(given.references["tutor"], network=twin, preprocessing=seen)
+    preprocessing = replace(
+        given.references["tutor"].preprocessing, mean=normal.mean, std=normal.std
+    )
+    tutor = replace(given.references["tutor"], network=twin, preprocessing=preprocessing)
     itself, anybody = ({"tutor": tutor}, given.references)
-    (apart, _), (own, told), (_, others) = (
+    (apart, _), (own, itself_followed), (_, others) = (
         case.learned(replace(one, references=by), pg_rg.pg, accelerator, steps=1)
         for one, by in [(free, itself), (given, itself), (given, anybody)]
     )
     alone = case.learned(free, pg_rg.pg, accelerator, steps=1)[1]
-    losses = [epochs[0].metrics["train/loss"] for epochs in (alone, told, others)]
+    losses = [epochs[0].metrics["train/loss"] for epochs in (alone, itself_followed, others)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
     assert losses[2] > losses[0] + 1e-3
     if similarity == "kl":  # at its kink, L1 has a gradient wherever rounding differs

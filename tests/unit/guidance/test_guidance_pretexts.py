@@ -1,11 +1,11 @@
-"""Quarter turns are told apart, whatever the images' labels."""
+"""Rotations are told apart, whatever the images' labels."""
 
 from dataclasses import replace
 
 import guided_case as case
 import torch
 
-from synthgap.guidance.pretexts import NUM_TURNS, rotated, rotation
+from synthgap.guidance.pretexts import NUM_ROTATIONS, rotated, rotation
 from synthgap.models.build import build_student
 from synthgap.params.students import Student
 from synthgap.training.labelled_images import LabelledImages
@@ -25,7 +25,7 @@ def test_every_image_comes_in_all_four_turns():
 
 
 def halves(count):
-    """Bright above, dark below: which turn it was shows."""
+    """Bright above, dark below: the rotation is visible."""
     draw = torch.Generator().manual_seed(0)
     images = torch.randint(0, 60, (count, 3, 16, 16), generator=draw, dtype=torch.uint8)
     images[:, :, :8] += 150
@@ -40,7 +40,7 @@ def taught(labels, epochs=4):
     given = TrainSpec(
         "turns", LabelledImages(halves(24), labels), training, 1, {}, steps_per_epoch=4
     )
-    model = build_student(NETWORK, NUM_TURNS, seed=1)
+    model = build_student(NETWORK, NUM_ROTATIONS, seed=1)
     epochs = list(fit(model, given, case.one(), train_step=rotation()))
     return model.state_dict(), epochs[-1].metrics
 

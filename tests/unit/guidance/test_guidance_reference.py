@@ -26,7 +26,7 @@ from synthgap.models.reference import (
 )
 from synthgap.params.students import Student
 
-SIGHT = Preprocessing(8, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
+PREPROCESSING = Preprocessing(8, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
 OPTIONS = {"channels": (8, 8, 8, 8), "stem_width": 8}
 STUDENT = Student("resnet10t", OPTIONS, "imagenet", "random", None, "cosine", 0.1)
 CPU = torch.device("cpu")
@@ -39,16 +39,18 @@ def kept(tmp_path_factory):
     shape = NetworkSpec("resnet10t", OPTIONS, "imagenet", 5, temperature=0.5)
     network = shape.built(seed=1, place="here").eval()
     origin = ReferenceOrigin("train", "contrastive", "corpus", "digest", 24, 0)
-    save_reference(folder, network.state_dict(), shape, SIGHT, origin)
+    save_reference(folder, network.state_dict(), shape, PREPROCESSING, origin)
     return network, folder, ReferenceNetwork.open(folder)
 
 
 def test_it_answers_as_the_network_that_was_kept(kept):
     network, _, reference = kept
     images = torch.rand(3, 3, 8, 8)
-    seen = (images - torch.tensor(SIGHT.mean).view(3, 1, 1)) / torch.tensor(SIGHT.std).view(3, 1, 1)
+    normalised = (images - torch.tensor(PREPROCESSING.mean).view(3, 1, 1)) / torch.tensor(
+        PREPROCESSING.std
+    ).view(3, 1, 1)
     with torch.no_grad():
-        features, outputs = penultimate_features(network, seen)
+        features, outputs = penultimate_features(network, normalised)
     torch.testing.assert_close(reference.features(images), features, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(reference.outputs(images), outputs, rtol=1e-4, atol=1e-5)
     assert outputs.shape == (3, reference.num_outputs)
@@ -72,7 +74,9 @@ def test_images_of_another_size_are_resized(kept):
 def test_changed_weights_are_refused(kept, tmp_path):
     network = kept[0]
     shape = NetworkSpec("resnet10t", OPTIONS, "imagenet", 5, temperature=0.5)
-    save_reference(tmp_path, network.state_dict(), shape, SIGHT, ReferenceOrigin.elsewhere())
+    save_reference(
+        tmp_path, network.state_dict(), shape, PREPROCESSING, ReferenceOrigin.elsewhere()
+    )
     (tmp_path / "weights.safetensors").write_bytes(b"other")
     with pytest.raises(CheckpointError, match="changed after it was written"):
         ReferenceNetwork.open(tmp_path)
@@ -81,12 +85,12 @@ def test_changed_weights_are_refused(kept, tmp_path):
 
 
 def half_of(train_spec, rows):
-    """Rows of a lesson as they are served where nothing is left to chance."""
+    """Rows of a train spec as they are served without augmentation."""
     images = train_spec.images.images[rows].float() / 255
     return DomainRows([train_spec.normalisation(images)], train_spec.images.labels[rows], rows, 1.0)
 
 
-def test_a_lesson_s_crops_are_looked_at_as_plain_images(kept):
+def test_crops_of_a_train_spec_are_passed_as_plain_images(kept):
     train_spec, rows = guided_case.method_context().train_spec, torch.tensor([3, 0, 7])
     half, images = half_of(train_spec, rows), train_spec.images.images[rows].float() / 255
     torch.testing.assert_close(
@@ -105,8 +109,10 @@ def test_where_nothing_is_left_to_chance_every_image_is_looked_at_once(kept):
     )
     passes = []
     handle = kept[2].network.register_forward_hook(lambda *call: passes.append(len(call[2])))
-    look = feature_function(kept[2], train_spec, CPU)
-    found = [look(half_of(train_spec, rows)) for rows in (torch.tensor([5, 1]), torch.tensor([1]))]
+    features_of = feature_function(kept[2], train_spec, CPU)
+    found = [
+        features_of(half_of(train_spec, rows)) for rows in (torch.tensor([5, 1]), torch.tensor([1]))
+    ]
     handle.remove()
     assert sum(passes) == len(train_spec.images)
     assert torch.equal(found[0][1], found[1][0])
@@ -130,7 +136,7 @@ def test_another_network_is_no_start(kept):
         replace(STUDENT, stem="small"),
         replace(STUDENT, options={**OPTIONS, "channels": (8, 8, 8, 16)}),
     ):
-        with pytest.raises(ParamsError, match="expected the student's own") as told:
+        with pytest.raises(ParamsError, match="expected the student's own") as error:
             student_from(other, folder)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(error.value)
         assert not kept[2].has_architecture_of(build_student(other, 3, seed=0))

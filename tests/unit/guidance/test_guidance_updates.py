@@ -1,4 +1,4 @@
-"""What a rule of turns promises to every method, in one process and in two."""
+"""What train steps made of updates promise to every method, in one process and in two."""
 
 from dataclasses import dataclass, replace
 
@@ -47,7 +47,7 @@ class Towards(SummedGradient):
 
 
 def room_of(*made, rates=None):
-    """Networks a and b, and a turn for each of `made` beside a student that does not learn."""
+    """Networks a and b, and an update for each of `made` beside a student that does not learn."""
 
     def make(student, train_spec, accelerator):
         student.requires_grad_(False)

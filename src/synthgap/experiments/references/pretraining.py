@@ -10,7 +10,7 @@ import torch
 
 from synthgap.errors import DataError
 from synthgap.experiments.runs.sources import Source
-from synthgap.guidance.pretexts import NUM_TURNS, contrastive, rotation
+from synthgap.guidance.pretexts import NUM_ROTATIONS, contrastive, rotation
 from synthgap.models.reference import NetworkSpec, Preprocessing, ReferenceOrigin
 from synthgap.params.references import Pretext
 from synthgap.params.sections import Student, Training
@@ -87,7 +87,7 @@ def network_of(pretext: Pretext, student: Student) -> NetworkSpec:
         model=pretext.model or student.model,
         options=student.options if own else pretext.options,
         stem=student.stem if own else "imagenet",
-        outputs=pretext.projection if contrasting else NUM_TURNS,
+        outputs=pretext.projection if contrasting else NUM_ROTATIONS,
         temperature=pretext.temperature if contrasting else None,
     )
 
