@@ -15,7 +15,7 @@ from synthgap.params.overriding import overridden
 from synthgap.params.sections import Params
 from synthgap.params.studies import Finals, SearchInterval, Study
 from synthgap.studies.trials.plan import Attempt, AttemptReport, StudyPlan
-from synthgap.studies.trials.rows import Tell
+from synthgap.studies.trials.rows import EventLogger
 from synthgap.studies.trials.sequential import search
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,23 +62,23 @@ def plan_of(**changed: Any) -> StudyPlan:
     return StudyPlan("tune", study, shipped())
 
 
-def untold(event: Mapping[str, Any]) -> None:
-    """A `tell` that nobody hears."""
+def ignore_event(event: Mapping[str, Any]) -> None:
+    """An event logger that keeps nothing."""
 
 
-TELL: Tell = untold
+SILENT: EventLogger = ignore_event
 
 
-def told(
+def rows_of_search(
     plan: StudyPlan,
     folder: Path,
     attempt: Attempt | None = None,
     *,
     name: str = "kept.jsonl",
-    tell: Tell = untold,
+    log_event: EventLogger = ignore_event,
 ) -> list[dict[str, Any]]:
     """The rows of all trials."""
-    trials = search(plan, attempt or Rule(), folder / name, tell)
+    trials = search(plan, attempt or Rule(), folder / name, log_event)
     return [trial.user_attrs["told"] for trial in trials]
 
 

@@ -54,8 +54,8 @@ class Server:
         command = [str(self.programs / name), f"--pgdata={self.folder}/data", *words]
         if os.geteuid() == 0:
             command = ["runuser", "-u", "postgres", "--", *command]
-        with (self.folder / "said").open("wb") as said:  # a pipe would stay open with the server
-            done = subprocess.run(command, check=False, stdout=said, stderr=said, cwd="/")
+        with (self.folder / "said").open("wb") as output:  # a pipe would stay open with the server
+            done = subprocess.run(command, check=False, stdout=output, stderr=output, cwd="/")
         if done.returncode:
             raise RuntimeError(f"{name}: {(self.folder / 'said').read_text()}")
 

@@ -14,7 +14,7 @@ from synthgap.params.studies import LABELLED, Study
 if TYPE_CHECKING:
     from synthgap.studies.session import Session
     from synthgap.studies.trials.plan import StudyPlan
-    from synthgap.studies.trials.rows import Tell
+    from synthgap.studies.trials.rows import EventLogger
 
 INTERRUPTED = 130
 
@@ -163,7 +163,7 @@ class TrialLines:
     _began: dict[str, float] = field(default_factory=dict)
 
     @property
-    def tell(self) -> Tell:
+    def tell(self) -> EventLogger:
         """What is called with every event of a trial."""
         return self._tell
 

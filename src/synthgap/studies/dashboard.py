@@ -34,19 +34,19 @@ DIGEST = "record"
 
 def bring(record: Mapping[str, Any], storage: BaseStorage) -> bool:
     """Make the storage hold the study of a record; whether that changed anything."""
-    told, recipe = record["study"], record["recipe"]
-    name, digest = study_name(recipe, told["name"]), content_digest(record)
+    summary, recipe = record["study"], record["recipe"]
+    name, digest = study_name(recipe, summary["name"]), content_digest(record)
     if name in study_names(storage):
-        known = optuna.load_study(study_name=name, storage=storage).user_attrs
-        if known.get(DIGEST) == digest:
+        attrs = optuna.load_study(study_name=name, storage=storage).user_attrs
+        if attrs.get(DIGEST) == digest:
             return False
-        delete_study(told["name"], recipe, storage)
-    directions = [one["direction"] for one in told["objectives"]]
+        delete_study(summary["name"], recipe, storage)
+    directions = [one["direction"] for one in summary["objectives"]]
     study = optuna.create_study(study_name=name, storage=storage, directions=directions)
     with quiet():
-        study.set_metric_names([one["metric"] for one in told["objectives"]])
+        study.set_metric_names([one["metric"] for one in summary["objectives"]])
     trials = [row for row in record["runs"] if row["kind"] != "final"]
-    study.add_trials([_trial(row, told) for row in trials])
+    study.add_trials([_trial(row, summary) for row in trials])
     study.set_user_attr(DIGEST, digest)
     return True
 
@@ -62,9 +62,9 @@ def check_port(host: str, port: int) -> None:
         try:
             asked.bind((host, port))
         except (OSError, OverflowError) as error:
-            said = getattr(error, "strerror", None) or error
+            message = getattr(error, "strerror", None) or error
             raise WorkError(
-                f"{host}:{port}: {said}; expected a free port, name another with --port"
+                f"{host}:{port}: {message}; expected a free port, name another with --port"
             ) from None
 
 
@@ -75,10 +75,12 @@ def serve(storage: BaseStorage, *, host: str, port: int) -> None:
     run_server(storage, host=host, port=port)
 
 
-def _trial(row: Mapping[str, Any], told: Mapping[str, Any]) -> FrozenTrial:
-    metrics = [one["metric"] for one in told["objectives"]]
+def _trial(row: Mapping[str, Any], summary: Mapping[str, Any]) -> FrozenTrial:
+    metrics = [one["metric"] for one in summary["objectives"]]
     state, values = STATES[row["state"]], row.get("values") or {}
-    space = {key: _distribution(told["space"][key], told["default"][key]) for key in row["tuned"]}
+    space = {
+        key: _distribution(summary["space"][key], summary["default"][key]) for key in row["tuned"]
+    }
     is_whole = state == TrialState.COMPLETE
     steps = {epoch["epoch"]: epoch.get(metrics[0]) for epoch in row.get("epochs", [])}
     attrs = {name: row[name] for name in ("kind", "reason", "digest") if row.get(name) is not None}
@@ -93,7 +95,7 @@ def _trial(row: Mapping[str, Any], told: Mapping[str, Any]) -> FrozenTrial:
 
 
 def _distribution(tried: Any, default: object) -> BaseDistribution:  # noqa: ANN401 - JSON
-    """What a key was drawn from, of the section that `told["space"]` keeps."""
+    """What a key was drawn from, of the section that `summary["space"]` keeps."""
     if isinstance(tried, list):
         return CategoricalDistribution(tried)
     low, high, step = tried["low"], tried["high"], tried["step"]

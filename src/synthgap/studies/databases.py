@@ -46,10 +46,10 @@ class StoragePlace:
             return self._sqlite(Path(self.url.removeprefix(SQLITE)))
         if self.url.startswith(POSTGRESQL):
             return self._postgresql()
-        raise WorkError(f"{self.shown}: no storage of studies; {EXPECTED}")
+        raise WorkError(f"{self.masked_url}: no storage of studies; {EXPECTED}")
 
     @property
-    def shown(self) -> str:
+    def masked_url(self) -> str:
         """The url without its password."""
         masked = re.sub(r"^([^:/]+://[^:/@]*):.*@", r"\1:***@", self.url)
         return re.sub(r"([?&](?:ssl)?password=)[^&]*", r"\1***", masked)
@@ -92,7 +92,7 @@ class StoragePlace:
         except (SQLAlchemyError, StorageInternalError) as error:
             raise self._refused(error) from None
         except RuntimeError as error:  # the tables are of another version of Optuna
-            raise WorkError(f"{self.shown}: {error}") from None
+            raise WorkError(f"{self.masked_url}: {error}") from None
 
     def _connected(self, connect: dict[str, Any]) -> Connection:
         from sqlalchemy import NullPool, create_engine
@@ -102,21 +102,21 @@ class StoragePlace:
             return create_engine(self.url, connect_args=connect, poolclass=NullPool).connect()
         except ImportError:
             raise WorkError(
-                f"{self.shown}: psycopg is not installed; "
+                f"{self.masked_url}: psycopg is not installed; "
                 "run `pip install -r requirements-server.lock`"
             ) from None
         except (SQLAlchemyError, ValueError) as error:
             raise self._refused(error) from None
 
     def _refused(self, error: Exception) -> WorkError:
-        """What the database said, in one line and without the password."""
+        """The database's message, in one line and without the password."""
         cause = error.__cause__ or error
         lines = str(getattr(cause, "orig", None) or cause).strip().splitlines()
-        said = lines[0].strip() if lines else type(cause).__name__
+        message = lines[0].strip() if lines else type(cause).__name__
         password = re.match(r"^[^:/]+://[^:/@]*:(.*)@", self.url)
         if password and password[1]:
-            said = said.replace(password[1], "***")
-        return WorkError(f"{self.shown}: {said}; {EXPECTED}, and its server running")
+            message = message.replace(password[1], "***")
+        return WorkError(f"{self.masked_url}: {message}; {EXPECTED}, and its server running")
 
 
 @contextmanager

@@ -10,10 +10,10 @@ from synthgap.jobs import Artifacts, write_json
 from synthgap.studies.session import ABOUT, Session, record_path
 from synthgap.studies.trials import queue
 from synthgap.studies.trials.budget import planned_trials
-from synthgap.studies.trials.finals import final_round, standings, winner
+from synthgap.studies.trials.finals import final_results, final_round, winner
 from synthgap.studies.trials.plan import StudyPlan
 from synthgap.studies.trials.record import run_record, study_record, trial_rows
-from synthgap.studies.trials.rows import Tell
+from synthgap.studies.trials.rows import EventLogger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ Ending = Literal["open", "elsewhere", "closed", "before"]
 """Slots are left; another worker is closing the study; this one did; it was closed before."""
 
 
-def finalise(session: Session, tell: Tell) -> Ending:
+def finalise(session: Session, log_event: EventLogger) -> Ending:
     """Do what follows the last trial, unless another worker does or did, and write the record.
 
     Killed in between, the next one goes on after the last final run that was kept.
@@ -46,7 +46,7 @@ def finalise(session: Session, tell: Tell) -> Ending:
         if not is_mine:
             return "elsewhere"
         if not is_finalised(study):
-            _finish(session, tell)
+            _finish(session, log_event)
     write_record(plan, study, session.artifacts)
     return "closed"
 
@@ -66,9 +66,11 @@ def record_of(plan: StudyPlan, study: optuna.Study) -> dict[str, Any]:
     attrs = study.user_attrs
     rows = trial_rows(plan, study.get_trials(deepcopy=False))
     about, finals = attrs.get(ABOUT, {}), attrs.get(FINALS, [])
-    stands = standings(plan, rows, finals) if finals else []
-    told = study_record(plan, rows, stands, attrs.get(VERDICT), num_val=about.get("num_val", 0))
-    return run_record(plan, [*rows, *finals], told, {"environment": about.get("environment", {})})
+    results = final_results(plan, rows, finals) if finals else []
+    summary = study_record(plan, rows, results, attrs.get(VERDICT), num_val=about.get("num_val", 0))
+    return run_record(
+        plan, [*rows, *finals], summary, {"environment": about.get("environment", {})}
+    )
 
 
 def write_record(plan: StudyPlan, study: optuna.Study, artifacts: Artifacts) -> Path:
@@ -78,26 +80,26 @@ def write_record(plan: StudyPlan, study: optuna.Study, artifacts: Artifacts) -> 
     return path
 
 
-def _finish(session: Session, tell: Tell) -> None:
+def _finish(session: Session, log_event: EventLogger) -> None:
     from synthgap.studies.trials.verdict import verdict
 
     plan, study = session.plan, session.study
     rows = trial_rows(plan, study.get_trials(deepcopy=False))
     done: list[Mapping[str, Any]] = list(study.user_attrs.get(FINALS, []))
-    for row in final_round(plan, rows, session.attempt, done=tuple(done), tell=tell):
+    for row in final_round(plan, rows, session.attempt, done=tuple(done), log_event=log_event):
         done.append(row)
         study.set_user_attr(FINALS, done)
-    first = winner(plan, rows, standings(plan, rows, done))
+    first = winner(plan, rows, final_results(plan, rows, done))
     assert first is not None, "there is a final round"
-    known = study.user_attrs.get(VERDICT)
-    study.set_user_attr(VERDICT, verdict(plan, first, session.artifacts, known=known))
+    existing = study.user_attrs.get(VERDICT)
+    study.set_user_attr(VERDICT, verdict(plan, first, session.artifacts, existing=existing))
 
 
 @contextmanager
 def _claimed(study: optuna.Study, plan: StudyPlan) -> Iterator[bool]:
     """Whether this worker is the one that closes the study.
 
-    A claim is a running trial without a slot, which no search looks at: of those that still beat,
+    A claim is a running trial without a slot, which no search takes: of those that still beat,
     the oldest is the holder's. So a holder that is killed is noticed as every worker is.
     """
     from optuna.storages._heartbeat import get_heartbeat_thread

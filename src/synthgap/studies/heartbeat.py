@@ -37,7 +37,7 @@ class Heartbeat:
 
 
 class HeartbeatDatabase(RDBStorage):
-    """SQLite or PostgreSQL. All beats are told by the database's own clock."""
+    """SQLite or PostgreSQL. All beats are timed by the database's own clock."""
 
     def __init__(self, url: str, beats: Heartbeat, engine_kwargs: dict[str, Any]) -> None:
         with warnings.catch_warnings():  # heartbeats are what Optuna calls experimental: see tests
@@ -75,7 +75,7 @@ class HeartbeatDatabase(RDBStorage):
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
         """Running trials whose last beat is too long ago.
 
-        A worker may die before its trial's first beat: then whoever looks gives that one, and the
+        A worker may die before its trial's first beat: then whoever checks gives that one, and the
         time runs from there.
         """
         beats = TrialHeartbeatModel.trial_id
@@ -114,7 +114,7 @@ PREPARE = {"postgresql": _in_utc, "sqlite": _with_a_log}
 class HeartbeatJournal(JournalStorage, BaseHeartbeat):
     """A journal file on a disk that all workers share; beats are times of files beside it.
 
-    Only that disk's clock counts: a worker touches its trial's file, who looks touches a file too
+    Only that disk's clock counts: a worker touches its trial's file, who checks touches a file too
     and compares the two, so that the machines' own clocks may differ.
     """
 
@@ -136,8 +136,8 @@ class HeartbeatJournal(JournalStorage, BaseHeartbeat):
     def silences(self, trial_ids: Sequence[int]) -> dict[int, float]:
         """Seconds since each trial's last beat, by the disk's clock; none of one without beats."""
         now = self._now()
-        seen = {trial_id: _time_of(self.folder / str(trial_id)) for trial_id in trial_ids}
-        return {trial_id: now - time for trial_id, time in seen.items() if time is not None}
+        last_beats = {trial_id: _time_of(self.folder / str(trial_id)) for trial_id in trial_ids}
+        return {trial_id: now - time for trial_id, time in last_beats.items() if time is not None}
 
     def get_heartbeat_stale_trial_callback(self) -> StaleCallback | None:
         """None: reclaiming is the ledger's."""
@@ -161,10 +161,10 @@ class HeartbeatJournal(JournalStorage, BaseHeartbeat):
         stale = []
         for trial in running:
             beat = self.folder / str(trial._trial_id)
-            seen = _time_of(beat)
-            if seen is None:
+            last_beat = _time_of(beat)
+            if last_beat is None:
                 self.record_heartbeat(trial._trial_id)
-            elif now - seen > self.trial_rungs.grace_s:
+            elif now - last_beat > self.trial_rungs.grace_s:
                 stale.append(trial._trial_id)
         return stale
 
@@ -203,7 +203,7 @@ def _cut_half_line(path: Path) -> None:
 
 
 def _time_of(path: Path) -> float | None:
-    """A file's time; opened, since a network disk tells a cached time to who only asks."""
+    """A file's time; opened, since a network disk may report a cached time otherwise."""
     try:
         with path.open("rb") as file:
             return os.fstat(file.fileno()).st_mtime

@@ -13,7 +13,7 @@ from synthgap.params.spaces import space_problems
 from synthgap.params.wording import did_you_mean
 from synthgap.studies.trials.budget import planned_trials
 from synthgap.studies.trials.plan import Attempt, StudyPlan
-from synthgap.studies.trials.rows import Tell
+from synthgap.studies.trials.rows import EventLogger
 from synthgap.studies.trials.setup import STAGE, open_attempt, surroundings
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Session:
     attempt: Attempt
     artifacts: Artifacts
 
-    def work(self, tell: Tell) -> int:
+    def work(self, log_event: EventLogger) -> int:
         """Make trials until no slot is left; return how many this worker made.
 
         Raises:
@@ -43,7 +43,7 @@ class Session:
         """
         from synthgap.studies.workers import work
 
-        return work(self.study, self.plan, self.attempt, tell=tell)
+        return work(self.study, self.plan, self.attempt, log_event=log_event)
 
 
 def planned(params: Params, section: str, *, name: str, trials: int | None) -> StudyPlan:

@@ -69,7 +69,7 @@ def overview(study: optuna.Study, plan: StudyPlan) -> dict[str, Any]:
     """Counts by state, budget, the best trial so far, and running workers with their silence.
 
     A worker's `silent_s` are the seconds since its last beat (None before its first), and
-    `is_dead` says that the next worker that looks gives its trial back.
+    `is_dead` says that the next worker that checks gives its trial back.
     """
     trials = study.get_trials(deepcopy=False)
     rows = trial_rows(plan, trials)

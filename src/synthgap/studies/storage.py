@@ -58,10 +58,10 @@ def storage_errors(what: str) -> Iterator[None]:
         if not _is_of_storage(error):
             raise
         cause = error.__cause__ or error
-        said = str(getattr(cause, "orig", None) or cause).splitlines()[0]
+        message = str(getattr(cause, "orig", None) or cause).splitlines()[0]
         raise WorkError(
-            f"{what}: its storage fails: {said}; expected it to be there and have room, mend that "
-            "and start again: ended trials are kept"
+            f"{what}: its storage fails: {message}; expected it to be there and have room, mend "
+            "that and start again: ended trials are kept"
         ) from None
 
 
@@ -75,7 +75,7 @@ def _is_of_storage(error: Exception) -> bool:
 def place_of(url: str | None, root: Path) -> str:
     """The url given, else SYNTHGAP_STUDIES, else `mlruns/studies.db` of the checkout.
 
-    With its password: `shown` it to people.
+    With its password: messages have its `masked_url`.
     """
     given = url or os.environ.get(VARIABLE)
     return given or f"{SQLITE}{root.resolve()}/mlruns/studies.db"
@@ -85,7 +85,7 @@ def masked_url(url: str) -> str:
     """The url for messages, records and logs: without its password."""
     from synthgap.studies.heartbeat import Heartbeat
 
-    return StoragePlace(url, Heartbeat()).shown
+    return StoragePlace(url, Heartbeat()).masked_url
 
 
 def close_storage(storage: BaseStorage) -> None:
@@ -150,9 +150,9 @@ def load_study(name: str, recipe: str, storage: BaseStorage) -> Study:
     try:
         return optuna.load_study(study_name=wanted, storage=storage)
     except KeyError:
-        known = ", ".join(study_names(storage)) or "none"
+        names = ", ".join(study_names(storage)) or "none"
         raise WorkError(
-            f"study {wanted}: not in this storage, which has {known}; start it with "
+            f"study {wanted}: not in this storage, which has {names}; start it with "
             f"`synthgap study run {name}`"
         ) from None
 

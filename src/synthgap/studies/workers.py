@@ -18,7 +18,7 @@ from synthgap.studies.storage import check_plan, storage_errors
 from synthgap.studies.trials import queue
 from synthgap.studies.trials.budget import PlannedTrial, planned_trials
 from synthgap.studies.trials.plan import Attempt, AttemptReport, StudyPlan
-from synthgap.studies.trials.rows import Tell
+from synthgap.studies.trials.rows import EventLogger
 from synthgap.studies.trials.run import TrialOutcome, run_trial
 from synthgap.studies.trials.samplers import pruner, sampler
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 POLL_S = 1.0
-"""How often a worker without a trial looks whether a slot that another one has comes back."""
-LOOK_S = 15.0
-"""How often a worker that makes one trial after the other does, between them."""
+"""Seconds between a waiting worker's checks for a slot that another one gives back."""
+RECLAIM_S = 15.0
+"""Seconds between a busy worker's reclaims of dead workers' slots."""
 
 
 def _silent(_: Mapping[str, Any]) -> None:
@@ -40,7 +40,7 @@ def work(
     study: Study,
     plan: StudyPlan,
     attempt: Attempt,
-    tell: Tell = _silent,
+    log_event: EventLogger = _silent,
     limit: int | None = None,
 ) -> int:
     """Make trials until all slots are done, or `limit` of them, and return how many were made.
@@ -55,7 +55,7 @@ def work(
     """
     check_plan(study, plan)
     budget = planned_trials(plan)
-    worker = _Worker(study, plan, budget, attempt, tell)
+    worker = _Worker(study, plan, budget, attempt, log_event)
     made = 0
     with storage_errors(f"study {study.study_name}"), _stopping():
         while limit is None or made < limit:
@@ -73,32 +73,32 @@ class _Worker:
         plan: StudyPlan,
         budget: Sequence[PlannedTrial],
         attempt: Attempt,
-        tell: Tell,
+        log_event: EventLogger,
     ) -> None:
         self.study, self.plan, self.budget = study, plan, budget
-        self.attempt, self.tell = attempt, tell
-        self.looked = time.monotonic()
+        self.attempt, self.log_event = attempt, log_event
+        self.last_reclaim = time.monotonic()
 
     def next(self) -> int | None:
         """Take the earliest slot's trial, and wait for one; None when all slots are done.
 
-        For slots of dead workers it looks when nothing waits, and every LOOK_S.
+        It reclaims slots of dead workers when nothing waits, and every RECLAIM_S.
         """
         while True:
-            if time.monotonic() - self.looked > LOOK_S:
-                self.look()
+            if time.monotonic() - self.last_reclaim > RECLAIM_S:
+                self.reclaim()
             trial_id = queue.take(self.study)
             if trial_id is None:
-                if not self.look():
+                if not self.reclaim():
                     return None
                 trial_id = queue.take(self.study)
             if trial_id is not None:
                 return trial_id
             time.sleep(POLL_S)
 
-    def look(self) -> bool:
+    def reclaim(self) -> bool:
         """Queue the slots of dead workers; whether any slot is not done."""
-        self.looked = time.monotonic()
+        self.last_reclaim = time.monotonic()
         return queue.reclaim(self.study, self.plan, self.budget)
 
     def make(self, trial_id: int) -> bool:
@@ -127,7 +127,9 @@ class _Worker:
         self.study.pruner = pruner(self.plan)
         try:
             trial = Trial(self.study, trial_id)
-            ended = run_trial(trial, slot, self.plan, self._attempt_of(slot, trials), self.tell)
+            ended = run_trial(
+                trial, slot, self.plan, self._attempt_of(slot, trials), self.log_event
+            )
             return _conclude(trial, ended)
         except UpdateFinishedTrialError:  # held for dead meanwhile: another worker has the slot
             return False
@@ -160,7 +162,7 @@ def _conclude(trial: Trial, ended: TrialOutcome) -> bool:
 
     Where this worker dies in between, whoever reclaims the trial ends it as the row says.
     """
-    trial.set_user_attr("told", ended.told)
+    trial.set_user_attr("told", ended.row)
     kept = trial.study.tell(trial, ended.values, ended.state, skip_if_finished=True)
     return queue.is_done(kept)
 

@@ -55,12 +55,12 @@ STUDY = Study(
 
 @dataclass(frozen=True)
 class Painter:
-    """Paints classes as the real sets have them; `told` gets a line for every image."""
+    """Paints classes as the real sets have them; `log` gets a line for every image."""
 
-    told: Path
+    log: Path
 
     def __call__(self, requests):
-        with self.told.open("a") as file:
+        with self.log.open("a") as file:
             file.write("".join(f"{one.number}\n" for one in requests))
         painted = [
             np.random.default_rng(one.seed).integers(0, 90, (16, 16, 3)) + 80 * one.label
@@ -104,8 +104,8 @@ def last(attempt: StudentAttempt, values=None, *, seed=0, share=1.0) -> AttemptR
 
 def num_sampled(world: World) -> int:
     """How many images were sampled in all."""
-    told = world.artifacts.root / "told"
-    return len(told.read_text().split()) if told.is_file() else 0
+    log = world.artifacts.root / "told"
+    return len(log.read_text().split()) if log.is_file() else 0
 
 
 def see_colours(patch: pytest.MonkeyPatch) -> None:
@@ -126,8 +126,8 @@ class _Colours:
 def _put_painter(artifacts: Artifacts, patch: pytest.MonkeyPatch) -> None:
     folder = artifacts.root / "pinned"
     write_png(folder / "weights.png", np.ones((4, 4, 3), dtype=np.uint8))
-    known = Provenance("folder", "pinned", None, samples_digest(folder), None, 24, None)
-    replace(known, name="generator", licence="CC0").write(artifacts.generator)
+    provenance = Provenance("folder", "pinned", None, samples_digest(folder), None, 24, None)
+    replace(provenance, name="generator", licence="CC0").write(artifacts.generator)
 
     def tools(plan):
         sieve = open_filters(plan.sample_filter, plan.artifacts, plan.params.runtime)

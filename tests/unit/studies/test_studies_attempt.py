@@ -66,8 +66,8 @@ def test_a_trial_is_what_stage_guide_makes(world):
         assert tried.metrics[name] == run["last"][name]["mean"]
     assert tried.num_steps == run["num_steps"]
     assert tried.facts["num_images"] == run["num_images"]
-    told = {name: run["real_labels"][name] for name in ("generator", "reference", "student")}
-    assert tried.facts["real_labels"] == told
+    expected = {name: run["real_labels"][name] for name in ("generator", "reference", "student")}
+    assert tried.facts["real_labels"] == expected
     assert tried.facts["image_set"] == params.guide.image_set
 
 
@@ -138,10 +138,10 @@ def test_it_says_what_it_reads_and_whose_labels_it_uses(world):
     ]
     val = ImageSet.read(world.artifacts.image_set("val"))
     assert attempt.inputs["artifacts/sets/digits/val"] == val.digest
-    known = {"val": 9, "generator": 24, "reference": 0, "student": 6}
-    assert attempt.labels == known
-    assert opened(world, method="synthetic").labels == {**known, "student": 0}
-    assert opened(world, method="bound").labels == {**known, "student": 24}
+    expected = {"val": 9, "generator": 24, "reference": 0, "student": 6}
+    assert attempt.labels == expected
+    assert opened(world, method="synthetic").labels == {**expected, "student": 0}
+    assert opened(world, method="bound").labels == {**expected, "student": 24}
     assert "artifacts/references/digits/tutor" not in opened(world, method="pooled").inputs
 
 

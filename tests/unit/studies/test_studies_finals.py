@@ -3,12 +3,12 @@
 import pytest
 from told_rows import LAMBDA, World, goodness, row, rows_of, small_plan
 
-from synthgap.studies.trials.finals import candidates, final_round, standings, winner
+from synthgap.studies.trials.finals import candidates, final_results, final_round, winner
 
 
 def played(plan, rows, world=None):
     finals = list(final_round(plan, rows, world or World()))
-    table = standings(plan, rows, finals)
+    table = final_results(plan, rows, finals)
     return finals, table, winner(plan, rows, table)
 
 
@@ -101,6 +101,6 @@ def test_an_interrupted_one_is_told_as_killed_and_has_no_row():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        next(final_round(plan, rows_of(plan), attempt, tell=events.append))
+        next(final_round(plan, rows_of(plan), attempt, log_event=events.append))
     assert [event["event"] for event in events] == ["start", "epoch", "end"]
     assert events[-1]["run"]["state"] == "killed"

@@ -30,7 +30,7 @@ def source(world):
     return TrialSets(world.artifacts).source(world.params, 1.0)
 
 
-def said(predictions, confidences=None):
+def scores_of(predictions, confidences=None):
     sure = np.full(len(predictions), 0.5) if confidences is None else np.array(confidences)
     return Scores(0.0, 0.0, 0.0, 0.0, np.array(predictions), sure)
 
@@ -92,13 +92,13 @@ def test_one_image_a_class_cannot_be_parted(source):
 
 
 def test_agreement_is_of_answers_and_not_of_truth():
-    assert agreement(said([0, 1, 2, 1]), said([0, 1, 1, 2])) == 50
-    assert agreement(said([0]), said([0])) == 100
+    assert agreement(scores_of([0, 1, 2, 1]), scores_of([0, 1, 1, 2])) == 50
+    assert agreement(scores_of([0]), scores_of([0])) == 100
 
 
 def test_calibration_is_of_scores_and_labels():
     labels = np.array([0, 1, 1])
-    scores = said([0, 1, 0], [0.9, 0.6, 0.8])
+    scores = scores_of([0, 1, 0], [0.9, 0.6, 0.8])
     wanted = expected_calibration_error(np.array([0.9, 0.6, 0.8]), np.array([True, True, False]))
     assert calibration(scores, labels) == wanted
 

@@ -25,7 +25,7 @@ def recorded(plan, rows, **given):
     return study_record(plan, rows, given.get("finals", []), given.get("verdict"), num_val=NUM_VAL)
 
 
-def asked(*told):
+def asked(*rows):
     """Trials as optuna has them, in the order of their beginning; None waits."""
     return [
         SimpleNamespace(
@@ -33,7 +33,7 @@ def asked(*told):
             state=ENDED[one["state"]] if one else TrialState.WAITING,
             user_attrs={"slot": one["trial"], "told": one} if one else {"slot": 9},
         )
-        for number, one in enumerate(told)
+        for number, one in enumerate(rows)
     ]
 
 
@@ -206,11 +206,11 @@ def test_measures_are_held_against_accuracy_over_complete_trials():
 def test_equal_trials_give_equal_bytes_whatever_order_they_ended_in():
     plan = plan_of()
     rows = rows_of(plan)
-    told = [
+    digests = [
         json.dumps(recorded(plan, trial_rows(plan, asked(*order))), sort_keys=True)
         for order in (rows, rows[::-1])
     ]
-    assert told[0] == told[1]
+    assert digests[0] == digests[1]
 
 
 def test_run_json_has_what_every_cell_has_and_its_study():
@@ -229,11 +229,11 @@ def test_run_json_has_what_every_cell_has_and_its_study():
 
 def test_what_a_trial_tells_is_logged_as_every_run_is():
     plan, lines = plan_of(), []
-    tell = event_logger(plan, lambda digest, event: lines.append((digest, event)))
+    log_event = event_logger(plan, lambda digest, event: lines.append((digest, event)))
     about, done = head(plan, 0, "default", plan.default, seeds=(0,)), row(plan, 0)
-    tell({"event": "start", "digest": "d", "run": about})
-    tell({"event": "epoch", "digest": "d", "metrics": {"epoch": 1, "val/top1": 50.0}})
-    tell({"event": "end", "digest": "d", "run": {**done, "state": "pruned"}})
+    log_event({"event": "start", "digest": "d", "run": about})
+    log_event({"event": "epoch", "digest": "d", "metrics": {"epoch": 1, "val/top1": 50.0}})
+    log_event({"event": "end", "digest": "d", "run": {**done, "state": "pruned"}})
     assert [digest for digest, _ in lines] == ["d"] * 3
     start, epoch, end = (event for _, event in lines)
     assert start["run"] == about

@@ -170,9 +170,9 @@ def test_a_study_begins_with_one_waiting_trial_a_slot(storage):
     study = create_study(plan, storage)
     trials = study.get_trials()
     assert {trial.state for trial in trials} == {optuna.trial.TrialState.WAITING}
-    told = [(t.user_attrs["slot"], t.user_attrs["kind"], t.system_attrs["fixed_params"])
+    queued = [(t.user_attrs["slot"], t.user_attrs["kind"], t.system_attrs["fixed_params"])
             for t in trials]  # fmt: skip
-    assert told == [(slot.number, slot.kind, slot.values) for slot in planned_trials(plan)]
+    assert queued == [(slot.number, slot.kind, slot.values) for slot in planned_trials(plan)]
     assert plan_attributes(study) == plan.content
     assert study_names(storage) == ["digits/joint"]
     assert load_study("joint", "digits", storage).study_name == "digits/joint"
@@ -185,18 +185,18 @@ def test_created_again_it_goes_on(storage):
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"trials": 5}, r"study\.trials: 5, but the study was begun with 4"),
         ({"sampler": "tpe"}, r'study\.sampler: "tpe", but the study was begun with "random"'),
         ({"space": {LAMBDA: (0.25, 0.5)}}, r"study\.space\.guide\.pg\.similarity: null"),
     ],
 )
-def test_another_plan_is_refused_by_its_first_key(storage, changed, told):
+def test_another_plan_is_refused_by_its_first_key(storage, changed, message):
     study = create_study(plan_of(), storage)
-    with pytest.raises(ParamsError, match=told):
+    with pytest.raises(ParamsError, match=message):
         create_study(plan_of(**changed), storage)
-    with pytest.raises(ParamsError, match=told):
+    with pytest.raises(ParamsError, match=message):
         check_plan(study, plan_of(**changed))
     assert len(study.trials) == 4
 

@@ -6,12 +6,12 @@ from search_world import (
     EPOCHS,
     LAMBDA,
     SCALE,
-    TELL,
+    SILENT,
     KilledError,
     Rule,
     plan_of,
+    rows_of_search,
     text,
-    told,
 )
 
 from synthgap.errors import TrainingError
@@ -26,7 +26,7 @@ CONTRADICTION = {"guide.rg.lambda_1": (0.0, 0.25), "guide.rg.lambda_2": (0.0, 0.
 @pytest.mark.parametrize("pruner", ["successive_halving", "hyperband", "median"])
 def test_stopped_trials_take_fewer_steps_and_the_grid_is_never_stopped(tmp_path, pruner):
     attempt = Rule()
-    rows = told(plan_of(pruner=pruner, trials=30), tmp_path, attempt)
+    rows = rows_of_search(plan_of(pruner=pruner, trials=30), tmp_path, attempt)
     assert {row["state"] for row in rows if row["kind"] in ("default", "grid")} == {"complete"}
     pruned = [row for row in rows if row["state"] == "pruned"]
     most = max(row["num_steps"] for row in rows)
@@ -38,7 +38,7 @@ def test_stopped_trials_take_fewer_steps_and_the_grid_is_never_stopped(tmp_path,
 
 def test_the_grid_learns_from_the_whole_set_alone(tmp_path):
     attempt = Rule()
-    rows = told(plan_of(), tmp_path, attempt)
+    rows = rows_of_search(plan_of(), tmp_path, attempt)
     assert {call["share"] for call in attempt.calls[:9]} == {1.0}
     ended = next(row for row in rows if row["kind"] == "search" and row["state"] == "complete")
     assert len(ended["epochs"]) == 2 * EPOCHS
@@ -47,7 +47,7 @@ def test_the_grid_learns_from_the_whole_set_alone(tmp_path):
 
 def test_readings_are_numbered_by_share_seed_and_epoch(tmp_path):
     plan = plan_of(seeds=(0, 1), trials=14, pruner="median")
-    trials = search(plan, Rule(), tmp_path / "kept", TELL)
+    trials = search(plan, Rule(), tmp_path / "kept", SILENT)
     trial_rungs = Rungs.of(plan)
     assert trial_rungs.total == 4 * EPOCHS
     steps = [list(trial.intermediate_values) for trial in trials]
@@ -66,14 +66,14 @@ def test_shorter_trainings_end_where_longer_ones_do(tmp_path):
             self.epochs = values["guide.epochs"]
             return super().__call__(values, **where)
 
-    trial = search(plan, Short(), tmp_path / "kept", TELL)[9]
+    trial = search(plan, Short(), tmp_path / "kept", SILENT)[9]
     assert list(trial.intermediate_values)[-3:] == [19, 20, 24]
     assert list(trial.intermediate_values)[:3] == [1, 2, 6]
 
 
 def test_metrics_of_the_last_epoch_are_reported_at_each_seeds_end(tmp_path):
     plan = plan_of(objectives=("holdout",), watched=("val/top1",), seeds=(0, 1))
-    trials = search(plan, Rule(), tmp_path / "kept", TELL)
+    trials = search(plan, Rule(), tmp_path / "kept", SILENT)
     assert list(trials[0].intermediate_values) == [3 * EPOCHS, 4 * EPOCHS]
     assert {tuple(trial.intermediate_values)[:1] for trial in trials[9:]} == {(EPOCHS,)}
     assert any(trial.state.name == "PRUNED" for trial in trials)
@@ -82,7 +82,7 @@ def test_metrics_of_the_last_epoch_are_reported_at_each_seeds_end(tmp_path):
 def test_wilcoxon_compares_seeds_at_the_full_share(tmp_path):
     attempt = Rule()
     plan = plan_of(pruner="wilcoxon", seeds=(0, 1, 2, 3), trials=24)
-    trials = search(plan, attempt, tmp_path / "kept", TELL)
+    trials = search(plan, attempt, tmp_path / "kept", SILENT)
     assert {call["share"] for call in attempt.calls} == {1.0}
     ends = [EPOCHS, 2 * EPOCHS, 3 * EPOCHS, 4 * EPOCHS]
     assert list(trials[0].intermediate_values) == ends
@@ -92,7 +92,7 @@ def test_wilcoxon_compares_seeds_at_the_full_share(tmp_path):
 
 
 def test_a_complete_trial_has_means_over_seeds(tmp_path):
-    row = told(plan_of(seeds=(0, 1)), tmp_path)[0]
+    row = rows_of_search(plan_of(seeds=(0, 1)), tmp_path)[0]
     assert row["last"]["val/top1"]["n"] == 2
     assert row["last"]["val/top1"]["over"] == "seeds"
     assert row["last"]["val/top1"]["std"] > 0
@@ -103,7 +103,7 @@ def test_a_complete_trial_has_means_over_seeds(tmp_path):
 
 
 def test_a_stopped_trial_has_what_it_has(tmp_path):
-    rows = told(plan_of(), tmp_path)
+    rows = rows_of_search(plan_of(), tmp_path)
     row = next(row for row in rows if row["state"] == "pruned")
     assert row["share"] == 0.5
     assert row["last"] == {}
@@ -113,7 +113,7 @@ def test_a_stopped_trial_has_what_it_has(tmp_path):
 
 def test_bounds_mark_what_misses_them(tmp_path):
     plan = plan_of(constraints={"val/top1": Bound(84.0, 86.0)}, pruner="none")
-    trials = search(plan, Rule(), tmp_path / "kept", TELL)
+    trials = search(plan, Rule(), tmp_path / "kept", SILENT)
     for trial in trials:
         inside = 84.0 <= trial.value <= 86.0
         assert trial.user_attrs["told"]["feasible"] is inside
@@ -134,7 +134,7 @@ def test_several_objectives_have_a_front(tmp_path):
         def best(self, values):
             return 80 + 10 * values[LAMBDA] - values[SCALE]
 
-    trials = search(plan, Costly(), tmp_path / "kept", TELL)
+    trials = search(plan, Costly(), tmp_path / "kept", SILENT)
     assert all(len(trial.values) == 2 for trial in trials)
     pairs = [trial.values for trial in trials]
     better = [[two for two in pairs if two[0] > one[0] and two[1] < one[1]] for one in pairs]
@@ -145,7 +145,7 @@ def test_several_objectives_have_a_front(tmp_path):
 def test_values_that_contradict_each_other_fail_with_their_reason_and_count(tmp_path):
     plan = plan_of(space=CONTRADICTION, grid=tuple(CONTRADICTION), first=(), trials=8)
     attempt = Rule()
-    rows = told(plan, tmp_path, attempt)
+    rows = rows_of_search(plan, tmp_path, attempt)
     failed = [row for row in rows if row["state"] == "failed"]
     assert len(rows) == 8
     assert {tuple(row["tuned"].values()) for row in failed} == {(0.0, 0.0)}
@@ -160,7 +160,7 @@ def test_a_training_that_cannot_go_on_fails_its_trial_alone(tmp_path):
                 raise TrainingError("loss is nan at step 7")
             return metrics
 
-    rows = told(plan_of(), tmp_path, Diverging())
+    rows = rows_of_search(plan_of(), tmp_path, Diverging())
     reasons = {row["reason"] for row in rows if row["state"] == "failed"}
     assert reasons == {"loss is nan at step 7"}
     assert any(row["state"] == "complete" for row in rows)
@@ -173,7 +173,7 @@ def test_an_objective_that_is_no_number_fails_the_trial(tmp_path, missing):
             del metrics["val/top1"]
             return {**metrics, **missing}
 
-    rows = told(plan_of(), tmp_path, Blind())
+    rows = rows_of_search(plan_of(), tmp_path, Blind())
     assert {row["state"] for row in rows} == {"failed"}
     assert "val/top1 is" in rows[0]["reason"]
     text(rows)
@@ -182,7 +182,7 @@ def test_an_objective_that_is_no_number_fails_the_trial(tmp_path, missing):
 def test_what_no_trial_can_mend_stops_the_search_and_gives_the_slot_back(tmp_path):
     events = []
     with pytest.raises(KilledError):
-        told(plan_of(), tmp_path, Rule(stop_at=3), tell=events.append)
+        rows_of_search(plan_of(), tmp_path, Rule(stop_at=3), log_event=events.append)
     assert events[-1]["event"] == "end"
     assert events[-1]["run"]["state"] == "killed"
     assert len((tmp_path / "kept.jsonl").read_text().splitlines()) == 3
@@ -190,7 +190,7 @@ def test_what_no_trial_can_mend_stops_the_search_and_gives_the_slot_back(tmp_pat
 
 def test_it_is_told_what_happens_while_it_happens(tmp_path):
     events = []
-    rows = told(plan_of(), tmp_path, tell=events.append)
+    rows = rows_of_search(plan_of(), tmp_path, log_event=events.append)
     for row in rows:
         own = [event for event in events if event["digest"] == row["digest"]]
         assert [event["event"] for event in own] == [
@@ -214,11 +214,11 @@ def test_a_stopped_training_is_closed(tmp_path):
                 closed.append(where["seed"])
 
     attempt = Careful()
-    told(plan_of(), tmp_path, attempt)
+    rows_of_search(plan_of(), tmp_path, attempt)
     assert len(closed) == len(attempt.calls)
 
 
 def test_whole_numbers_are_searched_as_such(tmp_path):
     space = {"guide.prefix.depth": SearchInterval(1.0, 5.0, 1.0, False), LAMBDA: (0.25, 0.5)}
-    rows = told(plan_of(space=space, grid=(), first=()), tmp_path)
+    rows = rows_of_search(plan_of(space=space, grid=(), first=()), tmp_path)
     assert {type(row["tuned"]["guide.prefix.depth"]) for row in rows} == {int}

@@ -137,7 +137,7 @@ def test_beside_other_threads_nothing_is_forked(world, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "share", "said"),
+    ("name", "share", "expected"),
     [
         ("g2.0", 0.5, "g2.0-x0.5"),
         ("g2.0-definition-s10-x4", 0.25, "g2.0-definition-s10-x1"),
@@ -145,12 +145,12 @@ def test_beside_other_threads_nothing_is_forked(world, monkeypatch):
         ("g2.0", 1 / 3, "g2.0-x0.3334"),
     ],
 )
-def test_names_of_smaller_sets(name, share, said):
-    assert smaller(name, share) == said
+def test_names_of_smaller_sets(name, share, expected):
+    assert smaller(name, share) == expected
 
 
 def test_what_samples_is_imported_when_something_is_sampled():
     say = "import sys; print([one for one in ('diffusers', 'transformers') if one in sys.modules])"
     command = f"import synthgap.studies.trials.attempt; {say}"
-    said = subprocess.run([sys.executable, "-c", command], capture_output=True, check=True)
-    assert said.stdout.decode().strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, check=True)
+    assert done.stdout.decode().strip() == "[]"

@@ -56,13 +56,13 @@ def params_of(shipped, *, base="digits", settings=SETTINGS, **study):
 
 
 class Scored:
-    """In place of the one look at the real images that nothing else sees; it counts its looks."""
+    """In place of the one scoring on the test images; it counts its calls."""
 
     def __init__(self):
-        self.looks = []
+        self.calls = []
 
     def __call__(self, plan, winner, artifacts):
-        self.looks.append(winner)
+        self.calls.append(winner)
         return {"seeds": [20, 21], "winner": [90.0, 91.0], "default": [89.0, 89.5]}
 
 
@@ -87,8 +87,10 @@ def made(monkeypatch, params, artifacts, attempt, log=silent):
 
 def test_it_writes_its_trials_its_finals_and_one_verdict(monkeypatch, shipped, artifacts, scored):
     lines = []
-    told = made(monkeypatch, params_of(shipped), artifacts, Rule(), lambda *one: lines.append(one))
-    record = json.loads(told)
+    written = made(
+        monkeypatch, params_of(shipped), artifacts, Rule(), lambda *one: lines.append(one)
+    )
+    record = json.loads(written)
     kinds = [run["kind"] for run in record["runs"]]
     assert kinds[:14] == ["default", *["grid"] * 8, "first", *["search"] * 4]
     assert kinds[14:] == ["final"] * len(kinds[14:])
@@ -96,7 +98,7 @@ def test_it_writes_its_trials_its_finals_and_one_verdict(monkeypatch, shipped, a
     study = record["study"]
     assert sum(study["counts"].values()) == study["trials"] == 14
     assert study["verdict"] == {"seeds": [20, 21], "winner": [90.0, 91.0], "default": [89.0, 89.5]}
-    assert scored.looks == [study["winner"]]
+    assert scored.calls == [study["winner"]]
     assert record["environment"] == ENVIRONMENT
     assert record["params"]["tune"]["study"]["trials"] == 14
     assert {digest for digest, _ in lines} == {run["digest"] for run in record["runs"]}
@@ -140,7 +142,7 @@ def test_a_finished_study_is_left_alone(monkeypatch, shipped, artifacts, scored)
     before = len(attempt.calls)
     assert made(monkeypatch, params_of(shipped), artifacts, attempt) == first
     assert len(attempt.calls) == before
-    assert len(scored.looks) == 1
+    assert len(scored.calls) == 1
 
 
 def test_what_apply_writes_changes_no_trial(shipped, artifacts):
@@ -204,4 +206,4 @@ def test_a_search_without_a_complete_trial_says_why(monkeypatch, shipped, artifa
 
     with pytest.raises(TrainingError, match=r"none of 14 trials .* failed: loss is nan"):
         made(monkeypatch, params_of(shipped), artifacts, Never())
-    assert scored.looks == []
+    assert scored.calls == []

@@ -64,7 +64,7 @@ def test_a_study_is_judged_once(tmp_path):
     plan = small_plan()
     artifacts = Artifacts(tmp_path, "digits")
     with pytest.raises(WorkError, match=r"study tune: has its verdict over seeds \[20, 21\]"):
-        verdict(plan, won(plan), artifacts, known={"seeds": [20, 21]})
+        verdict(plan, won(plan), artifacts, existing={"seeds": [20, 21]})
 
 
 def test_val_is_no_score_here():

@@ -1,4 +1,4 @@
-"""Rows as trials tell them, and a plan to go with them: no training, equal every time."""
+"""Rows as trials record them, and a plan to go with them: no training, equal every time."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def goodness(tuned: Mapping[str, Any]) -> float:
     return 90 + gain - clash + 2 * tuned[LAMBDA]
 
 
-def row(plan: StudyPlan, slot: int, **told: Any) -> dict[str, Any]:
-    """The complete trial of a slot; `told` replaces what it says."""
+def row(plan: StudyPlan, slot: int, **changed: Any) -> dict[str, Any]:
+    """The complete trial of a slot; `changed` replaces some of its fields."""
     kind, tuned = fixed(plan)[slot]
-    tuned = told.pop("tuned", tuned)
-    top1 = told.pop("top1", goodness(tuned))
+    tuned = changed.pop("tuned", tuned)
+    top1 = changed.pop("top1", goodness(tuned))
     values = {"val/top1": top1, "holdout": top1 / 2 + (slot % 3), "clip_score": 20.0 - slot}
     about = {
         **head(plan, slot, kind, tuned, seeds=plan.study.seeds),
@@ -87,7 +87,7 @@ def row(plan: StudyPlan, slot: int, **told: Any) -> dict[str, Any]:
             for name, value in values.items()
         },
     }
-    return {**about, **told}
+    return {**about, **changed}
 
 
 def rows_of(plan: StudyPlan) -> list[dict[str, Any]]:

@@ -73,7 +73,7 @@ def _others(plan: StudyPlan) -> list[dict[str, object]]:
 
 
 SELECTS = "val"
-TOLD = ("top1", "balanced", "loss")
+EPOCH_METRICS = ("top1", "balanced", "loss")
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class StudentAttempt:
             trial_sets=TrialSets(artifacts, plan.study.shares),
             clip=ClipScores(artifacts, device_of(plan.base.runtime).type),
         )
-        assert opened.inputs  # what is missing is said before the first trial
+        assert opened.inputs  # what is missing is refused before the first trial
         return opened
 
     def scored_on(self, scored: Mapping[str, Source]) -> Self:
@@ -139,8 +139,8 @@ class StudentAttempt:
         root = self.artifacts.root
         sets = [one.images for one in (self.run_context.real, *self.scored.values())]
         found = {one.root.relative_to(root).as_posix(): one.digest for one in sets}
-        for folder, known in generators(self.plan, self.artifacts).items():
-            found[folder.relative_to(root).as_posix()] = known.sha256
+        for folder, generator in generators(self.plan, self.artifacts).items():
+            found[folder.relative_to(root).as_posix()] = generator.sha256
         found |= self.run_context.inputs(self.plan.base)
         if CLIP_SCORE in self.measured:
             found |= self.clip.inputs
@@ -152,7 +152,7 @@ class StudentAttempt:
 
         None where nobody knows.
         """
-        behind = [known.real_labels for known in generators(self.plan, self.artifacts).values()]
+        behind = [one.real_labels for one in generators(self.plan, self.artifacts).values()]
         return {
             SELECTS: sum(len(one.images) for one in self.scored.values()),
             "generator": None if None in behind else max(count or 0 for count in behind),
@@ -187,18 +187,18 @@ class StudentAttempt:
         for epoch in self.run_context.trained(run, params, scored):
             epochs.append(epoch)
             if epoch.number < run.training.epochs:
-                yield AttemptReport(epoch.number, epoch.number * steps, self._told([epoch]), about)
+                yield AttemptReport(epoch.number, epoch.number * steps, self._means([epoch]), about)
         lasting = epochs[-run.training.last_epochs :]
-        metrics, num_steps = self._told(lasting), len(epochs) * steps
+        metrics, num_steps = self._means(lasting), len(epochs) * steps
         metrics |= self._measures(run, synthetic, lasting)
         if AGREEMENT in self.measured:
             metrics[AGREEMENT] = self._agreement(run, params, epochs[-1])
             num_steps *= 2
         yield AttemptReport(epochs[-1].number, num_steps, metrics, about)
 
-    def _told(self, epochs: Sequence[EpochResult]) -> dict[str, float]:
-        """Means over epochs of what is told of each."""
-        names = ["train/loss", *(f"{name}/{one}" for name in self.scored for one in TOLD)]
+    def _means(self, epochs: Sequence[EpochResult]) -> dict[str, float]:
+        """Means of `train/loss` and EPOCH_METRICS over epochs."""
+        names = ["train/loss", *(f"{name}/{one}" for name in self.scored for one in EPOCH_METRICS)]
         return {name: _mean([epoch.metrics[name] for epoch in epochs]) for name in names}
 
     def _measures(

@@ -33,7 +33,7 @@ def planned_trials(plan: StudyPlan) -> list[PlannedTrial]:
     """
     fixed: list[tuple[str, dict[str, Any]]] = []
     for kind, values in _fixed(plan):
-        if all(values != known for _, known in fixed):
+        if all(values != other for _, other in fixed):
             fixed.append((kind, values))
     trials = plan.study.trials
     if len(fixed) > trials:

@@ -99,14 +99,14 @@ class TrialContext:
 
 
 def facts(run: RunSpec) -> dict[str, Any]:
-    """What a record tells of the images behind a run."""
+    """What a record has of the images behind a run."""
     assert run.method_spec is not None
-    known = run.coordinates()["real_labels"]
+    real_labels = run.coordinates()["real_labels"]
     return {
         "image_set": run.source.parts[-1].name,
         "num_images": run.num_images,
         "num_synthetic": run.method_spec.num_synthetic,
-        "real_labels": {name: known[name] for name in ("generator", "reference", "student")},
+        "real_labels": {name: real_labels[name] for name in ("generator", "reference", "student")},
     }
 
 

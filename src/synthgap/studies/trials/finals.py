@@ -13,7 +13,7 @@ from synthgap.studies.trials.budget import DEFAULT, FINAL
 from synthgap.studies.trials.effects import TOP1
 from synthgap.studies.trials.plan import Attempt, AttemptReport, StudyPlan
 from synthgap.studies.trials.ranking import best_first, loss
-from synthgap.studies.trials.rows import Row, Tell, head
+from synthgap.studies.trials.rows import EventLogger, Row, head
 
 FULL = 1.0
 FACTS = ("num_images", "num_synthetic", "real_labels")
@@ -32,7 +32,7 @@ def final_round(
     attempt: Attempt,
     *,
     done: Collection[Row] = (),
-    tell: Tell = lambda _event: None,
+    log_event: EventLogger = lambda _event: None,
 ) -> Iterator[dict[str, Any]]:
     """Train every candidate with every final seed and yield its row; those in `done` are not.
 
@@ -41,15 +41,15 @@ def final_round(
     Raises:
         SynthgapError: something that the next candidate would meet too.
     """
-    known = {row["digest"] for row in done}
+    digests = {row["digest"] for row in done}
     for slot, tuned in candidates(plan, rows):
         for seed in plan.study.finals.seeds:
             about = head(plan, slot, FINAL, tuned, seeds=(seed,))
-            if about["digest"] not in known:
-                yield _trained(about, plan.study.measured, attempt, tell)
+            if about["digest"] not in digests:
+                yield _trained(about, plan.study.measured, attempt, log_event)
 
 
-def standings(
+def final_results(
     plan: StudyPlan, rows: Sequence[Row], final_rows: Collection[Row]
 ) -> list[dict[str, Any]]:
     """Every candidate with its means over the final seeds, as run.json has them.
@@ -108,29 +108,29 @@ def winner(
 
 
 def _trained(
-    about: dict[str, Any], measured: Sequence[str], attempt: Attempt, tell: Tell
+    about: dict[str, Any], measured: Sequence[str], attempt: Attempt, log_event: EventLogger
 ) -> dict[str, Any]:
     digest, reason = about["digest"], None
-    tell({"event": "start", "digest": digest, "run": about})
+    log_event({"event": "start", "digest": digest, "run": about})
     readings: list[AttemptReport] = []
     try:
         for reading in attempt(about["tuned"], seed=about["seed"], share=FULL):
             readings.append(reading)
-            tell({"event": "epoch", "digest": digest, "metrics": _epoch(reading)})
+            log_event({"event": "epoch", "digest": digest, "metrics": _epoch(reading)})
     except (ParamsError, TrainingError) as error:
         reason = str(error)
     except BaseException:
-        tell({"event": "end", "digest": digest, "run": {**about, "state": "killed"}})
+        log_event({"event": "end", "digest": digest, "run": {**about, "state": "killed"}})
         raise
     row = {**about, **_outcome(readings, measured, reason)}
-    tell({"event": "end", "digest": digest, "run": row})
+    log_event({"event": "end", "digest": digest, "run": row})
     return row
 
 
 def _outcome(
     readings: Sequence[AttemptReport], measured: Sequence[str], reason: str | None
 ) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    row: dict[str, Any] = {
         "state": "complete" if reason is None else "failed",
         "reason": reason,
         "retries": 0,
@@ -146,9 +146,9 @@ def _outcome(
         last, asked = readings[-1], {TOP1, *measured}
         facts = {name: last.facts.get(name) for name in FACTS}
         values = {name: value for name, value in _finite(last).items() if name in asked}
-        told |= {**facts, "values": values}
-        told["last"] = {name: _alone(value) for name, value in values.items()}
-    return told
+        row |= {**facts, "values": values}
+        row["last"] = {name: _alone(value) for name, value in values.items()}
+    return row
 
 
 def _epoch(reading: AttemptReport) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """What a study measures of a finished attempt, beside its accuracy and loss.
 
-`holdout`, `agreement` and `clip_score` look at no label of `val`.
+`holdout`, `agreement` and `clip_score` use no label of `val`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class ClipScores:
 
     artifacts: Artifacts
     device: str
-    _known: dict[str, float] = field(default_factory=dict, init=False)
+    _means: dict[str, float] = field(default_factory=dict, init=False)
 
     def __call__(self, source: Source) -> float:
         """Score a synthetic set, -1 to 1; a class name stands in where nothing was prompted.
@@ -79,9 +79,9 @@ class ClipScores:
             GeneratorError: there is no teacher; run stage `teacher`.
         """
         key = source.images.digest
-        if key not in self._known:
-            self._known[key] = self._looked_up(source)
-        return self._known[key]
+        if key not in self._means:
+            self._means[key] = self._mean_of(source)
+        return self._means[key]
 
     @property
     def inputs(self) -> Mapping[str, str]:
@@ -94,9 +94,9 @@ class ClipScores:
         digest = teacher_folder(place, root=self.artifacts.root)[1]
         return {place.relative_to(self.artifacts.root).as_posix(): digest}
 
-    def _looked_up(self, source: Source) -> float:
+    def _mean_of(self, source: Source) -> float:
         texts = _texts(source)
-        seen_by = {
+        key = {
             "teacher": dict(self.inputs),
             "texts": texts,
             "size_px": source.labelled.size_px,
@@ -105,7 +105,7 @@ class ClipScores:
         scores = cached_array(
             self.artifacts,
             f"scores-{source.images.digest}",
-            seen_by,
+            key,
             stage="tune",
             compute=lambda: np.asarray(self._scored(source, texts)),
         )
@@ -123,6 +123,6 @@ def _texts(source: Source) -> list[str]:
     """The prompt of every image, or its class's name."""
     images = source.images
     rows = images.rows()
-    told = dict(zip(rows["path"], rows["prompt"], strict=True)) if "prompt" in rows else {}
+    prompts = dict(zip(rows["path"], rows["prompt"], strict=True)) if "prompt" in rows else {}
     names = [images.classes[label].replace("_", " ") for label in images.labels]
-    return [told.get(path) or name for path, name in zip(images.paths, names, strict=True)]
+    return [prompts.get(path) or name for path, name in zip(images.paths, names, strict=True)]

@@ -1,4 +1,4 @@
-"""What a study is made of before its first trial, and what a trial tells while it runs."""
+"""What a study is made of before its first trial, and what a trial reports while it runs."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ def is_done(trial: FrozenTrial) -> bool:
     """Whether the trial settles its slot: complete, pruned, or failed for a reason of its own."""
     if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
         return True
-    told = trial.user_attrs.get("told", {})
-    return trial.state == TrialState.FAIL and told.get("state") == "failed"
+    row = trial.user_attrs.get("told", {})
+    return trial.state == TrialState.FAIL and row.get("state") == "failed"
 
 
 def counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -70,11 +70,11 @@ def take(study: Study) -> int | None:
     `study.ask()` would take the oldest trial, so that a slot that was given back comes last and an
     interrupted study goes on otherwise than it had; and it creates trials beyond the budget.
     """
-    study._thread_local.cached_all_trials = None  # as `ask` does: look at the storage again
+    study._thread_local.cached_all_trials = None  # as `ask` does: read the storage again
     storage = study._storage
-    known = by_slot(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
-    for slot in sorted(known):
-        for trial in known[slot]:
+    trials_by_slot = by_slot(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+    for slot in sorted(trials_by_slot):
+        for trial in trials_by_slot[slot]:
             with suppress(UpdateFinishedTrialError):  # another worker has set it aside
                 if storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
                     return trial._trial_id
@@ -94,10 +94,10 @@ def reclaim(study: Study, plan: StudyPlan, slots: Sequence[PlannedTrial]) -> boo
 
 def _end_of(silent: FrozenTrial, plan: StudyPlan) -> tuple[TrialState, list[float] | None]:
     """How a trial ends whose worker died: as its row says, where that was kept before."""
-    told = silent.user_attrs.get("told", {})
-    match told.get("state"):
+    row = silent.user_attrs.get("told", {})
+    match row.get("state"):
         case "complete":
-            values = [told["values"][name] for name in plan.study.objectives]
+            values = [row["values"][name] for name in plan.study.objectives]
             return TrialState.COMPLETE, values
         case "pruned":
             return TrialState.PRUNED, None
@@ -107,10 +107,10 @@ def _end_of(silent: FrozenTrial, plan: StudyPlan) -> tuple[TrialState, list[floa
 
 def queue_lost(study: Study, slots: Sequence[PlannedTrial]) -> bool:
     """Queue every slot that is neither done nor under way; whether any is not done."""
-    known = by_slot(study.get_trials(deepcopy=False))
+    trials_by_slot = by_slot(study.get_trials(deepcopy=False))
     is_open = False
     for slot in slots:
-        trials = known.get(slot.number, [])
+        trials = trials_by_slot.get(slot.number, [])
         if any(map(is_done, trials)):
             continue
         is_open = True
@@ -159,13 +159,15 @@ def spare(study: Study, trial_id: int, why: str) -> None:
 
 def progress(trials: Sequence[FrozenTrial]) -> Mapping[str, int]:
     """How many slots are done, running and waiting, and how many workers died on the way."""
-    known = by_slot(trials)
+    trials_by_slot = by_slot(trials)
     states = [
-        {trial.state for trial in each} for each in known.values() if not any(map(is_done, each))
+        {trial.state for trial in each}
+        for each in trials_by_slot.values()
+        if not any(map(is_done, each))
     ]
     return {
         "done": len(counted(trials)),
         "running": sum(TrialState.RUNNING in state for state in states),
         "waiting": sum(TrialState.RUNNING not in state for state in states),
-        "deaths": sum(deaths(each) for each in known.values()),
+        "deaths": sum(deaths(each) for each in trials_by_slot.values()),
     }

@@ -1,4 +1,4 @@
-"""A study as its run.json tells it: every trial, and what they say together."""
+"""A study as its run.json has it: every trial, and the study's results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 STATES = ("complete", "pruned", "failed")
-FEWEST_PAIRS = 3  # of which an order can be told
+FEWEST_PAIRS = 3  # fewer have no rank correlation
 BEHIND = ("generator", "reference", "student")  # whose real labels a trial counts
 
 
@@ -29,8 +29,8 @@ def trial_rows(plan: StudyPlan, trials: Sequence[FrozenTrial]) -> list[dict[str,
     """
     from synthgap.studies.trials.queue import counted
 
-    told = [trial.user_attrs.get("told") for trial in counted(trials)]
-    return [row for row in told if row is not None and row["study"] == plan.name]
+    rows = [trial.user_attrs.get("told") for trial in counted(trials)]
+    return [row for row in rows if row is not None and row["study"] == plan.name]
 
 
 def study_record(
@@ -43,7 +43,7 @@ def study_record(
 ) -> dict[str, Any]:
     """Key `study` of run.json, of the trials that have ended; `num_val` are the images of `val`.
 
-    `finals` are as `finals.standings` gives them. Equal rows give equal bytes.
+    `finals` are as `finals.final_results` gives them. Equal rows give equal bytes.
     """
     from synthgap.studies.trials.finals import winner
 

@@ -36,8 +36,8 @@ def append_line(path: Path, row: Mapping[str, Any]) -> None:
 
 
 Row = Mapping[str, Any]
-Tell = Callable[[Mapping[str, Any]], None]
-"""`tell(event)`: `start` with the trial's head, `epoch` with metrics, `end` with its whole row.
+EventLogger = Callable[[Mapping[str, Any]], None]
+"""Its events: `start` with the trial's head, `epoch` with metrics, `end` with its whole row.
 
 Every event names the trial's `digest`. A trial that is given back ends in state `killed`.
 """
@@ -78,14 +78,14 @@ def head(
     }
 
 
-def event_logger(plan: StudyPlan, log: Log) -> Tell:
-    """Return a `tell` that logs a trial as every other run is logged: live, into MLflow's spool."""
+def event_logger(plan: StudyPlan, log: Log) -> EventLogger:
+    """Return a logger that logs a trial as every other run is logged: live, into MLflow's spool."""
     params = {
         "student": section_dict(plan.base.student),
         "training": section_dict(plan.base.training),
     }
 
-    def tell(event: Mapping[str, Any]) -> None:
+    def log_event(event: Mapping[str, Any]) -> None:
         kind = event["event"]
         line: dict[str, Any] = {"event": kind}
         if kind == "start":
@@ -93,11 +93,11 @@ def event_logger(plan: StudyPlan, log: Log) -> Tell:
         elif kind == "epoch":
             line["metrics"] = event["metrics"]
         else:
-            told = {name: value for name, value in event["run"].items() if name != "epochs"}
-            line |= {"status": STATUS[str(told["state"])], "run": told}
+            run = {name: value for name, value in event["run"].items() if name != "epochs"}
+            line |= {"status": STATUS[str(run["state"])], "run": run}
         log(str(event["digest"]), line)
 
-    return tell
+    return log_event
 
 
 def _set_of(plan: StudyPlan, tuned: Mapping[str, object]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from synthgap.errors import ParamsError, TrainingError
 from synthgap.studies.trials.budget import PlannedTrial
 from synthgap.studies.trials.plan import Attempt, AttemptReport, StudyPlan
-from synthgap.studies.trials.rows import Tell, head
+from synthgap.studies.trials.rows import EventLogger, head
 from synthgap.studies.trials.rungs import Rungs, is_prunable
 from synthgap.studies.trials.space import suggested
 
@@ -48,7 +48,7 @@ class TrialRun:
     trial: optuna.Trial
     slot: PlannedTrial
     plan: StudyPlan
-    tell: Tell
+    log_event: EventLogger
     about: dict[str, Any]
     share: float | None = None
     num_steps: int = 0
@@ -72,40 +72,42 @@ class TrialRun:
             for index in range(trial_rungs.num_seeds):
                 is_end = share == shares[-1] and index == trial_rungs.num_seeds - 1
                 start = trial_rungs.before(share, index)
-                turn = SeedRun(index, own, start, start + trial_rungs.num_epochs, is_end)
-                if self._learn(attempt, turn):
+                seed_run = SeedRun(index, own, start, start + trial_rungs.num_epochs, is_end)
+                if self._learn(attempt, seed_run):
                     return PRUNED
         self._constrain()
         return COMPLETE
 
-    def _learn(self, attempt: Attempt, turn: SeedRun) -> bool:
+    def _learn(self, attempt: Attempt, seed_run: SeedRun) -> bool:
         """Train with one seed; return whether the trial is to stop."""
         assert self.share is not None
-        seed, before = self.plan.study.seeds[turn.index], self.num_steps
+        seed, before = self.plan.study.seeds[seed_run.index], self.num_steps
         self.curves.append({})
         last: AttemptReport | None = None
         readings = attempt(self.about["tuned"], seed=seed, share=self.share)
         with closing(cast("Generator[AttemptReport]", readings)):
             for last in readings:
                 self._keep(last, before)
-                if self._is_poor(last, turn):
+                if self._is_poor(last, seed_run):
                     return True
         if last is None:
             raise TrainingError(f"study {self.plan.name}: no epoch, expected at least one")
         self.lasts.append(last.metrics)
         self._check(last)
-        return self._is_poor_seed(turn)
+        return self._is_poor_seed(seed_run)
 
     def _keep(self, reading: AttemptReport, before: int) -> None:
-        """Note what an epoch gave, and tell of it."""
+        """Keep an epoch's metrics, and log them."""
         self.num_steps = before + reading.num_steps
         self.facts = reading.facts or self.facts
         given = {name: value for name, value in reading.metrics.items() if isfinite(value)}
         curves = {name: value for name, value in given.items() if "/" in name}
         self.epochs.append({"epoch": len(self.epochs) + 1, **curves})
-        self.tell({"event": "epoch", "digest": self.about["digest"], "metrics": self.epochs[-1]})
+        self.log_event(
+            {"event": "epoch", "digest": self.about["digest"], "metrics": self.epochs[-1]}
+        )
 
-    def _is_poor(self, reading: AttemptReport, turn: SeedRun) -> bool:
+    def _is_poor(self, reading: AttemptReport, seed_run: SeedRun) -> bool:
         """Report an epoch where the objective is measured at each; whether to stop.
 
         What is compared is the mean of this epoch over the seeds so far.
@@ -115,18 +117,18 @@ class TrialRun:
             return False
         self.curves[-1][reading.epoch] = value
         so_far = [curve[reading.epoch] for curve in self.curves if reading.epoch in curve]
-        is_last = reading.epoch >= turn.epochs
-        number = turn.end if is_last else min(turn.start + reading.epoch, turn.end)
-        return self._report(fmean(so_far), number, asks=not (is_last and turn.is_end))
+        is_last = reading.epoch >= seed_run.epochs
+        number = seed_run.end if is_last else min(seed_run.start + reading.epoch, seed_run.end)
+        return self._report(fmean(so_far), number, asks=not (is_last and seed_run.is_end))
 
-    def _is_poor_seed(self, turn: SeedRun) -> bool:
+    def _is_poor_seed(self, seed_run: SeedRun) -> bool:
         """Report a finished seed where that was not done epoch by epoch; whether to stop."""
         name = self._followed
         if name is None or self._is_by_epoch:
             return False
         alone = self.plan.study.pruner == "wilcoxon"  # compares seed by seed itself
         values = [metrics[name] for metrics in (self.lasts[-1:] if alone else self.lasts)]
-        return self._report(fmean(values), turn.end, asks=not turn.is_end)
+        return self._report(fmean(values), seed_run.end, asks=not seed_run.is_end)
 
     def _report(self, value: float, number: int, *, asks: bool) -> bool:
         from synthgap.studies.trials.samplers import quiet
@@ -139,13 +141,13 @@ class TrialRun:
 
     @property
     def _followed(self) -> str | None:
-        """The objective that pruners look at; none of several."""
+        """The objective that pruners compare; none of several."""
         objectives = self.plan.study.objectives
         return objectives[0] if len(objectives) == 1 else None
 
     @property
     def _is_by_epoch(self) -> bool:
-        """Whether pruners look at every epoch, or at each seed's end."""
+        """Whether pruners compare every epoch, or each seed's end."""
         name, pruner = self._followed, self.plan.study.pruner
         return name is not None and name.startswith("val/") and pruner != "wilcoxon"
 
@@ -181,7 +183,7 @@ class TrialRun:
         names = self.plan.study.objectives
         return [fmean(metrics[name] for metrics in self.lasts) for name in names]
 
-    def told(self, state: str, reason: str | None) -> dict[str, Any]:
+    def row(self, state: str, reason: str | None) -> dict[str, Any]:
         """The trial's row, with what it has."""
         last = self._last()
         return {
@@ -224,22 +226,26 @@ def _is_number(value: float | None) -> bool:
 
 @dataclass(frozen=True)
 class TrialOutcome:
-    """What optuna is told of a trial: its state, its objectives, and its row for the record."""
+    """How a trial ended, for Optuna: its state, its objectives, and its row for the record."""
 
     state: TrialState
     values: list[float] | None
-    told: dict[str, Any]
+    row: dict[str, Any]
 
     def conclude(self, trial: optuna.Trial) -> None:
         """Keep the row with the trial, then end it."""
-        trial.set_user_attr("told", self.told)
+        trial.set_user_attr("told", self.row)
         trial.study.tell(trial, self.values, state=self.state)
 
 
 def run_trial(
-    trial: optuna.Trial, slot: PlannedTrial, plan: StudyPlan, attempt: Attempt, tell: Tell
+    trial: optuna.Trial,
+    slot: PlannedTrial,
+    plan: StudyPlan,
+    attempt: Attempt,
+    log_event: EventLogger,
 ) -> TrialOutcome:
-    """Make a slot's trial, and tell of it epoch by epoch.
+    """Make a slot's trial, and log it epoch by epoch.
 
     Values that contradict each other, and a training that cannot go on, make it a failed one.
 
@@ -250,8 +256,8 @@ def run_trial(
 
     tuned = {**suggested(trial, plan), **slot.values}
     about = head(plan, slot.number, slot.kind, tuned, seeds=plan.study.seeds)
-    trial_run = TrialRun(trial, slot, plan, tell, about)
-    tell({"event": "start", "digest": about["digest"], "run": about})
+    trial_run = TrialRun(trial, slot, plan, log_event, about)
+    log_event({"event": "start", "digest": about["digest"], "run": about})
     state, reason, values = KILLED, None, None
     try:
         try:
@@ -260,7 +266,7 @@ def run_trial(
         except (ParamsError, TrainingError) as error:
             state, reason = FAILED, str(error)
     finally:
-        told = trial_run.told(state, reason)
-        tell({"event": "end", "digest": about["digest"], "run": told})
-    told_as = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
-    return TrialOutcome(told_as[state], values, told)
+        row = trial_run.row(state, reason)
+        log_event({"event": "end", "digest": about["digest"], "run": row})
+    states = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
+    return TrialOutcome(states[state], values, row)

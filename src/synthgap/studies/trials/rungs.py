@@ -26,7 +26,7 @@ class Rungs:
 
     @classmethod
     def of(cls, plan: StudyPlan) -> Self:
-        """The pace of a study."""
+        """The rungs of a study."""
         study = plan.study
         shares = study.shares if study.pruner in BY_SHARE else study.shares[-1:]
         return cls(shares, len(study.seeds), _most_epochs(plan))
@@ -60,7 +60,7 @@ class Rungs:
 
     @property
     def between(self) -> int:
-        """Readings between looks of the median rule, which may look more than once a share."""
+        """Readings between checks of the median rule, which may check more than once a share."""
         return self.first_rung if len(self.shares) > 1 else max(1, self.total // LATE_ALONE[1])
 
 

@@ -37,21 +37,23 @@ def sampler(plan: StudyPlan, slot: int) -> BaseSampler:
     It is made anew for each trial, so that a study goes on after an interruption as it would have
     without one.
     """
-    import optuna.samplers as known
+    import optuna.samplers as optuna_samplers
 
     seed = derived_seed(plan.base.seed, "study", plan.name, slot) % 2**32
     trials = plan.study.trials
     random_first = min(max(RANDOM_FIRST[0], trials // 4), RANDOM_FIRST[1])
     match plan.study.sampler:
         case "random":
-            return known.RandomSampler(seed=seed)
+            return optuna_samplers.RandomSampler(seed=seed)
         case "gp":
             with quiet():
-                return known.GPSampler(seed=seed, n_startup_trials=random_first)
+                return optuna_samplers.GPSampler(seed=seed, n_startup_trials=random_first)
         case "nsga2":
-            return known.NSGAIISampler(seed=seed, population_size=min(max(4, trials // 4), 50))
+            return optuna_samplers.NSGAIISampler(
+                seed=seed, population_size=min(max(4, trials // 4), 50)
+            )
         case "tpe":
-            return known.TPESampler(seed=seed, n_startup_trials=random_first)
+            return optuna_samplers.TPESampler(seed=seed, n_startup_trials=random_first)
 
 
 def pruner(plan: StudyPlan) -> BasePruner:
@@ -59,18 +61,18 @@ def pruner(plan: StudyPlan) -> BasePruner:
 
     The last reading of all is never asked about: there is nothing left to save.
     """
-    import optuna.pruners as known
+    import optuna.pruners as optuna_pruners
 
     trial_rungs = Rungs.of(plan)
     rung, factor = trial_rungs.first_rung, trial_rungs.factor
     match plan.study.pruner:
         case "successive_halving":
-            return known.SuccessiveHalvingPruner(rung, reduction_factor=factor)
+            return optuna_pruners.SuccessiveHalvingPruner(rung, reduction_factor=factor)
         case "hyperband":  # trials of its second bracket pass the first rung unseen
             most = max(rung, trial_rungs.total - 1)
-            return known.HyperbandPruner(rung, most, reduction_factor=factor)
+            return optuna_pruners.HyperbandPruner(rung, most, reduction_factor=factor)
         case "median":
-            return known.MedianPruner(
+            return optuna_pruners.MedianPruner(
                 n_startup_trials=RANDOM_FIRST[0],
                 n_warmup_steps=rung,
                 interval_steps=trial_rungs.between,
@@ -78,9 +80,9 @@ def pruner(plan: StudyPlan) -> BasePruner:
             )
         case "wilcoxon":
             with quiet():
-                return known.WilcoxonPruner(p_threshold=_worse(len(plan.study.seeds)))
+                return optuna_pruners.WilcoxonPruner(p_threshold=_worse(len(plan.study.seeds)))
         case "none":
-            return known.NopPruner()
+            return optuna_pruners.NopPruner()
 
 
 @contextmanager

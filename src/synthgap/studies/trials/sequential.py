@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthgap.studies.trials.budget import PlannedTrial, planned_trials
 from synthgap.studies.trials.plan import Attempt, StudyPlan
-from synthgap.studies.trials.rows import Tell, append_line, read_lines
+from synthgap.studies.trials.rows import EventLogger, append_line, read_lines
 from synthgap.studies.trials.run import run_trial
 from synthgap.studies.trials.samplers import directions, pruner, quiet, sampler
 from synthgap.studies.trials.space import distributions
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 
-def search(plan: StudyPlan, attempt: Attempt, kept: Path, tell: Tell) -> list[FrozenTrial]:
+def search(plan: StudyPlan, attempt: Attempt, kept: Path, tell: EventLogger) -> list[FrozenTrial]:
     """Every trial of the budget, in order; `kept` is the file of those that have ended.
 
     Raises:

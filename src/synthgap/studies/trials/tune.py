@@ -20,10 +20,10 @@ from synthgap.params.reading import section_dict
 from synthgap.params.sections import Data, Params, Prompts, Runtime, Student, Synthesize, Tune
 from synthgap.params.spaces import space_problems
 from synthgap.studies.trials.budget import planned_trials
-from synthgap.studies.trials.finals import final_round, standings, winner
+from synthgap.studies.trials.finals import final_results, final_round, winner
 from synthgap.studies.trials.plan import Attempt, StudyPlan
 from synthgap.studies.trials.record import run_record, study_record, trial_rows
-from synthgap.studies.trials.rows import Tell, append_line, event_logger, read_lines
+from synthgap.studies.trials.rows import EventLogger, append_line, event_logger, read_lines
 from synthgap.studies.trials.sequential import search
 from synthgap.studies.trials.setup import STAGE, open_attempt, surroundings
 from synthgap.studies.trials.verdict import verdict
@@ -69,7 +69,7 @@ def tune(params: TuneParams, artifacts: Artifacts, log: Log) -> None:
         rows = trial_rows(plan, search(plan, attempt, work.folder / TRIALS, tell))
         _check_made(plan, rows)
         finals = _finals(plan, rows, attempt, work.folder / FINALS, tell)
-        stands = standings(plan, rows, finals)
+        stands = final_results(plan, rows, finals)
         judged = _verdict(plan, winner(plan, rows, stands), artifacts, work)
         told = study_record(plan, rows, stands, judged, num_val=about["num_val"])
         about = {"environment": about["environment"], "params": identity["params"]}
@@ -130,10 +130,10 @@ def _finals(
     rows: Sequence[Mapping[str, Any]],
     attempt: Attempt,
     kept: Path,
-    tell: Tell,
+    tell: EventLogger,
 ) -> list[dict[str, Any]]:
     """The runs of the finals; `kept` is the file of those that have ended."""
-    for row in final_round(plan, rows, attempt, done=tuple(read_lines(kept)), tell=tell):
+    for row in final_round(plan, rows, attempt, done=tuple(read_lines(kept)), log_event=tell):
         append_line(kept, row)
     return read_lines(kept)
 
@@ -149,7 +149,7 @@ def _verdict(
     return dict(read_json(path))
 
 
-def _printing(tell: Tell) -> Tell:
+def _printing(tell: EventLogger) -> EventLogger:
     """Also print a line when a trial has ended."""
 
     def both(event: Mapping[str, Any]) -> None:

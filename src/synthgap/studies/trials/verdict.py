@@ -24,36 +24,36 @@ def verdict(
     winner: Mapping[str, Any],
     artifacts: Artifacts,
     *,
-    known: Mapping[str, Any] | None = None,
+    existing: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train winner and default with every scored seed, as run.json has what they are right on.
 
-    `known` is the verdict that the study has.
+    `existing` is the verdict that the study has already.
 
     Raises:
-        WorkError: it has one: a second look would make a selection of the first.
+        WorkError: it has one: a second verdict would make a selection of the first.
         TrainingError: the loss of one of them is not finite.
         SynthgapError: what they read is missing.
     """
     from synthgap.experiments.runs.sources import open_scored
     from synthgap.studies.trials.attempt import StudentAttempt
 
-    refuse_judged(plan, known)
+    refuse_judged(plan, existing)
     source = open_scored(artifacts, plan.base.data.image_size)["test"]
     attempt = StudentAttempt.open(plan, artifacts).scored_on({"test": source})
     return compared(plan, winner, attempt, num_images=len(source.images))
 
 
-def refuse_judged(plan: StudyPlan, known: Mapping[str, Any] | None) -> None:
+def refuse_judged(plan: StudyPlan, existing: Mapping[str, Any] | None) -> None:
     """Let a study that has its verdict neither search on nor be scored again.
 
     Raises:
         WorkError: it has one.
     """
-    if known is not None:
+    if existing is not None:
         raise WorkError(
-            f"study {plan.name}: has its verdict over seeds {known['seeds']}, which is given once; "
-            "begin another study under another name"
+            f"study {plan.name}: has its verdict over seeds {existing['seeds']}, which is given "
+            "once; begin another study under another name"
         )
 
 
