@@ -252,7 +252,7 @@ def test_unclip_without_an_image_says_where_it_belongs(tiny):
 
 
 @pytest.mark.parametrize(
-    ("known", "num_classes", "classes", "numbers"),
+    ("names", "num_classes", "classes", "numbers"),
     [
         ({"tabby": 3, "Cat": 3, "snow leopard": 5}, 1000, ["snow_leopard", "cat"], [5, 3]),
         ({}, 1000, ["207", "9"], [207, 9]),
@@ -260,8 +260,8 @@ def test_unclip_without_an_image_says_where_it_belongs(tiny):
         ({"a": 0, "b": 1}, 2, ["n01", "n02"], [0, 1]),
     ],
 )
-def test_classes_are_found_by_name_number_or_order(known, num_classes, classes, numbers):
-    assert class_numbers(known, num_classes, classes) == numbers
+def test_classes_are_found_by_name_number_or_order(names, num_classes, classes, numbers):
+    assert class_numbers(names, num_classes, classes) == numbers
 
 
 def test_a_class_that_is_not_found_is_named(tiny):

@@ -1,4 +1,4 @@
-"""What is said of a class by the judge, and CLIP scores."""
+"""The judge's verdict on a class, and CLIP scores."""
 
 import numpy as np
 import pytest
@@ -16,9 +16,9 @@ from synthgap.experiments.fidelity.metrics import (
 CLASSES = ("cat", "dog", "emu")
 
 
-def _looks(labels, said, *, sure=0.8, seed=0):
+def _embeddings(labels, predictions, *, sure=0.8, seed=0):
     judged = np.full((len(labels), 3), (1 - sure) / 2, np.float32)
-    judged[np.arange(len(labels)), said] = sure
+    judged[np.arange(len(labels)), predictions] = sure
     features = np.abs(np.random.default_rng(seed).normal(size=(len(labels), 4)))
     return SetEmbeddings(CLASSES, np.asarray(labels), features, judged)
 
@@ -27,7 +27,7 @@ LABELS = [0] * 4 + [1] * 4
 
 
 def test_agreement_is_the_share_that_the_judge_takes_for_its_class():
-    embeddings = _looks(LABELS, [0, 0, 0, 1, 2, 2, 0, 1])
+    embeddings = _embeddings(LABELS, [0, 0, 0, 1, 2, 2, 0, 1])
     assert judgement(embeddings)["agreement"] == 0.5
     assert judgement(embeddings)["confidence"] == pytest.approx(0.5 * 0.8 + 0.5 * 0.1)
     classes = class_numbers(embeddings, embeddings)
@@ -39,7 +39,7 @@ def test_agreement_is_the_share_that_the_judge_takes_for_its_class():
 
 
 def test_a_class_without_images_has_no_numbers_and_comes_last():
-    embeddings = _looks(LABELS, LABELS)
+    embeddings = _embeddings(LABELS, LABELS)
     empty = class_numbers(embeddings, embeddings)["emu"]
     assert empty["num_images"] == 0
     kept = {name for name, value in empty.items() if value is None}
@@ -49,7 +49,7 @@ def test_a_class_without_images_has_no_numbers_and_comes_last():
 
 
 def test_vendi_is_compared_at_equal_numbers():
-    real = _looks([0] * 9, [0] * 9, seed=1)
+    real = _embeddings([0] * 9, [0] * 9, seed=1)
     few = class_numbers(real.of(np.arange(3)), real)["cat"]
     assert few["vendi"] <= 3
     assert few["vendi_real"] <= 3

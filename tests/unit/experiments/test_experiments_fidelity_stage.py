@@ -27,15 +27,15 @@ def artifacts(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def told():
-    """What the log is told."""
+def logged():
+    """Events of the log."""
     return []
 
 
 @pytest.fixture(scope="module")
-def found(artifacts, told):
+def found(artifacts, logged):
     fidelity(
-        params(*SETS, oracle=True), artifacts, lambda digest, event: told.append((digest, event))
+        params(*SETS, oracle=True), artifacts, lambda digest, event: logged.append((digest, event))
     )
     return read_json(artifacts.stage("fidelity") / "fidelity.json")
 
@@ -97,7 +97,7 @@ def test_sheets_show_every_class(found, artifacts):
                 assert sheet.height > 3 * 48
 
 
-def test_run_json_holds_a_run_a_set_as_the_log_was_told(found, artifacts, told):
+def test_run_json_holds_a_run_a_set_as_it_was_logged(found, artifacts, logged):
     written = read_json(artifacts.stage("fidelity") / "run.json")
     assert {"inputs", "params", "runs", "environment"} <= set(written)
     assert "code" not in written
@@ -112,7 +112,7 @@ def test_run_json_holds_a_run_a_set_as_the_log_was_told(found, artifacts, told):
     last = run["epochs"][-1]
     assert "fidelity/fid" not in last
     assert last["class/agreement"] == found["sets"]["g2.0"]["classes"]["mid"]["agreement"]
-    mine = [event for digest, event in told if digest == run["digest"]]
+    mine = [event for digest, event in logged if digest == run["digest"]]
     assert [event["event"] for event in mine] == ["start", *["epoch"] * 3, "end"]
     assert [event["metrics"] for event in mine[1:-1]] == run["epochs"]
     assert all((artifacts.stage("fidelity") / name).is_file() for name in run["pictures"])

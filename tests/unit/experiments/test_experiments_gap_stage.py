@@ -51,8 +51,12 @@ def test_every_source_is_scored_by_every_source(found, world):
         stem = world.artifacts.cell("train", "g2.0") / f"student-s{seed}"
         logits = TrainedStudent.open(stem, world.params.student, "cpu").view(images).logits
         scores.append(np.mean(logits.argmax(axis=1) == image_set.labels) * 100)
-    told = found["cross"]["g2.0"]["train"]
-    assert (told["mean"], told["n"], told["over"]) == (pytest.approx(np.mean(scores)), 2, "seeds")
+    estimate = found["cross"]["g2.0"]["train"]
+    assert (estimate["mean"], estimate["n"], estimate["over"]) == (
+        pytest.approx(np.mean(scores)),
+        2,
+        "seeds",
+    )
 
 
 def test_histograms_share_their_edges_and_count_every_image(found):
@@ -65,12 +69,12 @@ def test_histograms_share_their_edges_and_count_every_image(found):
         assert pair["quantiles"]["0.25"] <= pair["median"] <= pair["quantiles"]["0.75"]
 
 
-def test_curves_appearance_content_and_quality_are_told(found):
+def test_curves_appearance_content_and_quality_are_recorded(found):
     assert found["saturation"]["train"]["saturated"]["mean"] == 3
     assert found["saturation"]["g2.0"]["saturated"]["mean"] == 2  # 99.0 is within 1
     assert found["saturation"]["train"]["train/top1"] == [30.0, 80.0, 89.5, 90.0]
     assert set(found["appearance"]) == set(HOW.sets)
-    assert all(0 < look["high_share"] < 1 for look in found["appearance"].values())
+    assert all(0 < one["high_share"] < 1 for one in found["appearance"].values())
     content = {name: METRICS[name] for name in ("coverage", "recall")}
     assert found["content"] == {"g2.0": content}
     assert found["quality"] == {"g2.0": {"off_manifold": 0.25, "density": METRICS["density"]}}
@@ -140,12 +144,12 @@ def test_a_large_set_is_looked_at_and_drawn_from_in_part(world):
 def test_stopped_before_it_is_whole_it_goes_on_and_ends_with_the_same_bytes(
     own, folder, monkeypatch
 ):
-    told = []
+    logged = []
     with monkeypatch.context() as patch:
         patch.setattr(stage, "draw_losses", _full)
         with pytest.raises(OSError, match="no space"):
-            gap(params_of(own), own.artifacts, lambda *event: told.append(event))
-    assert told
+            gap(params_of(own), own.artifacts, lambda *event: logged.append(event))
+    assert logged
     assert not own.artifacts.stage("gap").exists()
     gap(params_of(own), own.artifacts, lambda *event: pytest.fail(f"trained again: {event}"))
     for name in FILES:

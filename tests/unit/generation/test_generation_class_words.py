@@ -38,14 +38,14 @@ def test_wordnet_is_not_asked_for_what_nobody_needs(tmp_path):
 def test_names_are_text_however_they_are_written(tmp_path):
     (tmp_path / "classes.yaml").write_text("0: {name: 007}\n1: {name: no}\nnull: {name: nil}\n")
     words = class_words(prompts(classes="classes.yaml"), ["0", "1", "null"], tmp_path, [])
-    assert [said.name for said in words.values()] == ["007", "no", "nil"]
+    assert [one.name for one in words.values()] == ["007", "no", "nil"]
 
 
 def test_classes_without_a_definition_are_named_and_counted(tmp_path):
     (tmp_path / "classes.yaml").write_text("c0: {definition: the first}\n")
     classes = [f"c{number}" for number in range(8)]
-    told = r"prompts.classes: no definition for classes c1, c2, c3, c4, c5, \.\.\. \(7 classes\)"
-    with pytest.raises(ParamsError, match=told) as refused:
+    message = r"prompts.classes: no definition for classes c1, c2, c3, c4, c5, \.\.\. \(7 classes\)"
+    with pytest.raises(ParamsError, match=message) as refused:
         class_words(prompts(classes="classes.yaml"), classes, tmp_path, ["definition"])
     assert '`c1: {definition: "..."}` into classes.yaml' in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -58,7 +58,7 @@ def test_a_synset_that_wordnet_lacks_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("cat: [a", r"classes.yaml: line 1: no valid YAML"),
         ("- cat", r"line 1: class: expected \{name"),
@@ -73,9 +73,9 @@ def test_a_synset_that_wordnet_lacks_is_named(tmp_path):
         ("cat: {}\ncat: {}", r"line 2: cat is given twice"),
     ],
 )
-def test_what_is_wrong_with_the_file_is_one_line(tmp_path, text, told):
+def test_what_is_wrong_with_the_file_is_one_line(tmp_path, text, message):
     (tmp_path / "classes.yaml").write_text(text)
-    with pytest.raises(ParamsError, match=told) as refused:
+    with pytest.raises(ParamsError, match=message) as refused:
         class_words(prompts(classes="classes.yaml"), ["cat", "dog"], tmp_path, [])
     assert "\n" not in str(refused.value)
 
@@ -100,8 +100,8 @@ def test_the_digits_have_words_of_their_own_in_few_words(checkout):
     given = prompts(classes="prompts/digits/classes.yaml")
     digits = [str(digit) for digit in range(10)]
     words = class_words(given, digits, checkout, ["hypernym", "definition"])
-    assert [said.name for said in words.values()] == digits
-    definitions = {said.definition for said in words.values()}
+    assert [one.name for one in words.values()] == digits
+    definitions = {one.definition for one in words.values()}
     assert len(definitions) == 10
     assert max(len(definition.split()) for definition in definitions) <= 8
     assert len({word for definition in definitions for word in definition.split()}) <= 16

@@ -35,10 +35,10 @@ def test_captions_continue_the_opening_differ_and_say_where_they_come_from(write
     rows = expanded(writer)
     assert [row["class"] for row in rows] == ["0"] * 5 + ["one"] * 5
     for name, begun in (("0", "a photo of 0"), ("one", "a photo of 1")):
-        said = [row["caption"] for row in rows if row["class"] == name]
-        assert len(set(said)) == 5
-        assert all(caption.startswith(begun) for caption in said)
-        assert any(caption.startswith(f"{begun} ") for caption in said)
+        captions = [row["caption"] for row in rows if row["class"] == name]
+        assert len(set(captions)) == 5
+        assert all(caption.startswith(begun) for caption in captions)
+        assert any(caption.startswith(f"{begun} ") for caption in captions)
     assert all(len(row["model_sha256"]) == 64 and row["opening"] for row in rows)
 
 
@@ -53,9 +53,9 @@ def test_the_same_seed_writes_the_same_captions_whatever_was_drawn_before(writer
 
 def test_a_sentence_ends_a_caption(writer):
     rows = expanded(writer, replace(EXPANSION, max_tokens=30, per_class=20))
-    said = [row["caption"] for row in rows]
-    assert any("." in caption for caption in said)
-    assert not any("." in caption[:-1] for caption in said)
+    captions = [row["caption"] for row in rows]
+    assert any("." in caption for caption in captions)
+    assert not any("." in caption[:-1] for caption in captions)
 
 
 def test_a_model_that_repeats_itself_gives_what_it_has(writer):

@@ -13,15 +13,15 @@ def test_scenes_are_read_as_places365_lists_them_and_as_plain_lines(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("\n# nothing\n", "is empty, expected a scene a line"),
         ("/b/bar 1\nbeach\nbar\n", "line 3: 'bar' is line 1 again"),
     ],
 )
-def test_no_scenes_and_scenes_twice_are_told(tmp_path, text, told):
+def test_no_scenes_and_scenes_twice_are_refused(tmp_path, text, message):
     (tmp_path / "scenes.txt").write_text(text)
-    with pytest.raises(ParamsError, match=told):
+    with pytest.raises(ParamsError, match=message):
         read_backgrounds(tmp_path / "scenes.txt")
 
 

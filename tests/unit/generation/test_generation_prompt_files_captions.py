@@ -41,7 +41,7 @@ def test_csv_may_have_other_columns_and_lines_within_quotes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "message"),
     [
         ("a.jsonl", '{"class": "cat", "caption": "x"', "line 1: no JSON"),
         ("a.jsonl", '{"class": "cat", "caption": " "}', "line 1: expected `class` and `caption`"),
@@ -54,8 +54,8 @@ def test_csv_may_have_other_columns_and_lines_within_quotes(tmp_path):
         ("a.txt", "a cat", "expected a file .jsonl or .csv"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_told(tmp_path, name, text, told):
+def test_what_is_wrong_with_a_file_is_refused(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
-    with pytest.raises(ParamsError, match=told) as refused:
+    with pytest.raises(ParamsError, match=message) as refused:
         read_captions(tmp_path / name, ["cat", "dog"])
     assert "\n" not in str(refused.value)

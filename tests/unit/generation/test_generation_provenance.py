@@ -12,7 +12,7 @@ from synthgap.params.sections import Pin
 
 @pytest.fixture
 def folder(trained, tmp_path):
-    """A pipeline made elsewhere, which knows nothing of what it has seen."""
+    """A pipeline made elsewhere, which has no record of its training data."""
     foreign = tmp_path / "elsewhere"
     shutil.copytree(trained.generator, foreign)
     for name in ("provenance.json", "run.json", "work.json"):

@@ -54,9 +54,12 @@ def test_a_fixed_scheme_says_the_same_of_every_image(given, tmp_path, scheme, pr
 
 def test_every_class_and_scene_pair_comes_before_any_repeats(given, tmp_path):
     asks = writer(given, tmp_path, "background")
-    for label, said in enumerate(("cat, pet", "snow leopard, big cat")):
-        pairs = {f"{said} inside {scene}" for scene in SCENES}
-        passes = [[asks(label, 12 * turn + number) for number in range(12)] for turn in range(3)]
+    for label, words in enumerate(("cat, pet", "snow leopard, big cat")):
+        pairs = {f"{words} inside {scene}" for scene in SCENES}
+        passes = [
+            [asks(label, 12 * pass_number + number) for number in range(12)]
+            for pass_number in range(3)
+        ]
         assert [set(one) for one in passes] == [pairs] * 3
         assert len({tuple(one) for one in passes}) == 3  # each pass shuffles anew
     first = [
@@ -108,9 +111,9 @@ def test_content_is_all_that_determines_prompts_and_no_more(given, tmp_path):
     before = writer(given, tmp_path, "background").digest
     (tmp_path / "scenes.txt").write_text("\n".join([*SCENES, "one more"]))
     assert writer(given, tmp_path, "background").digest != before
-    said = writer(given, tmp_path, "captions")
-    assert said.content["captions"]["cat"] == ["a cat, asleep", "cat food"]
-    assert said.spoken == {"cat": "cat", "snow_leopard": "snow leopard"}
+    prompts = writer(given, tmp_path, "captions")
+    assert prompts.content["captions"]["cat"] == ["a cat, asleep", "cat food"]
+    assert prompts.spoken == {"cat": "cat", "snow_leopard": "snow leopard"}
 
 
 @pytest.mark.parametrize(

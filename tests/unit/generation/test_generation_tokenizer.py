@@ -46,10 +46,12 @@ def test_captions_that_cannot_be_told_apart_are_refused(names):
 
 
 def test_several_captions_a_class_share_one_vocabulary_and_the_longest_ones_length():
-    said = {"0": ["a 0", "0, one closed loop"], "1": ["a 1", "1, one line"]}
-    tokenizer = make_tokenizer(said)
+    captions = {"0": ["a 0", "0, one closed loop"], "1": ["a 1", "1, one line"]}
+    tokenizer = make_tokenizer(captions)
     assert tokenizer.model_max_length == 7
-    assert not check_prompts(tokenizer, [*said["0"], *said["1"], "a closed line"], place="here")
+    assert not check_prompts(
+        tokenizer, [*captions["0"], *captions["1"], "a closed line"], place="here"
+    )
 
 
 @pytest.mark.parametrize("other", [["a 1", "one loop"], ["one loop"], ["one  loop", "a 1"]])

@@ -85,7 +85,7 @@ def test_the_real_wordnet_knows_every_imagenet_100_class(shared: Path, no_corpus
     wnids = (shared / "data" / "imagenet100_wnids.txt").read_text().split()
     words = synset_words([*wnids, "n01440764"], None)
     assert len(wnids) == 100
-    assert all(said and said.name and said.hypernym and said.definition for said in words.values())
+    assert all(one and one.name and one.hypernym and one.definition for one in words.values())
     tench = words["n01440764"]
     assert tench is not None
     assert (tench.name, tench.hypernym) == ("tench, Tinca tinca", "cyprinid")

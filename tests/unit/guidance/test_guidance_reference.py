@@ -1,4 +1,4 @@
-"""A kept reference is the network that was kept, and looks at images as it was made to."""
+"""A kept reference is the network that was kept, and preprocesses images as it was made to."""
 
 from dataclasses import replace
 

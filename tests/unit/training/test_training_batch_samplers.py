@@ -57,8 +57,8 @@ def test_halves_hold_both_kinds_in_every_part_of_a_batch():
 
 def test_halves_show_every_image_before_any_twice():
     order = BalancedBatchSampler(num_real=9, num_synthetic=40, real_share=0.2)
-    shown = torch.cat(list(order.batches(10, num_steps=10, seed=1, epoch=1)))
-    counts = np.bincount(shown.numpy(), minlength=49)
+    indices = torch.cat(list(order.batches(10, num_steps=10, seed=1, epoch=1)))
+    counts = np.bincount(indices.numpy(), minlength=49)
     assert set(counts[:9].tolist()) == {2, 3}
     assert set(counts[9:].tolist()) == {2}
 

@@ -83,11 +83,11 @@ def test_kill_minus_9_costs_no_bit(
 
     process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
-    seen = set()
-    while len(seen) < saves:
+    save_times = set()
+    while len(save_times) < saves:
         assert process.is_alive()
         if path.exists():
-            seen.add(path.stat().st_mtime_ns)
+            save_times.add(path.stat().st_mtime_ns)
         time.sleep(0.002)
     os.kill(process.pid, signal.SIGKILL)
     process.join()

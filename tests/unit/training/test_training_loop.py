@@ -75,10 +75,10 @@ def test_everything_frozen_trains_nothing_and_still_scores(student, train_spec, 
 
 @pytest.mark.parametrize(("which", "equal"), [("global_crops", True), ("all_crops", False)])
 def test_which_crops_set_the_running_statistics(student, which, equal):
-    seen = torch.rand(4, 3, 16, 16), torch.rand(8, 3, 8, 8)
+    crops = torch.rand(4, 3, 16, 16), torch.rand(8, 3, 8, 8)
     alone, both = student(), student()
-    MultiCropForward(alone, which)([seen[0]])
-    MultiCropForward(both, which)(list(seen))
+    MultiCropForward(alone, which)([crops[0]])
+    MultiCropForward(both, which)(list(crops))
     means = [model.state_dict()["bn1.running_mean"] for model in (alone, both)]
     assert torch.equal(*means) == equal
     assert both.get_submodule("bn1").momentum == 0.1

@@ -71,8 +71,8 @@ class Extractors:
             about={**about, "clip": {"digest": clip_digest}},
         )
 
-    def look(self, sample: ImageSample, artifacts: Artifacts) -> SetEmbeddings:
-        """Features and judgement of every image that is looked at.
+    def embed(self, sample: ImageSample, artifacts: Artifacts) -> SetEmbeddings:
+        """Features and judgement of every image of the sample.
 
         Raises:
             DataError: the judge knows other classes, or an image is missing or damaged.
@@ -107,20 +107,20 @@ class Extractors:
 def _features(
     how: Fidelity, judge: JudgeNetwork, artifacts: Artifacts, device: torch.device
 ) -> tuple[dict[str, Any], FeatureExtractor | None]:
-    """What is said of judge and feature network, and who sees features where not the judge."""
+    """Records of judge and feature network, and what extracts features where not the judge."""
     learned_from = _learned_from(artifacts)
     about: dict[str, Any] = {"digest": judge.digest, "learned_from": learned_from}
-    said: dict[str, Any] = {"judge": {**about, "real_labels": judge.real_labels}}
+    described: dict[str, Any] = {"judge": {**about, "real_labels": judge.real_labels}}
     pin = how.feature_network
     if pin is None:
         trained = f"trained on {learned_from}" if learned_from else "trained elsewhere"
         named = {"kind": "judge", "name": f"the judge, {trained}", "digest": judge.digest}
-        return {**said, "feature_network": named}, None
+        return {**described, "feature_network": named}, None
     network = open_network(pin, device, root=artifacts.root)
     weights = "weights from the hub" if pin.weights == "hub" else Path(pin.weights).name
     named = {"kind": "timm", "name": f"{pin.model}, {weights}", "digest": network.digest}
-    seer = FeatureExtractor(network.size_px, {"network": network.digest}, network.features)
-    return {**said, "feature_network": named}, seer
+    extractor = FeatureExtractor(network.size_px, {"network": network.digest}, network.features)
+    return {**described, "feature_network": named}, extractor
 
 
 def _learned_from(artifacts: Artifacts) -> str | None:

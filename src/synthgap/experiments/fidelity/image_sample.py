@@ -20,7 +20,7 @@ STORED_BYTES = 1 << 28  # of pixels that are kept decoded
 
 @dataclass(frozen=True)
 class ImageSample:
-    """As much of a set as is looked at: the images of `rows`, rising indices into it."""
+    """The part of a set that is measured: the images of `rows`, rising indices into it."""
 
     name: str
     images: ImageSet
@@ -43,17 +43,17 @@ class ImageSample:
         return cls(name, images, np.sort(np.concatenate(kept)))
 
     def __len__(self) -> int:
-        """Return how many images are looked at."""
+        """Return how many images it has."""
         return len(self.rows)
 
     @property
     def labels(self) -> np.ndarray:
-        """Of the images that are looked at, int64 (n,)."""
+        """Of its images, int64 (n,)."""
         labels: np.ndarray = self.images.labels[self.rows]
         return labels
 
     def part(self, rows: np.ndarray) -> ImageSample:
-        """Fewer of its images: `rows` index those that are looked at.
+        """Fewer of its images: `rows` index those of this sample.
 
         `rows`: (num_rows,) int64.
         """
@@ -62,7 +62,7 @@ class ImageSample:
     def pixels(self, size_px: int, *, store: Path) -> Iterator[np.ndarray]:
         """Yield squares of `size_px`, batch by batch, uint8 (some, size_px, size_px, 3).
 
-        A small set looked at whole is decoded into `store`, where students find it later.
+        A small set that is whole is decoded into `store`, where students find it later.
 
         Raises:
             DataError: an image is missing or damaged.
@@ -93,7 +93,7 @@ class ImageSample:
 
 @dataclass(frozen=True)
 class FeatureExtractor:
-    """A network and how images are shown to it; `identity` is all that determines its answers."""
+    """A network and its way of reading images; `identity` is all that determines its answers."""
 
     size_px: int
     identity: dict[str, Any]

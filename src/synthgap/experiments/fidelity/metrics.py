@@ -98,18 +98,18 @@ def taken_for(made: SetEmbeddings | None) -> list[list[Any]]:
     """Other classes that the judge takes the images for, with their shares: the first three."""
     if made is None or not len(made.labels):
         return []
-    said = made.judged.argmax(axis=1)
-    others, counts = np.unique(said[said != made.labels], return_counts=True)
+    predictions = made.judged.argmax(axis=1)
+    others, counts = np.unique(predictions[predictions != made.labels], return_counts=True)
     order = np.argsort(-counts, kind="stable")[:SHOWN]
-    shares = counts / len(said)
+    shares = counts / len(predictions)
     return [[made.classes[others[row]], round(float(shares[row]), DIGITS)] for row in order]
 
 
-def copied(made: SetEmbeddings, seen_by_generator: SetEmbeddings | None) -> float | None:
+def copied(made: SetEmbeddings, of_generator: SetEmbeddings | None) -> float | None:
     """Authenticity of `made`: one minus the share of copies of what the generator saw."""
-    if seen_by_generator is None or len(seen_by_generator.labels) < 2:
+    if of_generator is None or len(of_generator.labels) < 2:
         return None
-    return round(authenticity(seen_by_generator.features, made.features), DIGITS)
+    return round(authenticity(of_generator.features, made.features), DIGITS)
 
 
 def score(images: np.ndarray, texts: np.ndarray) -> float:
@@ -191,8 +191,8 @@ def _defined(measure: Callable[[], float]) -> float | None:
 
 
 def _mean(by_class: Mapping[str, Numbers], name: str) -> float | None:
-    known = [numbers[name] for numbers in by_class.values() if numbers[name] is not None]
-    return fmean(known) if known else None
+    defined = [numbers[name] for numbers in by_class.values() if numbers[name] is not None]
+    return fmean(defined) if defined else None
 
 
 def _unit(rows: Sequence[Any] | np.ndarray) -> np.ndarray:

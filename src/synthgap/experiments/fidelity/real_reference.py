@@ -34,7 +34,7 @@ CORPUS, TRAIN, ORACLE = "corpus", "train", "oracle"
 class RealReference:
     """The real images, with what networks make of them: `train`, and `corpus` unless it is empty.
 
-    The generator has seen `corpus` and nothing else of them.
+    The generator was trained on `corpus` and nothing else of them.
     """
 
     how: Fidelity
@@ -62,12 +62,12 @@ class RealReference:
     @cached_property
     def embeddings(self) -> SetEmbeddings:
         """What networks make of `train`."""
-        return self.extractors.look(self.train, self.artifacts)
+        return self.extractors.embed(self.train, self.artifacts)
 
     @cached_property
-    def seen(self) -> SetEmbeddings | None:
+    def corpus_embeddings(self) -> SetEmbeddings | None:
         """What networks make of `corpus`."""
-        return None if self.corpus is None else self.extractors.look(self.corpus, self.artifacts)
+        return None if self.corpus is None else self.extractors.embed(self.corpus, self.artifacts)
 
     @cached_property
     def read(self) -> np.ndarray:
@@ -85,10 +85,10 @@ class RealReference:
         """
         if not len(sample):
             raise DataError(f"{sample.images.root}: no images, expected some; rerun its stage")
-        made = self.extractors.look(sample, self.artifacts)
+        made = self.extractors.embed(sample, self.artifacts)
         classes = class_numbers(made, self.embeddings)
         numbers = set_numbers(made, self.embeddings, classes, self.how, seed=self.seed)
-        numbers["authenticity"] = copied(made, self.seen)
+        numbers["authenticity"] = copied(made, self.corpus_embeddings)
         return made, numbers | self._scores(sample), classes
 
     def nearest_real(self, made: SetEmbeddings) -> tuple[np.ndarray, np.ndarray]:
@@ -98,8 +98,8 @@ class RealReference:
         """
         real = (
             [self.embeddings.features]
-            if self.seen is None
-            else [self.seen.features, self.embeddings.features]
+            if self.corpus_embeddings is None
+            else [self.corpus_embeddings.features, self.embeddings.features]
         )
         squared, indices = nearest(made.features, np.concatenate(real))
         return np.sqrt(squared), indices
@@ -128,8 +128,12 @@ def real_self_scores(reference: RealReference) -> dict[str, Any]:
 
     Agreement is that of real images which the judge has not learned from, where there are any.
     """
-    if reference.seen is not None:
-        made, against, what = reference.seen, reference.embeddings, "corpus against train"
+    if reference.corpus_embeddings is not None:
+        made, against, what = (
+            reference.corpus_embeddings,
+            reference.embeddings,
+            "corpus against train",
+        )
     else:
         first, second = (
             reference.embeddings.of(rows) for rows in halves(reference.embeddings.labels)
@@ -143,7 +147,9 @@ def real_self_scores(reference: RealReference) -> dict[str, Any]:
     numbers = set_numbers(made, against, classes, reference.how, seed=reference.seed)
     numbers |= rounded(judgement(unseen))
     numbers["authenticity"] = (
-        None if reference.seen is None else copied(reference.embeddings, reference.seen)
+        None
+        if reference.corpus_embeddings is None
+        else copied(reference.embeddings, reference.corpus_embeddings)
     )
     return {
         "what": what,
@@ -159,4 +165,8 @@ def _unseen(reference: RealReference) -> tuple[str | None, SetEmbeddings | None]
     """Real images that the judge has not learned from, and the name of their set."""
     if reference.extractors.about["judge"]["learned_from"] != TRAIN:
         return TRAIN, reference.embeddings
-    return (None, None) if reference.seen is None else (CORPUS, reference.seen)
+    return (
+        (None, None)
+        if reference.corpus_embeddings is None
+        else (CORPUS, reference.corpus_embeddings)
+    )

@@ -1,6 +1,6 @@
 """Stage `fidelity`: how close every synthetic set is to real images, and what is wrong with it.
 
-It comes before the gate and before any student: it looks at `corpus`, `train` and the synthetic
+It comes before the gate and before any student: it reads `corpus`, `train` and the synthetic
 sets alone.
 """
 
@@ -37,7 +37,7 @@ from synthgap.jobs.once import make_once
 from synthgap.params.sections import Data, Fidelity, Grid, Runtime, SetName
 
 SHEETS = ("neighbours", "worst")
-WORST, PROMPTS = 10, 3  # classes shown, and prompts told of each
+WORST, PROMPTS = 10, 3  # classes on the sheet, and prompts listed of each
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,12 @@ def fidelity(params: FidelityParams, artifacts: Artifacts, log: Log) -> None:
             runs.append(_logged(_run(about, sample), found[name], about, log))
         real = real_self_scores(reference)
         runs.append(_logged(_run(about, reference.corpus or reference.train), real, about, log))
-        known = {"real": real, "order": names, "classes": list(reference.train.images.classes)}
-        whole = {**about, **extractors.about, **known, "sets": found}
+        common = {
+            "real": real,
+            "order": names,
+            "classes": list(reference.train.images.classes),
+        }
+        whole = {**about, **extractors.about, **common, "sets": found}
         write_json(finished / "fidelity.json", whole)
         return {**about, "units": [], "runs": runs}
 

@@ -24,32 +24,34 @@ GAP_PX, CAPTION_PX, TITLE_PX, MARGIN_PX = 16, 14, 26, 10
 ROW_PX = CELL_PX + 3 * CAPTION_PX + 8
 
 
-def draw_losses(path: Path, looked: PredictedSet, classifier: str, *, highest: bool) -> None:
+def draw_losses(path: Path, predicted: PredictedSet, classifier: str, *, highest: bool) -> None:
     """Write the images of least or most loss under `classifier`: of all classes, then of each.
 
     Each stands above its loss (nats), its class and, in red, the class that it is taken for where
     that is another one. With more than ten classes, ten evenly spaced ones have rows.
     """
-    answers = looked.answers[classifier]
+    answers = predicted.answers[classifier]
     ranked = np.argsort(-answers.losses if highest else answers.losses, kind="stable")
-    names = looked.source.images.classes
+    names = predicted.source.images.classes
     rows = {"all classes": ranked[:SHOWN]}
     for label in sheet_labels(len(names)):
-        rows[f"only {names[label]}"] = ranked[looked.labels[ranked] == label][:SHOWN]
+        rows[f"only {names[label]}"] = ranked[predicted.labels[ranked] == label][:SHOWN]
     left = MARGIN_PX + 12 + label_width(list(rows))
     width = left + SHOWN * (CELL_PX + GAP_PX) + MARGIN_PX
     sheet = ContactSheet(width, TITLE_PX + len(rows) * ROW_PX + MARGIN_PX)
     most = "highest" if highest else "lowest"
-    title = f"{looked.source.name}: {most} cross-entropy (nats) under the students of {classifier}"
+    title = (
+        f"{predicted.source.name}: {most} cross-entropy (nats) under the students of {classifier}"
+    )
     sheet.label(title, MARGIN_PX, TITLE_PX // 2)
     for row, (name, places) in enumerate(rows.items()):
         top = TITLE_PX + row * ROW_PX
         sheet.label(name, MARGIN_PX, top + CELL_PX // 2)
         for column, place in enumerate(places):
             across = left + column * (CELL_PX + GAP_PX)
-            image = looked.source.images.image(int(looked.rows[place]))
+            image = predicted.source.images.image(int(predicted.rows[place]))
             sheet.paste(cell(image), across, top)
-            for line, (text, colour) in enumerate(_captions(looked, answers, int(place))):
+            for line, (text, colour) in enumerate(_captions(predicted, answers, int(place))):
                 below = top + CELL_PX + 2 + line * CAPTION_PX
                 middle, width_px = across + CELL_PX // 2, CELL_PX + GAP_PX - 2
                 sheet.caption(text, middle, below, colour=colour, width_px=width_px)
@@ -57,10 +59,10 @@ def draw_losses(path: Path, looked: PredictedSet, classifier: str, *, highest: b
 
 
 def _captions(
-    looked: PredictedSet, answers: SetPredictions, place: int
+    predicted: PredictedSet, answers: SetPredictions, place: int
 ) -> list[tuple[str, Colour]]:
     """An image's loss, its class, and what it is taken for where that is another one."""
-    own, taken_for = int(looked.labels[place]), int(answers.said[place])
-    names = looked.source.images.classes
+    own, taken_for = int(predicted.labels[place]), int(answers.predictions[place])
+    names = predicted.source.images.classes
     lines = [(f"{answers.losses[place]:.3g}", INK), (names[own], SOFT), (names[taken_for], WRONG)]
     return lines[:2] if own == taken_for else lines

@@ -26,17 +26,17 @@ class SetPredictions:
     """What one source's students make of one set's images.
 
     `top1` is in percent, a student each; `losses` (num_images,) float64 are cross-entropies in
-    nats, the mean over students; `said` (num_images,) int64 is the class that they hold likeliest.
+    nats, the mean over students; `predictions` (num_images,) int64 is their likeliest class.
     """
 
     top1: tuple[float, ...]
     losses: np.ndarray
-    said: np.ndarray
+    predictions: np.ndarray
 
 
 @dataclass(frozen=True)
 class PredictedSet:
-    """One set, looked at: `rows` (num_images,) are rising indices into it, of what was looked at.
+    """One set, predicted: `rows` (num_images,) are rising indices into it, of the images predicted.
 
     `answers` are by the set that the students have learned from.
     """
@@ -48,7 +48,7 @@ class PredictedSet:
 
     @property
     def labels(self) -> np.ndarray:
-        """Of the images looked at, int64 (num_images,)."""
+        """Of the images predicted, int64 (num_images,)."""
         labels: np.ndarray = self.source.images.labels[self.rows]
         return labels
 
@@ -75,8 +75,8 @@ class SourceStudents:
             }
         )
 
-    def look(self, source: Source, *, max_images: int, seed: int) -> PredictedSet:
-        """Show them one set; of a large one, as many images of each class as fit."""
+    def predict(self, source: Source, *, max_images: int, seed: int) -> PredictedSet:
+        """Predict one set; of a large one, as many images of each class as fit."""
         rows = np.arange(len(source.images))
         images = source.labelled
         if len(rows) > max_images:

@@ -23,26 +23,26 @@ CURVES = ("train/top1", "train/loss")
 Numbers = dict[str, Any]  # JSON's own; null where a number is undefined
 
 
-def cross_accuracy(looked: Mapping[str, PredictedSet]) -> Numbers:
+def cross_accuracy(predicted_sets: Mapping[str, PredictedSet]) -> Numbers:
     """Top-1 in percent of every source's students on every source's training images (Table 1).
 
     {set learned from: {set scored on: an estimate over seeds}}
     """
     return {
         learned: {
-            scored: asdict(estimate(look.answers[learned].top1, over="seeds"))
-            for scored, look in looked.items()
+            scored: asdict(estimate(predicted.answers[learned].top1, over="seeds"))
+            for scored, predicted in predicted_sets.items()
         }
-        for learned in looked
+        for learned in predicted_sets
     }
 
 
-def loss_histograms(looked: Mapping[str, PredictedSet], bins: int) -> Numbers:
+def loss_histograms(predicted_sets: Mapping[str, PredictedSet], bins: int) -> Numbers:
     """Counts of every set's losses under every classifier, over the same edges (nats)."""
     pairs = [
-        (classifier, name, look.answers[classifier].losses)
-        for classifier in looked
-        for name, look in looked.items()
+        (classifier, name, predicted.answers[classifier].losses)
+        for classifier in predicted_sets
+        for name, predicted in predicted_sets.items()
     ]
     edges = shared_edges(np.concatenate([losses for _, _, losses in pairs]), bins)
     return {
@@ -64,9 +64,9 @@ def loss_histograms(looked: Mapping[str, PredictedSet], bins: int) -> Numbers:
     }
 
 
-def appearance(looked: PredictedSet, high_frequency: float) -> Numbers:
+def appearance(predicted: PredictedSet, high_frequency: float) -> Numbers:
     """The set's power by spatial frequency (cycles a pixel), and the share of high ones."""
-    spectrum = looked.spectrum
+    spectrum = predicted.spectrum
     return {
         "frequencies": spectrum.frequencies.tolist(),
         "log_power": [_plain(value) for value in spectrum.log_power],

@@ -30,13 +30,13 @@ class Sampling:
     root: int
     steps: Mapping[int, int]
 
-    def plans(self, real: Source, looked: PredictedSet) -> list[RunSpec]:
+    def plans(self, real: Source, predicted: PredictedSet) -> list[RunSpec]:
         """A run a variant and seed, on `real` and images of the synthetic set.
 
         Raises:
             DataError: the two have other classes.
         """
-        both, name = mixed(real, looked.source), looked.source.name
+        both, name = mixed(real, predicted.source), predicted.source.name
         return [
             RunSpec(
                 name=f"{variant} {both.name} s{seed}",
@@ -45,19 +45,19 @@ class Sampling:
                 ablation=ABLATION,
                 variant=variant,
                 guidance_scale=scale_of(name),
-                indices=_shown(real, looked.rows[self.kept(variant, looked, seed)]),
+                indices=_mixed_indices(real, predicted.rows[self.kept(variant, predicted, seed)]),
                 steps_per_epoch=self.steps[seed],
             )
             for variant in VARIANTS
             for seed in self.gap.seeds
         ]
 
-    def kept(self, variant: str, looked: PredictedSet, seed: int) -> np.ndarray:
-        """Rising places, among the images looked at, of those that one run adds.
+    def kept(self, variant: str, predicted: PredictedSet, seed: int) -> np.ndarray:
+        """Rising places, among the images predicted, of those that one run adds.
 
         int64 (num_kept,).
         """
-        return VARIANTS[variant](self, looked, seed)
+        return VARIANTS[variant](self, predicted, seed)
 
 
 def by_loss(losses: np.ndarray, labels: np.ndarray, share: float, *, highest: bool) -> np.ndarray:
@@ -73,22 +73,22 @@ def by_loss(losses: np.ndarray, labels: np.ndarray, share: float, *, highest: bo
     return np.sort(np.concatenate(kept))
 
 
-def _low(how: Sampling, looked: PredictedSet, _seed: int) -> np.ndarray:
-    losses = looked.answers[how.gap.sets[0]].losses
-    return by_loss(losses, looked.labels, how.gap.share, highest=False)
+def _low(how: Sampling, predicted: PredictedSet, _seed: int) -> np.ndarray:
+    losses = predicted.answers[how.gap.sets[0]].losses
+    return by_loss(losses, predicted.labels, how.gap.share, highest=False)
 
 
-def _high(how: Sampling, looked: PredictedSet, _seed: int) -> np.ndarray:
-    losses = looked.answers[how.gap.sets[0]].losses
-    return by_loss(losses, looked.labels, how.gap.share, highest=True)
+def _high(how: Sampling, predicted: PredictedSet, _seed: int) -> np.ndarray:
+    losses = predicted.answers[how.gap.sets[0]].losses
+    return by_loss(losses, predicted.labels, how.gap.share, highest=True)
 
 
-def _random(how: Sampling, looked: PredictedSet, seed: int) -> np.ndarray:
+def _random(how: Sampling, predicted: PredictedSet, seed: int) -> np.ndarray:
     own = derived_seed(how.root, "run", seed)
-    return stratified(looked.labels, 1 / how.gap.share, seed=own)
+    return stratified(predicted.labels, 1 / how.gap.share, seed=own)
 
 
-def _shown(real: Source, rows: np.ndarray) -> np.ndarray:
+def _mixed_indices(real: Source, rows: np.ndarray) -> np.ndarray:
     """Indices into the mixed source: all real images, then the synthetic ones of `rows`."""
     count = len(real.images)
     return np.concatenate([np.arange(count), count + rows])

@@ -58,23 +58,27 @@ def gap(params: GapParams, artifacts: Artifacts, log: Log) -> None:
 def gap_cell(params: GapParams, artifacts: Artifacts) -> Cell:
     """Everything but the trainings: what to write beside their records, and what they learn.
 
-    Training images alone are looked at; by nothing else is anything chosen.
+    Only training images are used; nothing else chooses anything.
 
     Raises:
         SynthgapError: an image set, a student or fidelity.json is missing or damaged.
     """
     with one_thread():  # the runs are forked from here
         study = _GapStudy.open(params, artifacts)
-        looked = study.looked()
-        found = study.found(looked)
-    real = looked[params.gap.sets[0]].source
+        predicted_sets = study.predicted_sets()
+        found = study.found(predicted_sets)
+    real = predicted_sets[params.gap.sets[0]].source
     return Cell(
         "gap",
         (),
         {"gap": asdict(params.gap)},
-        [plan for name in params.gap.sampled for plan in study.sampling.plans(real, looked[name])],
+        [
+            plan
+            for name in params.gap.sampled
+            for plan in study.sampling.plans(real, predicted_sets[name])
+        ],
         inputs=study.inputs,
-        beside=partial(_write, found, looked, study),
+        beside=partial(_write, found, predicted_sets, study),
     )
 
 
@@ -116,59 +120,67 @@ class _GapStudy:
         steps = {run["seed"]: run["num_steps"] // len(run["epochs"]) for run in real}
         return Sampling(self.params.gap, self.params.seed, steps)
 
-    def synthetic(self, looked: Mapping[str, PredictedSet]) -> list[str]:
+    def synthetic(self, predicted_sets: Mapping[str, PredictedSet]) -> list[str]:
         """Names of the sets that a generator made."""
-        return [name for name, look in looked.items() if look.source.kind == "synthetic"]
+        return [
+            name
+            for name, predicted in predicted_sets.items()
+            if predicted.source.kind == "synthetic"
+        ]
 
-    def looked(self) -> dict[str, PredictedSet]:
-        """Every set under every source's students."""
+    def predicted_sets(self) -> dict[str, PredictedSet]:
+        """Every set, predicted by every source's students."""
         params = self.params
         classes = SourceStudents.open(self.donors, params.student, device_of(params.runtime))
         found = {}
         for name in params.gap.sets:
             source = open_source(self.artifacts, name, params.data.image_size)
-            found[name] = classes.look(source, max_images=params.gap.max_images, seed=params.seed)
+            found[name] = classes.predict(
+                source, max_images=params.gap.max_images, seed=params.seed
+            )
         return found
 
-    def found(self, looked: Mapping[str, PredictedSet]) -> Numbers:
-        """What gap.json says."""
-        how, made = self.params.gap, self.synthetic(looked)
+    def found(self, predicted_sets: Mapping[str, PredictedSet]) -> Numbers:
+        """The content of gap.json."""
+        how, made = self.params.gap, self.synthetic(predicted_sets)
         sheets = {kind: {name: f"{kind}-{name}.png" for name in made} for kind in SHEETS}
-        histograms = loss_histograms(looked, how.bins)
+        histograms = loss_histograms(predicted_sets, how.bins)
         curves = {name: saturation(runs, how.saturated_within) for name, runs in self.runs.items()}
         return {
             "schema": 1,
             "recipe": self.artifacts.recipe,
             "params": asdict(how),
             "sets": list(how.sets),
-            "num_images": {name: len(look.rows) for name, look in looked.items()},
-            "cross": cross_accuracy(looked),
+            "num_images": {name: len(predicted.rows) for name, predicted in predicted_sets.items()},
+            "cross": cross_accuracy(predicted_sets),
             "saturation": curves,
             "cross_entropy": histograms,
             "appearance": {
-                name: appearance(look, how.high_frequency) for name, look in looked.items()
+                name: appearance(predicted, how.high_frequency)
+                for name, predicted in predicted_sets.items()
             },
-            **self._manifold(looked),
+            **self._manifold(predicted_sets),
             "reference": reference_numbers(self.artifacts),
             "sheets": sheets,
-            "selection": self._selection(looked),
+            "selection": self._selection(predicted_sets),
         }
 
-    def _manifold(self, looked: Mapping[str, PredictedSet]) -> Numbers:
+    def _manifold(self, predicted_sets: Mapping[str, PredictedSet]) -> Numbers:
         """Content and quality of every set but the real one that it is held against."""
-        others = [looked[name].source for name in self.params.gap.sets[1:]]
+        others = [predicted_sets[name].source for name in self.params.gap.sets[1:]]
         split = {source.name: manifold_numbers(self.artifacts, source) for source in others}
         parts = ("content", "quality")
         return {part: {name: numbers[part] for name, numbers in split.items()} for part in parts}
 
-    def _selection(self, looked: Mapping[str, PredictedSet]) -> Numbers:
+    def _selection(self, predicted_sets: Mapping[str, PredictedSet]) -> Numbers:
         """What the sampling experiment adds (at random: for the first seed), and its mean loss."""
         how, sampling = self.params.gap, self.sampling
         added = {}
         for name in how.sampled:
-            losses = looked[name].answers[how.sets[0]].losses
+            losses = predicted_sets[name].answers[how.sets[0]].losses
             kept = {
-                variant: sampling.kept(variant, looked[name], how.seeds[0]) for variant in VARIANTS
+                variant: sampling.kept(variant, predicted_sets[name], how.seeds[0])
+                for variant in VARIANTS
             }
             added[name] = {
                 variant: {
@@ -181,11 +193,11 @@ class _GapStudy:
 
 
 def _write(
-    found: Numbers, looked: Mapping[str, PredictedSet], study: _GapStudy, folder: Path
+    found: Numbers, predicted_sets: Mapping[str, PredictedSet], study: _GapStudy, folder: Path
 ) -> None:
     """Write gap.json and the sheets into the cell's finished folder."""
     for kind, highest in SHEETS.items():
-        for name in study.synthetic(looked):
+        for name in study.synthetic(predicted_sets):
             path = folder / found["sheets"][kind][name]
-            draw_losses(path, looked[name], study.params.gap.sets[0], highest=highest)
+            draw_losses(path, predicted_sets[name], study.params.gap.sets[0], highest=highest)
     write_json(folder / "gap.json", found)

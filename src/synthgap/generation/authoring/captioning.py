@@ -29,25 +29,25 @@ def caption_images(
     from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
     quiet("transformers")
-    with opening(borrowed, "an image captioner") as plainly:
+    with opening(borrowed, "an image captioner") as options:
         folder = borrowed.folder
-        processor = AutoImageProcessor.from_pretrained(folder, **plainly)
-        tokenizer = AutoTokenizer.from_pretrained(folder, **plainly)
-        network = AutoModelForImageTextToText.from_pretrained(folder, **plainly, **weights(runtime))
+        processor = AutoImageProcessor.from_pretrained(folder, **options)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+        network = AutoModelForImageTextToText.from_pretrained(folder, **options, **weights(runtime))
         network = settled(network, runtime)
     for start in range(0, len(images), batch):
         numbers = range(start, min(start + batch, len(images)))
-        shown = [images.image(number) for number in numbers]
-        shown += [shown[-1]] * (batch - len(shown))
+        pictures = [images.image(number) for number in numbers]
+        pictures += [pictures[-1]] * (batch - len(pictures))
         with torch_threads(runtime.threads), opening(borrowed, "an image captioner"):
-            pixels = processor(images=shown, return_tensors="pt").pixel_values
+            pixels = processor(images=pictures, return_tensors="pt").pixel_values
             ids = network.generate(
                 pixel_values=pixels.to(network.device, network.dtype),
                 max_new_tokens=max_tokens,
                 do_sample=False,
             )
-            said = tokenizer.batch_decode(ids[: len(numbers)], skip_special_tokens=True)
-        for number, text in zip(numbers, said, strict=True):
+            texts = tokenizer.batch_decode(ids[: len(numbers)], skip_special_tokens=True)
+        for number, text in zip(numbers, texts, strict=True):
             caption = " ".join(text.split())
             if caption:
                 yield _row(borrowed, images, number, caption)

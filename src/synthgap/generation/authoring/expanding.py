@@ -55,19 +55,19 @@ def expand_words(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     quiet("transformers")
-    with opening(borrowed, "a causal language model") as plainly:
+    with opening(borrowed, "a causal language model") as options:
         writer = _Writer(
-            AutoTokenizer.from_pretrained(borrowed.folder, **plainly),
+            AutoTokenizer.from_pretrained(borrowed.folder, **options),
             settled(
                 AutoModelForCausalLM.from_pretrained(
-                    borrowed.folder, **plainly, **weights(runtime)
+                    borrowed.folder, **options, **weights(runtime)
                 ),
                 runtime,
             ),
             expansion,
         )
-    for name, said in words.items():
-        begun = filled(expansion.opening, said)
+    for name, class_words in words.items():
+        begun = filled(expansion.opening, class_words)
         with torch_threads(runtime.threads), opening(borrowed, "a causal language model"):
             captions = _captions(writer, name, begun)
         for caption, seed in captions.items():
@@ -87,8 +87,8 @@ def _captions(writer: _Writer, name: str, begun: str) -> dict[str, int]:
     """Different captions of one class, with the seed of the round that gave each."""
     wanted = writer.expansion.per_class
     captions: dict[str, int] = {}
-    for turn in range(ROUNDS):
-        seed = derived_seed(writer.expansion.seed, "captions", name, turn)
+    for round_number in range(ROUNDS):
+        seed = derived_seed(writer.expansion.seed, "captions", name, round_number)
         for text in _continued(writer, begun, seed):
             captions.setdefault(f"{begun}{_first(text)}", seed)
         if len(captions) >= wanted:

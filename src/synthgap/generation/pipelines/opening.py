@@ -65,11 +65,11 @@ def taken_checker(pipeline: Pipeline, folder: Path, *, wanted: bool) -> Check | 
         )
 
     def check(pixels: np.ndarray) -> np.ndarray:
-        shown = extractor([Image.fromarray(image) for image in pixels], return_tensors="pt")
-        seen = shown.pixel_values.to(pipeline.device, checker.dtype)
+        features = extractor([Image.fromarray(image) for image in pixels], return_tensors="pt")
+        pixel_values = features.pixel_values.to(pipeline.device, checker.dtype)
         canvas = np.zeros((len(pixels), 1, 1, 3), dtype=np.float32)  # what it would blacken
         with torch.no_grad():
-            _, unsafe = checker(images=canvas, clip_input=seen)
+            _, unsafe = checker(images=canvas, clip_input=pixel_values)
         return np.asarray(unsafe, dtype=bool)
 
     return check

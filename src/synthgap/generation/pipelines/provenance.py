@@ -23,7 +23,7 @@ HUB_FILES = (INDEX, CARD, *(f"*/*{suffix}" for suffix in sorted(KEPT)))
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a model comes from; `real_labels` is None where nobody knows what it has seen.
+    """Where a model comes from; `real_labels` is None where its training labels are unknown.
 
     `name` is `generator` or that of a rival. Samples without labels are kept from `min_confidence`
     on, where that is not None.
@@ -79,14 +79,14 @@ def declared_source(source: Generator | Rival, *, root: Path, name: str) -> Prov
     assert source.pin is not None
     place = "generator.pin" if name == MAIN else f"rivals.{name}.pin"
     pinned = pin_samples if source.kind == "folder" else pin
-    known = pinned(source.pin, root=root, place=place)
-    return known.declared(source, name)
+    provenance = pinned(source.pin, root=root, place=place)
+    return provenance.declared(source, name)
 
 
 def pin(declared: Pin, *, root: Path, place: str = "generator.pin") -> Provenance:
     """Find the declared pipeline and hold it to its digest; without one, take what is there.
 
-    Its licence is what its model card says.
+    Its licence is that of its model card.
 
     Raises:
         GeneratorError: it is missing, holds pickles only, or has another digest.
@@ -94,8 +94,8 @@ def pin(declared: Pin, *, root: Path, place: str = "generator.pin") -> Provenanc
     folder, revision = found(
         declared.location, declared.revision, root=root, patterns=HUB_FILES, place=place
     )
-    known = attested(declared, folder, pipeline_digest(folder), revision=revision, place=place)
-    return replace(known, licence=known.licence or card_licence(folder))
+    provenance = attested(declared, folder, pipeline_digest(folder), revision=revision, place=place)
+    return replace(provenance, licence=provenance.licence or card_licence(folder))
 
 
 def pin_samples(declared: Pin, *, root: Path, place: str) -> Provenance:
@@ -105,14 +105,14 @@ def pin_samples(declared: Pin, *, root: Path, place: str) -> Provenance:
         GeneratorError: it is missing or empty, or has another digest.
     """
     folder = _samples(declared.location, root=root, place=place)
-    known = attested(declared, folder, samples_digest(folder), revision=None, place=place)
-    return replace(known, kind="folder", licence=known.licence or card_licence(folder))
+    provenance = attested(declared, folder, samples_digest(folder), revision=None, place=place)
+    return replace(provenance, kind="folder", licence=provenance.licence or card_licence(folder))
 
 
 def attested(
     declared: Pin, folder: Path, digest: str, *, revision: str | None, place: str
 ) -> Provenance:
-    """What is known of the model in `folder`, which was found as declared.
+    """The provenance of the model in `folder`, which was found as declared.
 
     Raises:
         GeneratorError: it has another digest than was declared.
@@ -122,18 +122,18 @@ def attested(
             f"{folder}: digest {digest}, expected {declared.sha256} ({place}.sha256); restore "
             "the files, or set the digest to null to pin what is there"
         )
-    ours = folder / PROVENANCE  # a model that synthgap trained knows what it has seen
-    known = read_json(ours) if ours.is_file() else {}
-    known = known if known.get("sha256") == digest else {}
+    ours = folder / PROVENANCE  # of a model that synthgap trained
+    kept = read_json(ours) if ours.is_file() else {}
+    kept = kept if kept.get("sha256") == digest else {}
     return Provenance(
         kind="pin",
         location=declared.location,
         revision=revision,
         sha256=digest,
-        classes=None if known.get("classes") is None else tuple(known["classes"]),
-        real_labels=known.get("real_labels"),
-        training_set=known.get("training_set"),
-        licence=known.get("licence"),
+        classes=None if kept.get("classes") is None else tuple(kept["classes"]),
+        real_labels=kept.get("real_labels"),
+        training_set=kept.get("training_set"),
+        licence=kept.get("licence"),
     )
 
 
@@ -207,10 +207,10 @@ def card_licence(folder: Path) -> str | None:
         front = yaml.safe_load(text.split("---", 2)[1])
     except yaml.YAMLError:
         return None
-    said = front.get("license") if isinstance(front, dict) else None
-    if said == "other":
-        said = front.get("license_name", said)
-    return None if said is None else str(said)
+    licence = front.get("license") if isinstance(front, dict) else None
+    if licence == "other":
+        licence = front.get("license_name", licence)
+    return None if licence is None else str(licence)
 
 
 def checker_digest(folder: Path) -> str | None:

@@ -58,8 +58,8 @@ class Request:
 class Sampled:
     """Images in the order of their requests.
 
-    `pixels` are uint8 (n, height, width, 3); `unsafe`, bool (n,), what the pipeline's own safety
-    checker said, where it was asked.
+    `pixels` are uint8 (n, height, width, 3); `unsafe`, bool (n,), the result of the pipeline's own
+    safety checker, where it was asked.
     """
 
     pixels: np.ndarray

@@ -45,10 +45,10 @@ def exchange_scheduler(pipeline: Pipeline, name: str | None) -> None:
     wanted = _class_name(name)
     suited = {kind.__name__: kind for kind in getattr(own, "compatibles", ())}
     if wanted not in suited:
-        known = [short for short, full in SCHEDULERS.items() if full in suited]
+        names = [short for short, full in SCHEDULERS.items() if full in suited]
         raise GeneratorError(
             f"{PLACE}: {name}, which does not suit this pipeline ({type(own).__name__}); expected "
-            f"null{''.join(f', {one}' for one in known)}"
+            f"null{''.join(f', {one}' for one in names)}"
         )
     with odd_arrays():
         pipeline.scheduler = suited[wanted].from_config(own.config)

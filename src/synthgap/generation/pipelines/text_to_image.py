@@ -37,15 +37,15 @@ class Embeddings:
         self._kept: dict[str, tuple[Tensor, ...]] = {}
 
     def __call__(self, prompts: Sequence[str]) -> tuple[Tensor, ...]:
-        """What the text encoders say of each prompt: tensors of (num_prompts, ...)."""
+        """The text encoders' embeddings of each prompt: tensors of (num_prompts, ...)."""
         wanted = list(dict.fromkeys(prompts))
         missing = [prompt for prompt in wanted if prompt not in self._kept]
         found = {prompt: self._kept[prompt] for prompt in wanted if prompt in self._kept}
         for start in range(0, len(missing), self.batch):
             part = missing[start : start + self.batch]
-            told = self.embed([*part, *[part[-1]] * (self.batch - len(part))])
+            encoded = self.embed([*part, *[part[-1]] * (self.batch - len(part))])
             for row, prompt in enumerate(part):
-                found[prompt] = tuple(each[row].clone() for each in told)
+                found[prompt] = tuple(each[row].clone() for each in encoded)
         self._keep(found)
         each = [found[prompt] for prompt in prompts]
         return tuple(torch.stack(column) for column in zip(*each, strict=True))
@@ -67,7 +67,7 @@ def stable_diffusion(
     Raises:
         ParamsError: the size does not suit the networks.
     """
-    return drawn_from_text(pipeline, settings, told_by(pipeline, settings))
+    return drawn_from_text(pipeline, settings, prompt_arguments(pipeline, settings))
 
 
 def stable_diffusion_xl(
@@ -90,7 +90,7 @@ def stable_diffusion_xl(
     embeddings = Embeddings(embed, settings.compute_batch)
     zeros = not settings.negative_prompt and pipeline.config.force_zeros_for_empty_prompt
 
-    def told(requests: Sequence[Request]) -> dict[str, Any]:
+    def arguments_of(requests: Sequence[Request]) -> dict[str, Any]:
         words = embeddings([one.prompt for one in requests])
         given = dict(zip(TEXT_AND_POOLED, words, strict=True))
         if settings.guidance_scale > 1:
@@ -100,11 +100,11 @@ def stable_diffusion_xl(
             given |= {f"negative_{name}": each for name, each in pairs}
         return given
 
-    return drawn_from_text(pipeline, settings, told)
+    return drawn_from_text(pipeline, settings, arguments_of)
 
 
-def told_by(pipeline: Pipeline, settings: SamplingSettings) -> Extra:
-    """What a Stable Diffusion pipeline is told of requests: embeddings of their prompts."""
+def prompt_arguments(pipeline: Pipeline, settings: SamplingSettings) -> Extra:
+    """A function from requests to a Stable Diffusion pipeline's arguments: prompt embeddings."""
 
     def embed(prompts: list[str]) -> tuple[Tensor, ...]:
         return (
@@ -115,18 +115,20 @@ def told_by(pipeline: Pipeline, settings: SamplingSettings) -> Extra:
 
     embeddings = Embeddings(embed, settings.compute_batch)
 
-    def told(requests: Sequence[Request]) -> dict[str, Any]:
+    def arguments_of(requests: Sequence[Request]) -> dict[str, Any]:
         given = dict(zip(TEXT, embeddings([one.prompt for one in requests]), strict=True))
         if settings.guidance_scale > 1:
             against = embeddings([settings.negative_prompt] * len(requests))
             given["negative_prompt_embeds"] = against[0]
         return given
 
-    return told
+    return arguments_of
 
 
-def drawn_from_text(pipeline: Pipeline, settings: SamplingSettings, told: Extra) -> BatchDrawer:
-    """Draw with the pipeline's own loop, which is given what `told` makes of the requests.
+def drawn_from_text(
+    pipeline: Pipeline, settings: SamplingSettings, arguments_of: Extra
+) -> BatchDrawer:
+    """Draw with the pipeline's own loop, given `arguments_of` the requests.
 
     Raises:
         ParamsError: the size does not suit the networks.
@@ -137,7 +139,7 @@ def drawn_from_text(pipeline: Pipeline, settings: SamplingSettings, told: Extra)
     def draw(requests: Sequence[Request], generators: list[torch.Generator]) -> np.ndarray:
         with odd_arrays():
             latents = pipeline(
-                **told(requests),
+                **arguments_of(requests),
                 generator=generators,
                 guidance_scale=settings.guidance_scale,
                 num_inference_steps=settings.steps,
@@ -235,15 +237,15 @@ def prompted_by_images(
     Raises:
         ParamsError: the size does not suit the networks.
     """
-    words = told_by(pipeline, settings)
+    words = prompt_arguments(pipeline, settings)
 
-    def told(requests: Sequence[Request]) -> dict[str, Any]:
-        shown = [Image.fromarray(one.image) for one in requests if one.image is not None]
-        if len(shown) != len(requests):
+    def arguments_of(requests: Sequence[Request]) -> dict[str, Any]:
+        pictures = [Image.fromarray(one.image) for one in requests if one.image is not None]
+        if len(pictures) != len(requests):
             raise GeneratorError(
                 "StableUnCLIPImg2ImgPipeline: prompted by images, but a request brings none; use "
                 "it in stage `oracle` (oracle.pin), or pin a text-to-image pipeline as generator"
             )
-        return {**words(requests), "image": shown, "noise_level": settings.noise_level}
+        return {**words(requests), "image": pictures, "noise_level": settings.noise_level}
 
-    return replace(drawn_from_text(pipeline, settings, told), needs_images=True)
+    return replace(drawn_from_text(pipeline, settings, arguments_of), needs_images=True)

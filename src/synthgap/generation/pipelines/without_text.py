@@ -63,7 +63,7 @@ class _GuidedTransformer:
         return predicted
 
 
-def class_numbers(known: Mapping[str, int], num_classes: int, classes: Sequence[str]) -> list[int]:
+def class_numbers(names: Mapping[str, int], num_classes: int, classes: Sequence[str]) -> list[int]:
     """The pipeline's number of each of the dataset's classes.
 
     By name, where the pipeline has names (its synonyms count, case and underscores do not); else
@@ -72,7 +72,7 @@ def class_numbers(known: Mapping[str, int], num_classes: int, classes: Sequence[
     Raises:
         GeneratorError: a class cannot be found.
     """
-    named = {_plain(name): number for name, number in known.items()}
+    named = {_plain(name): number for name, number in names.items()}
     found = {name: named.get(_plain(name)) for name in classes}
     if None not in found.values():
         return [number for number in found.values() if number is not None]
@@ -81,7 +81,7 @@ def class_numbers(known: Mapping[str, int], num_classes: int, classes: Sequence[
     if len(classes) == (len(set(named.values())) or num_classes):
         return list(range(len(classes)))
     lost = [name for name, number in found.items() if number is None]
-    there = f"one of its {len(named)} names ({', '.join(list(known)[:5])}, ...)"
+    there = f"one of its {len(named)} names ({', '.join(list(names)[:5])}, ...)"
     if not named:
         there = f"a number below {num_classes}, since it has no names"
     raise GeneratorError(

@@ -34,10 +34,10 @@ PLACE = "params.yaml, prompts.classes"
 def class_words(
     prompts: Prompts, classes: Sequence[str], root: Path, needed: Collection[str]
 ) -> dict[str, ClassWords]:
-    """Words of every class folder; what the file of `prompts.classes` says comes before WordNet.
+    """Words of every class folder; the file of `prompts.classes` comes before WordNet.
 
     WordNet is asked only for what is `needed` (`name`, always, `hypernym`, `definition`) and not
-    said there, and only for classes with a synset, their folder's name or the file's.
+    given there, and only for classes with a synset, their folder's name or the file's.
 
     Raises:
         ParamsError: the file is not as expected, WordNet is not there, or some classes lack what
@@ -51,18 +51,20 @@ def class_words(
         if (synset := _synset(name, given[name])) and any(key not in given[name] for key in wanted)
     }
     folder = None if prompts.wordnet is None else root / Path(prompts.wordnet).expanduser()
-    known = synset_words(synsets.values(), folder)
-    _check_synsets([f"{name} ({one})" for name, one in synsets.items() if known[one] is None])
+    words_by_synset = synset_words(synsets.values(), folder)
+    _check_synsets(
+        [f"{name} ({one})" for name, one in synsets.items() if words_by_synset[one] is None]
+    )
     words = {}
     for name in classes:
-        found = known.get(synsets.get(name, "")) or ClassWords(phrase(name))
+        found = words_by_synset.get(synsets.get(name, "")) or ClassWords(phrase(name))
         words[name] = ClassWords(
             name=given[name].get("name", found.name),
             hypernym=given[name].get("hypernym", found.hypernym),
             definition=given[name].get("definition", found.definition),
         )
     for key in wanted:
-        _check_said(prompts, key, [name for name in classes if not getattr(words[name], key)])
+        _check_complete(prompts, key, [name for name in classes if not getattr(words[name], key)])
     return words
 
 
@@ -88,7 +90,7 @@ def _check_synsets(missing: Sequence[str]) -> None:
         )
 
 
-def _check_said(prompts: Prompts, key: str, missing: Sequence[str]) -> None:
+def _check_complete(prompts: Prompts, key: str, missing: Sequence[str]) -> None:
     if not missing:
         return
     example = f'{missing[0]}: {{{key}: "..."}}'
@@ -107,11 +109,11 @@ def _given(prompts: Prompts, classes: Sequence[str], root: Path) -> dict[str, di
     if prompts.classes is None:
         return {name: {} for name in classes}
     path = root / Path(prompts.classes).expanduser()
-    said = _read(text_of(path, place=PLACE), prompts.classes)
-    strangers = sorted(set(said) - set(classes))
+    given = _read(text_of(path, place=PLACE), prompts.classes)
+    strangers = sorted(set(given) - set(classes))
     if strangers:
         raise ParamsError(f"{prompts.classes}: {no_class(strangers[0], classes)}")
-    return {name: said.get(name, {}) for name in classes}
+    return {name: given.get(name, {}) for name in classes}
 
 
 def _read(text: str, place: str) -> dict[str, dict[str, str]]:
@@ -144,11 +146,11 @@ def _pairs(node: Node, place: str, of: str) -> Iterator[tuple[str, Node]]:
     line = f"line {node.start_mark.line + 1}"
     if not isinstance(node, MappingNode):
         raise ParamsError(f"{place}: {line}: {of}: expected {{{', '.join(KEYS)}}}, any of them")
-    seen = set()
+    names = set()
     for key, part in node.value:
         name = str(key.value)
-        if name in seen:
+        if name in names:
             where = f"line {key.start_mark.line + 1}"
             raise ParamsError(f"{place}: {where}: {name} is given twice; keep one of the two")
-        seen.add(name)
+        names.add(name)
         yield name, part

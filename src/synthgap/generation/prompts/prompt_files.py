@@ -37,12 +37,12 @@ def read_captions(path: Path, classes: Sequence[str]) -> dict[str, tuple[str, ..
         if name not in captions:
             raise ParamsError(f"{where}: {no_class(name, classes)}")
         captions[name].append(" ".join(caption.split()))
-    missing = [name for name, said in captions.items() if not said]
+    missing = [name for name, texts in captions.items() if not texts]
     if missing:
         raise ParamsError(
             f"{path}: no caption for {some(missing)}; expected some for every class, add them"
         )
-    return {name: tuple(said) for name, said in captions.items()}
+    return {name: tuple(texts) for name, texts in captions.items()}
 
 
 def write_captions(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
@@ -153,12 +153,12 @@ def _lines(path: Path, *, place: str, what: str) -> dict[int, str]:
 
 
 def _distinct(path: Path, lines: dict[int, str]) -> tuple[str, ...]:
-    seen: dict[str, int] = {}
+    first_lines: dict[str, int] = {}
     for number, line in lines.items():
-        first = seen.setdefault(line, number)
+        first = first_lines.setdefault(line, number)
         if first != number:
             raise ParamsError(
                 f"{path}: line {number}: {line!r} is line {first} again; expected each once, since "
                 "all come equally often, remove one"
             )
-    return tuple(seen)
+    return tuple(first_lines)

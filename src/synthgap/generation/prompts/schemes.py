@@ -54,8 +54,8 @@ class PromptWriter:
         """The prompt of image `number` (from 0) of class `label`."""
         name = self.classes[label]
         count = self.choices(label)
-        turn, place = divmod(number, count)
-        choice = place if count == 1 else _order(self.seed, name, turn, count)[place]
+        pass_number, place = divmod(number, count)
+        choice = place if count == 1 else _order(self.seed, name, pass_number, count)[place]
         if self.captions:
             return self.captions[name][choice]
         template, scene = divmod(choice, len(self.scenes))
@@ -89,16 +89,16 @@ class PromptWriter:
     @property
     def content(self) -> dict[str, Any]:
         """All that determines the prompts, as JSON."""
-        said = places(self.templates)
+        used = places(self.templates)
         words = {
-            name: {key: value for key, value in _plain(each).items() if key in said}
+            name: {key: value for key, value in _plain(each).items() if key in used}
             for name, each in self.words.items()
         }
         content: dict[str, Any] = {"scheme": self.scheme, "seed": self.seed}
         if self.captions:
-            captions = {name: list(said) for name, said in self.captions.items()}
+            captions = {name: list(texts) for name, texts in self.captions.items()}
             return {**content, "captions": captions}
-        scenes = list(self.scenes) if "background" in said else None
+        scenes = list(self.scenes) if "background" in used else None
         return {**content, "templates": list(self.templates), "scenes": scenes, "words": words}
 
     @cached_property
@@ -149,9 +149,9 @@ def _file(prompts: Prompts, key: str, scheme: str, root: Path) -> Path:
 
 
 @lru_cache(maxsize=4096)
-def _order(seed: int, name: str, turn: int, count: int) -> tuple[int, ...]:
+def _order(seed: int, name: str, pass_number: int, count: int) -> tuple[int, ...]:
     """In which order the choices of one class come in one pass."""
-    return tuple(stream(seed, "prompts", name, turn).permutation(count).tolist())
+    return tuple(stream(seed, "prompts", name, pass_number).permutation(count).tolist())
 
 
 def _plain(words: ClassWords) -> dict[str, str | None]:

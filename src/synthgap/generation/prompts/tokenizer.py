@@ -34,7 +34,10 @@ def make_tokenizer(captions: Mapping[str, str | Sequence[str]]) -> Tokenizer:
     from tokenizers.processors import TemplateProcessing
     from transformers import PreTrainedTokenizerFast
 
-    texts = {name: [said] if isinstance(said, str) else said for name, said in captions.items()}
+    texts = {
+        name: [caption] if isinstance(caption, str) else caption
+        for name, caption in captions.items()
+    }
     every = [text for several in texts.values() for text in several]
     split = Whitespace()
     found = {word for text in every for word, _ in split.pre_tokenize_str(text)}
@@ -80,10 +83,10 @@ def check_prompts(tokenizer: Tokenizer, prompts: Iterable[str], *, place: str) -
     for prompt in prompts:
         ids = tokenizer(prompt).input_ids
         if only_unknown and tokenizer.unk_token_id in ids:
-            known = sorted(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens))
+            vocabulary = sorted(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens))
             raise GeneratorError(
                 f"{place}: {prompt!r} has a word that this generator was not trained on; expected "
-                f"only {known[:20]}{' ...' if len(known) > 20 else ''}, as in "
+                f"only {vocabulary[:20]}{' ...' if len(vocabulary) > 20 else ''}, as in "
                 "generator.denoiser.captions"
             )
         if len(ids) > tokenizer.model_max_length:
@@ -97,9 +100,9 @@ def marks_unknown(tokenizer: Tokenizer) -> bool:
 
 
 def _check_distinct(tokenizer: Tokenizer, captions: Mapping[str, Sequence[str]]) -> None:
-    seen: dict[tuple[int, ...], str] = {tuple(tokenizer("").input_ids): ""}
+    names_by_ids: dict[tuple[int, ...], str] = {tuple(tokenizer("").input_ids): ""}
     for name, text in ((name, text) for name, several in captions.items() for text in several):
-        other = seen.setdefault(tuple(tokenizer(text).input_ids), name)
+        other = names_by_ids.setdefault(tuple(tokenizer(text).input_ids), name)
         if other != name:
             same = f"like one of class {other!r}" if other else "like an empty prompt"
             raise GeneratorError(

@@ -10,12 +10,12 @@ from synthgap.params.wording import did_you_mean
 
 _PLACE = re.compile(r"\{(\w*)\}")
 KNOWN = ("class", "hypernym", "definition", "background")
-_SHOWN = 5  # classes that a message names
+_LISTED = 5  # classes that a message names
 
 
 @dataclass(frozen=True)
 class ClassWords:
-    """A class in words; None where nobody has said what its parent or definition is."""
+    """A class in words; None where its parent or definition is not given."""
 
     name: str
     hypernym: str | None = None
@@ -29,13 +29,13 @@ def phrase(folder: str) -> str:
 
 def filled(template: str, words: ClassWords, background: str = "") -> str:
     """The template with a class's words, and a scene, in their places; nothing is filled twice."""
-    said = {
+    words_by_place = {
         "class": words.name,
         "hypernym": words.hypernym,
         "definition": words.definition,
         "background": background,
     }
-    return _PLACE.sub(lambda found: said[found[1]] or "", template)
+    return _PLACE.sub(lambda found: words_by_place[found[1]] or "", template)
 
 
 def places(templates: Iterable[str]) -> set[str]:
@@ -59,14 +59,14 @@ def mentions(prompt: str, name: str) -> bool:
 
 def no_class(name: str, classes: Sequence[str]) -> str:
     """Say that a file's `name` is no class folder, and which may be meant."""
-    several = f"{', '.join(classes[:_SHOWN])}{', ...' if len(classes) > _SHOWN else ''}"
+    several = f"{', '.join(classes[:_LISTED])}{', ...' if len(classes) > _LISTED else ''}"
     return f"{name!r} is no class{did_you_mean(name, classes) or f'; expected one of {several}'}"
 
 
 def some(names: Sequence[str]) -> str:
     """The first few of some class folders, and how many there are."""
-    more = f", ... ({len(names)} classes)" if len(names) > _SHOWN else ""
-    return f"class{'es' if len(names) > 1 else ''} {', '.join(names[:_SHOWN])}{more}"
+    more = f", ... ({len(names)} classes)" if len(names) > _LISTED else ""
+    return f"class{'es' if len(names) > 1 else ''} {', '.join(names[:_LISTED])}{more}"
 
 
 def _plain(text: str) -> str:

@@ -137,7 +137,7 @@ def _reader(root: Any, opened: list[Any]) -> Any:  # noqa: ANN401 - nltk's reade
         """nltk's reader, for folders that lack what only other uses of it need."""
 
         def open(self, file: str) -> Any:  # noqa: ANN401
-            """Open a dictionary file; what Debian leaves out reads as if it said nothing."""
+            """Open a dictionary file; what Debian leaves out reads as empty."""
             try:
                 stream = super().open(file)
             except OSError:
