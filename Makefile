@@ -39,7 +39,7 @@ repro: venv
 	@echo "Every run:  make ui"
 
 test: lint
-	"$(BIN)/python" -m pytest -n 2 --dist loadfile
+	"$(BIN)/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-servers: venv
 	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -r requirements-server.lock
