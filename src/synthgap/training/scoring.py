@@ -62,7 +62,7 @@ class PreparedImages:
     def of(
         cls, model: nn.Module, labelled: LabelledImages, *, normalise: Normalisation, size_px: int
     ) -> PreparedImages:
-        """Look once at what stays the same every epoch.
+        """Compute once what stays the same every epoch.
 
         The activations of a frozen prefix are computed once here, where they fit in memory.
         """

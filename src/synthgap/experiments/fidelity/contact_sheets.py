@@ -40,16 +40,16 @@ def draw_neighbours(
     """
     distances, closest = reference.nearest_real(made)
     classes = sample.images.classes
-    shown = sheet_labels(len(classes))
-    names_px = MARGIN_PX + 12 + label_width([classes[label] for label in shown])
+    row_labels = sheet_labels(len(classes))
+    names_px = MARGIN_PX + 12 + label_width([classes[label] for label in row_labels])
     pair_px = 2 * CELL_PX + GAP_PX + PAIR_GAP_PX
     chosen_px = names_px + FIRST * pair_px - PAIR_GAP_PX + GROUP_GAP_PX
     row_px = CELL_PX + 8
     width = chosen_px + CLOSEST * pair_px - PAIR_GAP_PX + MARGIN_PX
-    sheet = ContactSheet(width, HEADER_PX + len(shown) * row_px + MARGIN_PX)
+    sheet = ContactSheet(width, HEADER_PX + len(row_labels) * row_px + MARGIN_PX)
     sheet.label(HEADERS[0], names_px, HEADER_PX // 2)
     sheet.label(HEADERS[1], chosen_px, HEADER_PX // 2)
-    for row, label in enumerate(shown):
+    for row, label in enumerate(row_labels):
         top = HEADER_PX + row * row_px
         sheet.label(classes[label], MARGIN_PX, top + CELL_PX // 2)
         own = np.flatnonzero(made.labels == label)

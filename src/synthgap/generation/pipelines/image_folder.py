@@ -41,7 +41,7 @@ class FolderSampler:
     def open(
         cls, folder: Path, settings: SamplingSettings, classes: Sequence[str]
     ) -> FolderSampler:
-        """Look what is there; images get the asked size, or else that of the first.
+        """List what is there; images get the asked size, or else that of the first.
 
         Raises:
             GeneratorError: there are no images, or a class has none.
