@@ -146,13 +146,11 @@ def _phase(
         following: dict[str, PretrainedGuidance] = {}
         if followed:
             reference = method_context.references[pg.reference]
-            features_of = feature_function(
-                reference, train_spec, accelerator.device, pg.reference_tap
-            )
-            nothing = _empty_features(tapped, features_of, train_spec, accelerator.device)
+            embed = feature_function(reference, train_spec, accelerator.device, pg.reference_tap)
+            nothing = _empty_features(tapped, embed, train_spec, accelerator.device)
             share = 1 / train_spec.training.accumulate
             following = dict.fromkeys(
-                followed, PretrainedGuidance(pg, features_of, accelerator, share, nothing)
+                followed, PretrainedGuidance(pg, embed, accelerator, share, nothing)
             )
         update: Update = (
             JointUpdate(trainable_parameters(student), tapped, following, train_spec.batch_size)
@@ -194,7 +192,7 @@ class PretrainedGuidance:
     """PG on one kind of images."""
 
     pg: Pg
-    features_of: ReferenceFunction
+    embed: ReferenceFunction
     accelerator: Accelerator
     share: float  # of a part in a batch
     nothing: tuple[Tensor, Tensor]  # the student's and the reference's features of no image
@@ -202,12 +200,12 @@ class PretrainedGuidance:
     def loss(self, output: StudentOutput | None, half: DomainRows | None) -> Tensor:
         """lambda_3 L_pg over the rows of all processes, to be added up over them, scalar.
 
-        Each process has its rows' part of the gradient and of the value. One that
-        has no such row still takes part: the others wait for it.
+        Each process has its rows' part of the gradient and of the value. One that has no such row
+        still takes part: the others wait for it.
         """
         runner, reference = self.nothing
         if output is not None and half is not None:
-            runner, reference = output.features, self.features_of(half)
+            runner, reference = output.features, self.embed(half)
         runner, reference = (gather_rows(rows, self.accelerator) for rows in (runner, reference))
         loss = pairwise_loss(runner, reference, self.pg)
         others: float = 1 - 1 / self.accelerator.num_processes
@@ -288,10 +286,7 @@ def _zero_loss(parameters: Iterable[nn.Parameter]) -> Tensor:
 
 
 def _empty_features(
-    tapped: TappedStudent,
-    features_of: ReferenceFunction,
-    train_spec: TrainSpec,
-    device: torch.device,
+    tapped: TappedStudent, embed: ReferenceFunction, train_spec: TrainSpec, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Features of no image, as wide as those of one; the student's mode stays as it was."""
     size, student = train_spec.training.global_crops.size, tapped.passes.student
@@ -300,6 +295,6 @@ def _empty_features(
     first = torch.zeros(1, dtype=torch.int64)
     blank = DomainRows([torch.zeros(1, 3, size, size, device=device)], first, first, share=1.0)
     with torch.no_grad():
-        features = tapped(blank.crops).features, features_of(blank)
+        features = tapped(blank.crops).features, embed(blank)
     student.train(was_training)
     return features[0][:0], features[1][:0]

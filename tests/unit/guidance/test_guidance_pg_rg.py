@@ -159,10 +159,8 @@ def test_who_follows_itself_is_left_alone(accelerator, distance, similarity):
     given, free = (case.method_context(pg=replace(pg, lambda_3=Weights(w, w))) for w in (1.0, 0.0))
     twin = copy.deepcopy(given.student).eval().requires_grad_(False)
     normal = given.train_spec.normalisation
-    preprocessing = replace(
-        given.references["tutor"].preprocessing, mean=normal.mean, std=normal.std
-    )
-    tutor = replace(given.references["tutor"], network=twin, preprocessing=preprocessing)
+    inputs = replace(given.references["tutor"].preprocessing, mean=normal.mean, std=normal.std)
+    tutor = replace(given.references["tutor"], network=twin, preprocessing=inputs)
     itself, anybody = ({"tutor": tutor}, given.references)
     (apart, _), (own, itself_followed), (_, others) = (
         case.learned(replace(one, references=by), pg_rg.pg, accelerator, steps=1)
