@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,26 +100,11 @@ def stylise(params: StyliseParams, artifacts: Artifacts, log: Log) -> None:
     """
     _check_size(params)
     task = _task(params, artifacts)
-
-    def make(folder: Path, finished: Path) -> dict[str, Any]:
-        network, runs = _network(task, folder, log)
-        sets = _make_sets(task, network, folder)
-        save_before_after(finished / PICTURE, sets)
-        about = {"model": "AdaIN", "channels": list(params.stylise.channels)}
-        save_model(finished / NETWORK, network, about)
-        return {
-            **task.record,
-            "texture": {name: one.texture for name, one in sets.items()},
-            "shape": {name: one.shape for name, one in sets.items()},
-            "sets": {name: one.about() for name, one in sets.items()},
-            "runs": runs,
-        }
-
     make_once(
         artifacts,
         task.record,
         artifacts.stage("stylise"),
-        make,
+        partial(_make, task, log),
         stage="stylise",
         threads=params.stylise.threads,
         beside={
@@ -126,6 +112,22 @@ def stylise(params: StyliseParams, artifacts: Artifacts, log: Log) -> None:
             for name in task.parents
         },
     )
+
+
+def _make(task: _Task, log: Log, folder: Path, finished: Path) -> dict[str, Any]:
+    """Train or open the networks, make the sets, and return what run.json says."""
+    network, runs = _network(task, folder, log)
+    sets = _make_sets(task, network, folder)
+    save_before_after(finished / PICTURE, sets)
+    about = {"model": "AdaIN", "channels": list(task.params.stylise.channels)}
+    save_model(finished / NETWORK, network, about)
+    return {
+        **task.record,
+        "texture": {name: one.texture for name, one in sets.items()},
+        "shape": {name: one.shape for name, one in sets.items()},
+        "sets": {name: one.about() for name, one in sets.items()},
+        "runs": runs,
+    }
 
 
 def _task(params: StyliseParams, artifacts: Artifacts) -> _Task:
