@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from torch import nn
 from torch.nn import functional
 from train_specs import learner_of, noise, student, training_of
-from turns import Times, arguments, in_turns, keep, quotients, spread, told
+from turns import Times, arguments, in_turns, keep, quotients, report, spread
 
 from synthgap.models.frozen_prefix import freeze
 from synthgap.models.memory_layout import optimise_layout
@@ -165,7 +165,7 @@ def main() -> None:
     }
     met = {name: _middle(ratio) <= TARGET for name, ratio in worst.items()}
     for name, ratio in worst.items():
-        told(f"{name} at its worst depth", ratio, f"at most {TARGET}", met=met[name])
+        report(f"{name} at its worst depth", ratio, f"at most {TARGET}", met=met[name])
     keep(
         given,
         {

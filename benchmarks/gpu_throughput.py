@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from train_specs import learner_of, model_alone, noise, student, training_of
-from turns import Times, arguments, in_turns, keep, quotients, spread, told
+from turns import Times, arguments, in_turns, keep, quotients, report, spread
 
 from synthgap.models.units import unit_flops
 from synthgap.training.checkpointing import EpochProgress
@@ -87,7 +87,7 @@ def measure(size: Size, images: int, batch_size: int, rounds: int) -> Times:
     return in_turns({name: finished(work) for name, work in sides.items()}, rounds)
 
 
-def report(times: Times, per_round: int, flop: float, device: str) -> dict[str, Any]:
+def measured(times: Times, per_round: int, flop: float, device: str) -> dict[str, Any]:
     """Rates and shares, printed."""
     rates = {name: spread([per_round / t for t in values]) for name, values in times.items()}
     achieved = rates["whole"]["median"] * flop
@@ -120,13 +120,13 @@ def main() -> None:
     images, batch = (64, 8) if given.toy else (given.images, given.batch)
     times = measure(size, images, batch, rounds=2 if given.quick else given.rounds)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    found = report(times, batch * size.steps, flop_of_image(size), device)
+    found = measured(times, batch * size.steps, flop_of_image(size), device)
     ratio = found["ratio"]
     met = ratio["median"] >= TARGET
     if given.toy:
         print("it runs; a toy's speed says nothing")
         return
-    told("whole step over model alone", ratio, f"at least {TARGET}", met=met)
+    report("whole step over model alone", ratio, f"at least {TARGET}", met=met)
     setting = {**vars(size), "images": images, "batch": batch, "precision": "bf16"}
     target = {"at_least": TARGET}
     keep(given, {"what": setting, **found, "target": target, "seconds": times}, device=device)

@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 from train_specs import noise, student, training_of
-from turns import Times, arguments, in_turns, keep, quotients, spread, told
+from turns import Times, arguments, in_turns, keep, quotients, report, spread
 
 from synthgap.guidance.method_context import MethodContext, Phases
 from synthgap.guidance.pg_rg import pg_f, pg_kl, rg, rg_pg
@@ -121,7 +121,7 @@ def judged(times: Times, bound: float) -> dict[str, Any]:
     targets = dict(zip(ratios, (PG_TARGET, CACHED_TARGET, RG_TARGET), strict=True))
     for name, ratio in ratios.items():
         target = targets[name]
-        told(name, ratio, f"at most {target}", met=ratio["median"] <= target)
+        report(name, ratio, f"at most {target}", met=ratio["median"] <= target)
     return {"ratios": ratios, "over_plain": over, "target": {"at_most": targets}}
 
 

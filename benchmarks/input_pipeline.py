@@ -21,7 +21,7 @@ from PIL import Image
 from plain import one_crop
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from turns import arguments, in_turns, keep, quotients, spread, told
+from turns import arguments, in_turns, keep, quotients, report, spread
 
 from synthgap.params.sections import Crops
 from synthgap.seeding import stream, torch_stream
@@ -136,7 +136,7 @@ def measure(case: Case, rounds: int) -> dict[str, Any]:
         "ours": [case.num_images * case.repeats / seconds for seconds in times["ours"]],
     }
     ratio = quotients(speeds["ours"], speeds["pil"])
-    told(case.name, ratio, f"at least {case.target:g}", met=ratio["median"] >= case.target)
+    report(case.name, ratio, f"at least {case.target:g}", met=ratio["median"] >= case.target)
     images = {name: spread(found) for name, found in speeds.items()}
     for name, found in images.items():
         print(f"  {name}: {found['median']:.0f} images/s per core")

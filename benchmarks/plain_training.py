@@ -25,7 +25,7 @@ import plain
 import torch
 from accelerate import Accelerator
 from train_specs import student, training_of
-from turns import arguments, keep, quotients, told
+from turns import arguments, keep, quotients, report
 
 from synthgap.data.image_set import ImageSet, write_manifest
 from synthgap.params.sections import Training
@@ -154,7 +154,7 @@ def main() -> None:
         print(f"{side}: top-1 {mean:.1f} +/- {std:.1f} (n={len(last)})")
     ratio = found["ratio"]
     met = ratio["median"] >= TARGET
-    told("plain training over the engine's", ratio, f"at least {TARGET}", met=met)
+    report("plain training over the engine's", ratio, f"at least {TARGET}", met=met)
     what = "ResNet-18 on CIFAR-10, stock stem, 1x32 + 8x16, batch 64, end to end"
     keep(given, {"what": what, **found, "target": {"at_least": TARGET}})
 

@@ -15,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 from train_specs import learner_of, noise
-from turns import arguments, in_turns, keep, quotients, spread, told
+from turns import arguments, in_turns, keep, quotients, report, spread
 
 from synthgap.models.build import build_student
 from synthgap.models.memory_layout import SmallMapConv2d
@@ -57,7 +57,7 @@ def main() -> None:
         rounds,
     )
     gain = quotients(times["stock"], times["fast"])
-    told("stock convolutions / SmallMapConv2d", gain, f"{TARGET}", met=gain["median"] >= TARGET)
+    report("stock convolutions / SmallMapConv2d", gain, f"{TARGET}", met=gain["median"] >= TARGET)
     found = {
         "gain": gain,
         "steps": steps,

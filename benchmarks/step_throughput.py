@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from accelerate import Accelerator
 from train_specs import learner_of, model_alone, noise, student, training_of
-from turns import Times, arguments, in_turns, keep, quotients, spread, told
+from turns import Times, arguments, in_turns, keep, quotients, report, spread
 
 from synthgap.training.checkpointing import EpochProgress
 
@@ -52,7 +52,9 @@ def main() -> None:
     }
     print({name: round(rate["median"]) for name, rate in rates.items()}, "images/s")
     print("shares of a whole step:", {name: round(share, 3) for name, share in shares.items()})
-    told("whole step over model alone", ratio, f"at least {TARGET}", met=ratio["median"] >= TARGET)
+    report(
+        "whole step over model alone", ratio, f"at least {TARGET}", met=ratio["median"] >= TARGET
+    )
     found = {"images_per_s": rates, "ratio": ratio, "shares_of_whole": shares, "seconds": times}
     what = "ResNet-18, 32 px, 1x32 + 8x16, batch 64, full colour"
     keep(given, {"what": what, **found, "target": {"at_least": TARGET}, "steps_a_round": steps})

@@ -23,7 +23,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
-from turns import arguments, keep, spread, told
+from turns import arguments, keep, report, spread
 
 from synthgap.params import read_params
 from synthgap.params.studies import SearchInterval
@@ -138,7 +138,7 @@ def main() -> None:
         }
         met = each["trial_s"]["median"] < TARGET_S
         sides.append({"storage": kind, "workers": workers, **each, "target_met": met})
-        told(
+        report(
             f"{kind}, {workers} worker(s), {each['cpu_s']['median']:.3f} s of CPU, s a trial",
             each["trial_s"],
             f"under {TARGET_S:g} s",

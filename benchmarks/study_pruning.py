@@ -80,12 +80,12 @@ class Side:
         with tempfile.TemporaryDirectory() as folder:
             trials = search(self.plan, self.attempt, Path(folder) / "trials", lambda _: None)
         for trial in trials:
-            told = trial.user_attrs["told"]
-            total += told["num_steps"]
-            value = told["values"].get("val/top1")
+            report = trial.user_attrs["told"]
+            total += report["num_steps"]
+            value = report["values"].get("val/top1")
             best = found[-1].val if found else float("-inf")
-            if told["state"] == "complete" and value > best:
-                found.append(Found(total, told["tuned"], value))
+            if report["state"] == "complete" and value > best:
+                found.append(Found(total, report["tuned"], value))
         return found, total
 
     def again(self, found: Found) -> list[float]:
@@ -148,11 +148,11 @@ def main() -> None:
         name: statistics.median(row[name] for row in rows) for name in ("of_budget", "of_plain")
     }
     met = ratios["of_budget"] <= TARGET
-    told = "met" if met else "MISSED"
+    report = "met" if met else "MISSED"
     sys.stdout.write(
         f"steps of pruning and subsets: {ratios['of_budget']:.2f} of the plain search's budget, "
         f"{ratios['of_plain']:.2f} of its own steps to the goal (medians of {len(rows)}), "
-        f"target {TARGET:g}: {told}\n"
+        f"target {TARGET:g}: {report}\n"
     )
     asked = {name: getattr(given, name) for name in ("trials", "shares", "pruner")}
     seen = environment(threads=1, device="cpu")

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from turns import arguments, in_turns, keep, quotients, spread, told
+from turns import arguments, in_turns, keep, quotients, report, spread
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES, PER_CLASS, PX, SCALE, STEPS, SEED = 37, 20, 16, 2.0, 25, 1
@@ -134,7 +134,7 @@ def compare(given: argparse.Namespace) -> None:
     speeds = {side: [count / seconds for seconds in found] for side, found in times.items()}
     faster = [max(each) for each in zip(*list(speeds.values())[:2], strict=True)]
     ratio = quotients(speeds["ours"], faster)
-    told(
+    report(
         f"{CLASSES} x {PER_CLASS} images, end to end",
         ratio,
         f"at least {TARGET:g}",
@@ -196,7 +196,7 @@ def on_gpu(given: argparse.Namespace) -> None:
     device = torch.cuda.get_device_name() if cuda else "cpu"
     peak = next((flops for chip, flops in PEAK_BF16.items() if chip in device), None)
     share = None if peak is None else rate["median"] * flop / peak
-    told("images/s", rate, f"at least {TARGET_GPU:g}", met=rate["median"] >= TARGET_GPU)
+    report("images/s", rate, f"at least {TARGET_GPU:g}", met=rate["median"] >= TARGET_GPU)
     print(f"  {flop / 1e12:.2f} TFLOP an image, share of peak {share}")
     found_all = {
         "case": {**size, "steps": steps, "guidance": SCALE, "batch": given.batch, "toy": given.toy},

@@ -51,7 +51,7 @@ def quotients(above: Sequence[float], below: Sequence[float]) -> dict[str, float
     return spread([one / other for one, other in zip(above, below, strict=True)])
 
 
-def told(what: str, ratio: Mapping[str, float], target: str, *, met: bool) -> None:
+def report(what: str, ratio: Mapping[str, float], target: str, *, met: bool) -> None:
     """Print a ratio beside its target."""
     low, high = ratio["low"], ratio["high"]
     verdict = "met" if met else "MISSED"

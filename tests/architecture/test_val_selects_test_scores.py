@@ -100,8 +100,8 @@ def test_the_loop_stops_at_the_last_epoch_alone():
     """The loop knows no split by name, so that nothing in it can depend on one."""
     words = {"val", "test"}
     for path in (PACKAGE / "training").rglob("*.py"):
-        said = {word for node in ast.walk(tree_of(path)) for word in _said(node)}
-        assert not words & said, path
+        output = {word for node in ast.walk(tree_of(path)) for word in _said(node)}
+        assert not words & output, path
 
 
 def test_a_decision_by_test_would_be_seen():

@@ -108,8 +108,8 @@ def with_judge(artifacts: Artifacts, pixels: np.ndarray, *, real_labels: int = 6
         classifier = network.get_submodule(classifier_name(network))
         classifier.weight.copy_(torch.stack([direction, -direction]) * scale)
         classifier.bias.copy_(torch.tensor([-1.0, 1.0]) * along.median() * scale)
-    nature = JudgeCapabilities(STUDENT, tapped, CLASSES, real_labels)
-    save_judge(artifacts.stage("judge"), network.state_dict(), nature)
+    capabilities = JudgeCapabilities(STUDENT, tapped, CLASSES, real_labels)
+    save_judge(artifacts.stage("judge"), network.state_dict(), capabilities)
 
 
 def drawn(generator: Path, count: int) -> np.ndarray:

@@ -90,10 +90,10 @@ def test_every_image_tells_its_story_and_can_be_made_again(checkout, tmp_path):
         explained_number(artifacts.root, str(packed.root), last),
     ]
     for explained in files:
-        story = explained.metadata
-        assert story["set"] == "g2.0"
-        assert story["generator"]["licence"] == "CC0"
-        assert story["settings"]["compute_batch"] == PARAMS.synthesize.compute_batch
+        description = explained.metadata
+        assert description["set"] == "g2.0"
+        assert description["generator"]["licence"] == "CC0"
+        assert description["settings"]["compute_batch"] == PARAMS.synthesize.compute_batch
     assert regenerate(files[2], artifacts.root).equal
     other = {**files[0].metadata, "seed": files[0].metadata["seed"] + 1}
     assert not regenerate(replace(files[0], metadata=other), artifacts.root).equal

@@ -101,19 +101,19 @@ def test_probes_are_in_the_last_epoch_and_in_the_predictions(world):
     folder = world.artifacts.cell("clone", "g2.0")
     rows = pd.read_parquet(folder / "predictions.parquet")
     for run in made(world, "clone", "g2.0"):
-        told = run["last"]["probe/top1"]
-        assert (told["n"], told["std"], told["over"]) == (1, 0.0, "epochs")
-        assert [epoch.get("probe/top1") for epoch in run["epochs"]] == [None, told["mean"]]
+        logged = run["last"]["probe/top1"]
+        assert (logged["n"], logged["std"], logged["over"]) == (1, 0.0, "epochs")
+        assert [epoch.get("probe/top1") for epoch in run["epochs"]] == [None, logged["mean"]]
         own = rows[rows["run"] == run["digest"]]
-        assert 100 * (own["probe"] == own["label"]).mean() == pytest.approx(told["mean"])
-        assert told["mean"] > 60  # brightness tells the three classes apart, for any features
+        assert 100 * (own["probe"] == own["label"]).mean() == pytest.approx(logged["mean"])
+        assert logged["mean"] > 60  # brightness tells the three classes apart, for any features
 
 
 def test_a_set_says_itself_how_it_was_made_and_a_name_fills_in(world):
     source = open_source(world.artifacts, "g2.0", 16)
     about = {**source.images.about, "scheme": "name", "steps": 25}
-    told = replace(source, images=replace(source.images, about=about))
-    assert told.setting == {"generator": "main", "scheme": "name", "steps": 25}
+    logged = replace(source, images=replace(source.images, about=about))
+    assert logged.setting == {"generator": "main", "scheme": "name", "steps": 25}
     named = replace(source, name="dit-g2.0-definition-s10-x4")
     assert named.setting == {"generator": "dit", "scheme": "definition", "steps": 10}
     assert set(open_source(world.artifacts, "train", 16).setting.values()) == {None}

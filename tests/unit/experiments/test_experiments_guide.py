@@ -101,12 +101,12 @@ def test_a_method_that_needs_real_images_is_refused_without(world):
 
 
 def test_more_images_than_there_are_are_refused_by_name(world):
-    for protocol, said in (
+    for protocol, output in (
         (replace(LOW, real_per_class=9), "real_per_class: 9 images a class of train, but bright"),
         (replace(STARTED, synthetic_ratio=5.0), "synthetic_ratio: 10 images a class of g2.0"),
     ):
         short = replace(world, params=replace(world.params, protocols={"few": protocol}))
-        with pytest.raises(ParamsError, match=rf"protocols\.few\.{said}"):
+        with pytest.raises(ParamsError, match=rf"protocols\.few\.{output}"):
             table(short, "few").plans()
 
 

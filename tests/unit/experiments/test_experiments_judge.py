@@ -35,9 +35,9 @@ def make(world, log=silent):
 @pytest.fixture(scope="module")
 def made(prepared, tmp_path_factory):
     """Read only: a judge that was trained without interruption."""
-    told = []
+    logged = []
     world = copied(prepared, tmp_path_factory.mktemp("judge"))
-    return world, make(world, lambda digest, event: told.append((digest, event))), told
+    return world, make(world, lambda digest, event: logged.append((digest, event))), logged
 
 
 def test_it_knows_the_real_images_and_says_from_how_many_labels(made):
@@ -49,7 +49,7 @@ def test_it_knows_the_real_images_and_says_from_how_many_labels(made):
 
 
 def test_its_run_is_recorded_and_told_as_other_trainings(made):
-    world, folder, told = made
+    world, folder, logged = made
     about = read_json(folder / "run.json")
     (run,) = about["runs"]
     assert (run["experiment"], run["set"], run["seed"]) == ("judge", "train", 0)
@@ -58,8 +58,8 @@ def test_its_run_is_recorded_and_told_as_other_trainings(made):
         world.artifacts.image_set(name).relative_to(world.artifacts.root).as_posix()
         for name in ("train", "val")
     }
-    assert {digest for digest, _ in told} == {run["digest"]}
-    assert [event["event"] for _, event in told] == ["start", "epoch", "epoch", "end"]
+    assert {digest for digest, _ in logged} == {run["digest"]}
+    assert [event["event"] for _, event in logged] == ["start", "epoch", "epoch", "end"]
 
 
 def test_it_is_scored_on_val_and_on_nothing_else(made):

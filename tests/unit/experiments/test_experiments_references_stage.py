@@ -60,9 +60,9 @@ def make(world, name, log=silent):
 @pytest.fixture(scope="module")
 def made(prepared, tmp_path_factory):
     """Read only: a twin that was trained without interruption."""
-    told = []
+    logged = []
     world = copied(prepared, tmp_path_factory.mktemp("references"))
-    return world, make(world, "twin", lambda digest, event: told.append((digest, event))), told
+    return world, make(world, "twin", lambda digest, event: logged.append((digest, event))), logged
 
 
 def test_it_says_what_it_is_and_that_no_label_was_used(made):
@@ -85,7 +85,7 @@ def test_it_says_what_it_is_and_that_no_label_was_used(made):
 
 
 def test_its_run_is_recorded_and_told_as_other_trainings(made):
-    world, folder, told = made
+    world, folder, logged = made
     about = read_json(folder / "run.json")
     (run,) = about["runs"]
     assert (run["experiment"], run["name"], run["set"]) == ("references", "twin", "corpus")
@@ -94,8 +94,8 @@ def test_its_run_is_recorded_and_told_as_other_trainings(made):
     assert run["last"].keys() == {"train/loss", "train/top1", "train/top5"}
     corpus = ImageSet.read(world.artifacts.image_set("corpus"))
     assert about["inputs"] == {f"artifacts/sets/{world.params.recipe}/corpus": corpus.digest}
-    assert {digest for digest, _ in told} == {run["digest"]}
-    assert [event["event"] for _, event in told] == ["start", "epoch", "epoch", "end"]
+    assert {digest for digest, _ in logged} == {run["digest"]}
+    assert [event["event"] for _, event in logged] == ["start", "epoch", "epoch", "end"]
 
 
 def test_killed_after_an_epoch_it_ends_with_the_same_bytes(made, prepared, tmp_path):
@@ -175,7 +175,7 @@ def test_without_images_or_under_another_name_it_says_what_to_do(prepared, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "output"),
     [
         ({"scale": (0.8, 0.5)}, "scale"),
         ({"options": {"depth": 2}}, "options"),
@@ -183,10 +183,10 @@ def test_without_images_or_under_another_name_it_says_what_to_do(prepared, tmp_p
         ({"temperature": 0.0}, "temperature"),
     ],
 )
-def test_values_out_of_range_are_named(changed, said):
+def test_values_out_of_range_are_named(changed, output):
     assert not list(PRETEXT.problems())
     (problem,) = replace(PRETEXT, **changed).problems()
-    assert problem.startswith(said)
+    assert problem.startswith(output)
 
 
 def test_a_reference_is_trained_or_pinned():

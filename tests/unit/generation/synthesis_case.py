@@ -57,9 +57,9 @@ PARAMS = SynthesizeParams(
 
 @dataclass(frozen=True)
 class Dice:
-    """Pixels are a function of the seed; `told` gets a line for every image, `die_at` ends it."""
+    """Pixels are a function of the seed; `logged` gets a line for every image, `die_at` ends it."""
 
-    told: Path | None = None
+    logged: Path | None = None
     delay_s: float = 0.0
     die_at: int | None = None
     twins: bool = False  # the second candidate of a class is the first, the fourth the third
@@ -69,10 +69,10 @@ class Dice:
 
     def __call__(self, requests):
         time.sleep(self.delay_s)
-        if self.told is not None:
-            with self.told.open("a") as file:
+        if self.logged is not None:
+            with self.logged.open("a") as file:
                 file.write("".join(f"{one.number}\n" for one in requests))
-            if self.die_at is not None and len(numbers_told(self.told)) >= self.die_at:
+            if self.die_at is not None and len(numbers_told(self.logged)) >= self.die_at:
                 os.kill(os.getpid(), 9)
         seeds = [
             one.number // 6 * 3 + one.number % 3 if self.twins else one.seed for one in requests

@@ -62,13 +62,13 @@ def test_a_killed_training_ends_with_the_same_bytes(trained, tmp_path, capfd):
     assert run_child(KILLED, tmp_path) == -9
     assert not artifacts.generator.exists()
     capfd.readouterr()
-    told = []
-    make_generator(GENERATOR, artifacts, lambda digest, event: told.append(event))
+    logged = []
+    make_generator(GENERATOR, artifacts, lambda digest, event: logged.append(event))
     assert "denoiser: goes on after step 40 of 60" in capfd.readouterr().err
     assert files(artifacts.generator) == files(trained.generator)
-    losses = [event["metrics"]["epoch"] for event in told if event["event"] == "epoch"]
+    losses = [event["metrics"]["epoch"] for event in logged if event["event"] == "epoch"]
     assert losses == [5, 55, 65]
-    assert [told[0]["event"], told[-1]] == ["start", {"event": "end", "status": "FINISHED"}]
+    assert [logged[0]["event"], logged[-1]] == ["start", {"event": "end", "status": "FINISHED"}]
     assert not [path for path in artifacts.work.iterdir() if path.is_dir()]
 
 
@@ -95,10 +95,10 @@ def test_a_second_starter_stops_with_the_holders_pid(trained, tmp_path, monkeypa
 def test_a_loss_that_is_not_finite_stops_with_the_setting_to_change(tmp_path):
     phase = replace(GENERATOR.generator.autoencoder, learning_rate=1e30)
     params = replace(GENERATOR, generator=replace(GENERATOR.generator, autoencoder=phase))
-    told = []
+    logged = []
     with pytest.raises(GeneratorError, match=r"lower generator\.autoencoder\.learning_rate"):
-        make_generator(params, real_sets(tmp_path), lambda digest, event: told.append(event))
-    assert told[-1] == {"event": "end", "status": "FAILED"}
+        make_generator(params, real_sets(tmp_path), lambda digest, event: logged.append(event))
+    assert logged[-1] == {"event": "end", "status": "FAILED"}
 
 
 def test_an_image_size_that_does_not_suit_is_refused(tmp_path):

@@ -142,10 +142,10 @@ def test_an_interrupted_run_ends_with_the_same_bytes(made, learned, tmp_path, mo
     assert not artifacts.image_set("oracle").exists()
     assert not artifacts.stage("oracle").exists()
     monkeypatch.setattr(opening, "open_sampler", real)
-    told = []
-    prompted(artifacts, log=lambda digest, event: told.append(event))
+    logged = []
+    prompted(artifacts, log=lambda digest, event: logged.append(event))
     assert "4 of 7 images are there from before" in capfd.readouterr().err
-    assert told == []  # the training was finished
+    assert logged == []  # the training was finished
     for name in ("image_set", "stage"):
         assert files(getattr(artifacts, name)("oracle")) == files(getattr(made, name)("oracle"))
     assert not [path for path in artifacts.work.iterdir() if path.is_dir()]

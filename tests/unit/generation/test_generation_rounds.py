@@ -38,13 +38,13 @@ def test_what_is_dropped_is_sampled_again_and_told(tmp_path):
     assert long.rows()["confidence"].min() >= 0.6
     dropped = long.rows().merge(_dropped(long), on="k")
     assert dropped.empty
-    told = _dropped(long)
-    assert set(told["reason"]) == {"confidence"}
-    assert told["confidence"].max() < 0.6
-    assert long.about["candidates"]["dropped"] == {"confidence": len(told)}
+    logged = _dropped(long)
+    assert set(logged["reason"]) == {"confidence"}
+    assert logged["confidence"].max() < 0.6
+    assert long.about["candidates"]["dropped"] == {"confidence": len(logged)}
     assert (
         long.about["candidates"]["sampled"]
-        == len(told) + len(long) + (long.about["candidates"]["surplus"])
+        == len(logged) + len(long) + (long.about["candidates"]["surplus"])
     )
 
 

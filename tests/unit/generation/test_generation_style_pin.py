@@ -120,7 +120,7 @@ def test_the_stage_takes_a_pin_and_no_corpus(folder, tmp_path):
     (tmp_path / PIN.decoder).hardlink_to(folder / PIN.decoder)
     pin = StylePin(str(folder / PIN.encoder), PIN.decoder)
     made = styled(artifacts, kind="pin", pin=pin, batch_size=2)
-    told = read_json(artifacts.stage("stylise") / "run.json")
-    assert told["runs"] == []
-    assert set(told["weights"]) == {pin.encoder, pin.decoder}
+    logged = read_json(artifacts.stage("stylise") / "run.json")
+    assert logged["runs"] == []
+    assert set(logged["weights"]) == {pin.encoder, pin.decoder}
     assert len(made["g2.0"]) == 2

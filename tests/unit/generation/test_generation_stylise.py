@@ -36,9 +36,9 @@ styled(Artifacts(Path(sys.argv[1]), "tiny"))
 def made(tmp_path_factory):
     """Read only: a root with both sets, and what the log was told."""
     artifacts = plain_sets(tmp_path_factory.mktemp("styled"))
-    told = []
-    styled(artifacts, lambda digest, event: told.append((digest, event)))
-    return artifacts, told
+    logged = []
+    styled(artifacts, lambda digest, event: logged.append((digest, event)))
+    return artifacts, logged
 
 
 def test_an_image_keeps_class_name_and_place(made):
@@ -66,24 +66,24 @@ def test_an_image_keeps_class_name_and_place(made):
 
 def test_texture_goes_to_the_style_and_shape_stays(made):
     artifacts, _ = made
-    told = read_json(artifacts.stage("stylise") / "run.json")
+    logged = read_json(artifacts.stage("stylise") / "run.json")
     for name in ("train", "g2.0"):
-        texture, shape = told["texture"][name], told["shape"][name]
+        texture, shape = logged["texture"][name], logged["shape"][name]
         assert texture["after"] < 0.8 * texture["before"]
         assert texture["from_original"] > 0.3
         assert shape["own"] > 0.5
         assert shape["own"] > 1.5 * shape["other"]
         child = ImageSet.read(artifacts.image_set(f"{name}-stylised"))
-        assert told["sets"][name]["digest"] == child.digest
+        assert logged["sets"][name]["digest"] == child.digest
 
 
 def test_the_run_is_told_live_and_kept(made):
-    artifacts, told = made
+    artifacts, logged = made
     kept = read_json(artifacts.stage("stylise") / "run.json")
     (run,) = kept["runs"]
-    assert {digest for digest, _ in told} == {run["digest"]}
-    assert [event["event"] for _, event in told] == ["start", *["epoch"] * 4, "end"]
-    assert [event["metrics"] for _, event in told[1:-1]] == run["epochs"]
+    assert {digest for digest, _ in logged} == {run["digest"]}
+    assert [event["event"] for _, event in logged] == ["start", *["epoch"] * 4, "end"]
+    assert [event["metrics"] for _, event in logged[1:-1]] == run["epochs"]
     assert [epoch["epoch"] for epoch in run["epochs"]] == [50, 60, 110, run["num_steps"]]
     assert run["epochs"][1]["autoencoder/loss"] < run["epochs"][0]["autoencoder/loss"]
     assert run["epochs"][3]["decoder/loss"] < run["epochs"][2]["decoder/loss"]
@@ -99,9 +99,9 @@ def test_a_killed_run_reuses_what_is_there_and_ends_with_the_same_bytes(made, tm
     tar.write_bytes(tar.read_bytes()[:4000])
     capfd.readouterr()
     styled(artifacts)
-    told = capfd.readouterr().err
-    assert "stylise: goes on after step 60 of 60" in told
-    assert "what follows is made again" in told
+    logged = capfd.readouterr().err
+    assert "stylise: goes on after step 60 of 60" in logged
+    assert "what follows is made again" in logged
     for output in ("sets/tiny", "stylise/tiny"):
         ours, theirs = (files(one.root / "artifacts" / output) for one in (artifacts, made[0]))
         assert ours == theirs

@@ -264,13 +264,13 @@ def _wait_for_workers(root, timeout_s=10.0):
 
 @pytest.mark.parametrize("damaged", [False, True])
 def test_a_set_made_before_is_not_sampled_again_unless_it_is_damaged(tmp_path, damaged, capfd):
-    artifacts, told = world(tmp_path), tmp_path / "told"
-    use(Dice(told=told))
+    artifacts, logged = world(tmp_path), tmp_path / "told"
+    use(Dice(logged=logged))
     first = made(artifacts)
-    content, sampled = files(first.root), numbers_told(told)
+    content, sampled = files(first.root), numbers_told(logged)
     if damaged:  # the cache holds links, so it is damaged with the set
         (first.root / first.paths[0]).write_bytes(b"torn")
     shutil.rmtree(first.root)  # as DVC does before it runs a stage
     assert files(made(artifacts).root) == content
-    assert len(numbers_told(told)) == len(sampled) * (2 if damaged else 1)
+    assert len(numbers_told(logged)) == len(sampled) * (2 if damaged else 1)
     assert ("made again" in capfd.readouterr().err) == damaged

@@ -39,9 +39,9 @@ def test_it_learns_which_class_an_image_of_corpus_shows(learned):
     assert [epoch["epoch"] for epoch in run["epochs"]] == [50, 60]
     model = open_clip_model(learned.stage("teacher"))
     corpus = ImageSet.read(learned.image_set("corpus"))
-    said = model.embed_texts(["a 0", "a snow leopard"])
+    output = model.embed_texts(["a 0", "a snow leopard"])
     cosines = (
-        model.embed_images(corpus.pixels(8)) @ (said / np.linalg.norm(said, axis=1)[:, None]).T
+        model.embed_images(corpus.pixels(8)) @ (output / np.linalg.norm(output, axis=1)[:, None]).T
     )
     assert np.array_equal(cosines.argmax(axis=1), corpus.labels)
 
@@ -67,13 +67,13 @@ def test_an_interrupted_training_ends_with_the_same_bytes(learned, trained, tmp_
     with pytest.raises(KeyboardInterrupt):
         taught(artifacts, stop)
     assert not artifacts.stage("teacher").exists()
-    told = []
-    taught(artifacts, lambda digest, event: told.append(event))
+    logged = []
+    taught(artifacts, lambda digest, event: logged.append(event))
     ours, theirs = files(artifacts.stage("teacher")), files(learned.stage("teacher"))
     assert ours == theirs
     for name, content in ours.items():
         assert str(artifacts.root).encode() not in content, name
-    assert [event["metrics"]["epoch"] for event in told if event["event"] == "epoch"] == [50, 60]
+    assert [event["metrics"]["epoch"] for event in logged if event["event"] == "epoch"] == [50, 60]
 
 
 def test_a_pin_takes_a_folder_made_elsewhere(learned, trained, tmp_path):

@@ -51,15 +51,15 @@ def test_a_model_is_never_fetched_by_its_name():
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "output"),
     [
         ({"widths": 3}, "unexpected keyword argument 'widths'"),
         ({"channels": 3}, "timm cannot build 'resnet18'"),
         ({"num_classes": 3}, "num_classes"),
     ],
 )
-def test_refused_options_are_one_line(options, said):
-    with pytest.raises(ParamsError, match=said) as refused:
+def test_refused_options_are_one_line(options, output):
+    with pytest.raises(ParamsError, match=output) as refused:
         build_student(replace(RESNET, options=options), 3, seed=1)
     assert "\n" not in str(refused.value)
 

@@ -81,10 +81,10 @@ def test_images_of_another_size_are_resized(model):
 
 
 def test_texts_have_embeddings_of_the_same_size(model):
-    said = model.embed_texts(["a big 0", "a big 1", "a big 0"])
-    assert said.shape == (3, model.size)
-    assert np.array_equal(said[0], said[2])
-    assert not np.array_equal(said[0], said[1])
+    output = model.embed_texts(["a big 0", "a big 1", "a big 0"])
+    assert output.shape == (3, model.size)
+    assert np.array_equal(output[0], output[2])
+    assert not np.array_equal(output[0], output[1])
     assert model.embed_texts(["a big 0 " * 20]).shape == (1, model.size)
 
 

@@ -70,11 +70,11 @@ def test_a_file_of_another_network_is_refused_by_its_entries(weights):
     save_file(state, path)
     with pytest.raises(
         CheckpointError, match=r"missing: bn1\.weight; foreign: layer9\.weight"
-    ) as said:
+    ) as output:
         build_student(student, 3, seed=1)
-    assert "layer1.0.conv1.weight (2, 2) for (8, 16, 3, 3)" in str(said.value)
-    assert str(path) in str(said.value)
-    assert "\n" not in str(said.value)
+    assert "layer1.0.conv1.weight (2, 2) for (8, 16, 3, 3)" in str(output.value)
+    assert str(path) in str(output.value)
+    assert "\n" not in str(output.value)
 
 
 def test_what_is_no_safetensors_file_is_refused(weights, tmp_path):
@@ -109,17 +109,19 @@ def test_a_small_stem_stays_fresh_under_published_weights(hub):
 
 
 def test_without_a_hub_it_is_one_line(hub):
-    with pytest.raises(ParamsError, match=r"model\.safetensors of timm/test_resnet\.r160") as said:
+    with pytest.raises(
+        ParamsError, match=r"model\.safetensors of timm/test_resnet\.r160"
+    ) as output:
         build_student(PUBLISHED, 5, seed=1)
-    assert "set init: file" in str(said.value)
-    assert "\n" not in str(said.value)
+    assert "set init: file" in str(output.value)
+    assert "\n" not in str(output.value)
 
 
 def test_options_that_published_weights_do_not_fit_are_one_line(hub):
     publish(hub)
-    with pytest.raises(ParamsError, match="weights of test_resnet do not fit options") as said:
+    with pytest.raises(ParamsError, match="weights of test_resnet do not fit options") as output:
         build_student(replace(PUBLISHED, options={"channels": (8, 8, 8, 8)}), 5, seed=1)
-    assert "\n" not in str(said.value)
+    assert "\n" not in str(output.value)
 
 
 def test_a_model_without_published_weights_is_named():

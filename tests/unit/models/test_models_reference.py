@@ -24,10 +24,10 @@ def state_of(outputs=7):
 
 
 def kept(root, weights):
-    state, shape, sight, path = pinned_reference(
+    state, shape, network_input, path = pinned_reference(
         NetworkPin("test_resnet", weights), root=root, place=PLACE
     )
-    save_reference(root / "kept", state, shape, sight, ReferenceOrigin.elsewhere())
+    save_reference(root / "kept", state, shape, network_input, ReferenceOrigin.elsewhere())
     return open_reference(root / "kept"), path
 
 
@@ -78,8 +78,8 @@ def test_weights_of_another_network_or_none_are_refused_in_one_line(tmp_path):
     save_file(state, tmp_path / "w.safetensors")
     with pytest.raises(
         CheckpointError, match=r"references\.tutor\.pin, test_resnet.*conv1"
-    ) as told:
+    ) as logged:
         kept(tmp_path, "w.safetensors")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(logged.value)
     with pytest.raises(ParamsError, match=r"references\.tutor\.pin\.weights: .*nothing"):
         kept(tmp_path, "nothing.safetensors")

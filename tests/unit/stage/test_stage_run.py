@@ -87,9 +87,9 @@ def test_what_the_reader_can_mend_is_one_line(capsys, error, line):
     with pytest.raises(SystemExit) as stopped, reported():
         raise error
     assert stopped.value.code == 1
-    said = capsys.readouterr().err
-    assert said.startswith(line)
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.startswith(line)
+    assert output.count("\n") == 1
 
 
 def test_our_own_bugs_keep_their_traceback():
