@@ -67,13 +67,13 @@ def _import(arguments: argparse.Namespace) -> int:
         return input(f"{question} [y/N] ").strip().casefold() in ("y", "yes")
 
     imported = import_set(Path.cwd(), arguments.name, arguments.from_folder, confirm)
-    return _tell(imported)
+    return _print_summary(imported)
 
 
 def _pin(arguments: argparse.Namespace) -> int:
     from synthgap.data.importing import pin_set
 
-    return _tell(pin_set(Path.cwd(), arguments.name))
+    return _print_summary(pin_set(Path.cwd(), arguments.name))
 
 
 def _export(arguments: argparse.Namespace) -> int:
@@ -85,7 +85,7 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _tell(imported: Imported) -> int:
+def _print_summary(imported: Imported) -> int:
     print(  # noqa: T201 - the command's answer
         f"data/{imported.name}: {imported.num_images} images in {imported.num_classes} classes, "
         f"{SAY[imported.outcome]}"

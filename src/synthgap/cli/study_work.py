@@ -113,15 +113,15 @@ def _to_the_end(session: Session, place: StudyPlace) -> int:
     lines = TrialLines(session.plan)
     logged = event_logger(session.plan, open_log(place.artifacts.root))
 
-    def tell(event: Mapping[str, Any]) -> None:
+    def log_event(event: Mapping[str, Any]) -> None:
         logged(event)
-        lines.tell(event)
+        lines.log_event(event)
 
     try:
-        made = session.work(tell)
+        made = session.work(log_event)
         if lines.num_printed or made:
             _say(f"study {name}: this worker made {made} trial{'' if made == 1 else 's'}")
-        ending = finalise(session, tell)
+        ending = finalise(session, log_event)
     except KeyboardInterrupt:
         sys.stderr.write(f"\nsynthgap: interrupted; {_kept(session)}\n")
         return INTERRUPTED
@@ -163,11 +163,11 @@ class TrialLines:
     _began: dict[str, float] = field(default_factory=dict)
 
     @property
-    def tell(self) -> EventLogger:
+    def log_event(self) -> EventLogger:
         """What is called with every event of a trial."""
-        return self._tell
+        return self._print_event
 
-    def _tell(self, event: Mapping[str, Any]) -> None:
+    def _print_event(self, event: Mapping[str, Any]) -> None:
         digest = str(event["digest"])
         if event["event"] == "start":
             self._began[digest] = time.monotonic()

@@ -70,7 +70,7 @@ def ingest(params: IngestParams, artifacts: Artifacts) -> None:
             _publish(stored, assigned, folder.classes, work=work, artifacts=artifacts)
         finally:
             discard(work)
-    _tell(data.name, folder, assigned)
+    _print_summary(data.name, folder, assigned)
 
 
 def _check_official(folder: RawFolder, sizes: Mapping[str, SplitSize]) -> None:
@@ -199,7 +199,7 @@ def _columns(classes: Sequence[str], rows: Sequence[StagedImage]) -> dict[str, A
     }
 
 
-def _tell(name: str, folder: RawFolder, assigned: Mapping[RawImage, str]) -> None:
+def _print_summary(name: str, folder: RawFolder, assigned: Mapping[RawImage, str]) -> None:
     counts = Counter((split, raw.class_name) for raw, split in assigned.items())
     for split in SPLITS:
         a_class = [counts[split, class_name] for class_name in folder.classes]

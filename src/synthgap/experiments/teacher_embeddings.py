@@ -61,7 +61,7 @@ class TeacherEmbeddings:
         )
 
     def _embeddings(self, source: Source) -> np.ndarray:
-        seen_by = {
+        identity = {
             "teacher": self._found[1],
             "size_px": source.labelled.size_px,
             "environment": environment(threads=1, device=str(self.device)),
@@ -70,7 +70,7 @@ class TeacherEmbeddings:
         return cached_array(
             self.artifacts,
             source.images.digest,
-            seen_by,
+            identity,
             stage="ablate",
             compute=lambda: self._model.embed_images(pixels),
         )

@@ -40,9 +40,11 @@ class JudgePreprocessing:
             images = [square(Image.fromarray(one), self.stored_px) for one in pixels]
             pixels = np.stack([np.asarray(image) for image in images])
         inside = slice(edge := (self.stored_px - self.size_px) // 2, edge + self.size_px)
-        seen = torch.from_numpy(pixels[:, inside, inside].copy()).permute(0, 3, 1, 2).float() / 255
+        levels = (
+            torch.from_numpy(pixels[:, inside, inside].copy()).permute(0, 3, 1, 2).float() / 255
+        )
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (self.mean, self.std))
-        return (seen - mean) / std
+        return (levels - mean) / std
 
 
 @dataclass(frozen=True)

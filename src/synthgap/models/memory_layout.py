@@ -53,7 +53,7 @@ class _Side:
     def result(self) -> int:
         return max(0, (self.size + 2 * self.padding - self.kernel) // self.stride + 1)
 
-    def seen(self, place: int) -> tuple[int, int, int]:
+    def visible(self, place: int) -> tuple[int, int, int]:
         """First pixel and the one after the last that result `place` sees, and its first weight."""
         start = place * self.stride - self.padding
         first = max(0, start)
@@ -80,9 +80,9 @@ class _ConvShape:
 
     def products(self, channels: int) -> Iterator[_Product]:
         for down in range(self.rows.result):
-            top, bottom, kernel_row = self.rows.seen(down)
+            top, bottom, kernel_row = self.rows.visible(down)
             for across in range(self.columns.result):
-                left, right, kernel_left = self.columns.seen(across)
+                left, right, kernel_left = self.columns.visible(across)
                 kernel_right = kernel_left + right - left
                 for row in range(top, bottom):
                     yield _Product(
@@ -107,9 +107,9 @@ class _SmallMap(torch.autograd.Function):
         pixels, kernel = _rows(images), _rows(weight)
         made = images.new_zeros(len(images), shape.rows.result, shape.columns.result, len(weight))
         for product in _products(shape, images.shape[1]):
-            seen = pixels[:, product.row, product.columns]
+            visible = pixels[:, product.row, product.columns]
             weights = kernel[:, product.kernel_row, product.kernel_columns]
-            made[:, *product.pixel].addmm_(seen, weights.t())
+            made[:, *product.pixel].addmm_(visible, weights.t())
         ctx.save_for_backward(images, weight)
         ctx.shape = shape
         return made.permute(0, 3, 1, 2)

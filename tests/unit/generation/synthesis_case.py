@@ -72,7 +72,7 @@ class Dice:
         if self.logged is not None:
             with self.logged.open("a") as file:
                 file.write("".join(f"{one.number}\n" for one in requests))
-            if self.die_at is not None and len(numbers_told(self.logged)) >= self.die_at:
+            if self.die_at is not None and len(sampled_numbers(self.logged)) >= self.die_at:
                 os.kill(os.getpid(), 9)
         seeds = [
             one.number // 6 * 3 + one.number % 3 if self.twins else one.seed for one in requests
@@ -154,7 +154,7 @@ def made(artifacts: Artifacts, name: str = "g2.0", **changes) -> ImageSet:
     return ImageSet.read(artifacts.image_set(name))
 
 
-def numbers_told(path: Path) -> list[int]:
+def sampled_numbers(path: Path) -> list[int]:
     """Numbers of the images that were sampled, by all processes."""
     return [int(line) for line in path.read_text().split()]
 

@@ -11,8 +11,8 @@ from synthesis_case import (
     Picky,
     by_number,
     made,
-    numbers_told,
     restore_after,
+    sampled_numbers,
     use,
     world,
 )
@@ -74,19 +74,19 @@ def test_near_copies_are_dropped_at_last(tmp_path):
 
 def test_it_gives_up_in_words_and_goes_on_with_what_it_has(tmp_path):
     artifacts = world(tmp_path)
-    use(Dice(tmp_path / "told"), Picky(0.8))
+    use(Dice(tmp_path / "sampled"), Picky(0.8))
     with pytest.raises(GeneratorError, match=r"class '[abc]': \d+ of \d+ images .* confidence"):
         made(artifacts, max_candidates=1.5)
     images = made(artifacts, max_candidates=30.0)
     assert np.bincount(images.labels).tolist() == list(TRAIN)
-    assert max(Counter(numbers_told(tmp_path / "told")).values()) == 1
+    assert max(Counter(sampled_numbers(tmp_path / "sampled")).values()) == 1
 
 
 def test_of_given_samples_no_more_are_asked_for_than_there_are(tmp_path):
     artifacts = world(tmp_path)
-    use(Dice(tmp_path / "told"), Picky(0.4), available=(13, 13, 13))
+    use(Dice(tmp_path / "sampled"), Picky(0.4), available=(13, 13, 13))
     made(artifacts)
-    assert max(numbers_told(tmp_path / "told")) < 39
+    assert max(sampled_numbers(tmp_path / "sampled")) < 39
     use(Dice(), Picky(0.5), available=(9, 9, 9))
     with pytest.raises(GeneratorError, match="after 9 candidates"):
         made(artifacts, "g3.0")

@@ -18,9 +18,9 @@ from synthesis_case import (
     Dice,
     files,
     made,
-    numbers_told,
     pin_generator,
     restore_after,
+    sampled_numbers,
     started,
     use,
     world,
@@ -65,18 +65,20 @@ def test_counts_and_imbalance_are_trains(tmp_path):
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(whole, tmp_path, storage):
     """Killed from outside, with two workers, three times; a batch in flight each is lost."""
     artifacts, above = world(tmp_path), {"packed": 10, "loose": 1000}[storage]
-    use(Dice(tmp_path / "told", 0.02))
+    use(Dice(tmp_path / "sampled", 0.02))
     for count in (6, 20, 40):
         child = started(partial(made, artifacts, **SIZE, shard_above=above, workers=2))
-        _wait(lambda n=count: (tmp_path / "told").is_file() and _told(tmp_path) >= n, child)
+        _wait(
+            lambda n=count: (tmp_path / "sampled").is_file() and _num_sampled(tmp_path) >= n, child
+        )
         child.kill()
         child.join()
         assert not artifacts.image_set("g2.0").exists()
     _wait_for_workers(tmp_path)
-    use(Dice(tmp_path / "told"))
+    use(Dice(tmp_path / "sampled"))
     images = made(artifacts, **SIZE, shard_above=above)
     assert files(images.root) == whole[storage]
-    sampled = Counter(numbers_told(tmp_path / "told"))
+    sampled = Counter(sampled_numbers(tmp_path / "sampled"))
     assert sorted(sampled) == list(range(60))
     in_flight = 2 * 2 * SECTION.compute_batch  # sampled and written, in each of two workers
     assert sum(sampled.values()) - 60 <= 3 * in_flight
@@ -84,16 +86,16 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(whole, tmp_path, stora
 
 def test_a_kill_costs_one_batch(whole, tmp_path, capfd):
     artifacts = world(tmp_path)
-    use(Dice(tmp_path / "told", 0.05, die_at=20))
+    use(Dice(tmp_path / "sampled", 0.05, die_at=20))
     child = started(partial(made, artifacts, **SIZE))
     child.join()
     assert child.exitcode == -9
-    use(Dice(tmp_path / "told"))
+    use(Dice(tmp_path / "sampled"))
     capfd.readouterr()
     images = made(artifacts, **SIZE)
     assert "18 of 60 images are there from before" in capfd.readouterr().err
     assert files(images.root) == whole["loose"]
-    assert sum(Counter(numbers_told(tmp_path / "told")).values()) == 62
+    assert sum(Counter(sampled_numbers(tmp_path / "sampled")).values()) == 62
 
 
 @pytest.mark.parametrize("above", [10, 1000])
@@ -101,7 +103,7 @@ def test_killed_while_it_is_put_together_nothing_is_sampled_again(
     whole, tmp_path, monkeypatch, above
 ):
     artifacts = world(tmp_path)
-    use(Dice(tmp_path / "told"))
+    use(Dice(tmp_path / "sampled"))
     with monkeypatch.context() as patch:
         patch.setattr(assembling, "write_manifest", lambda *_, **__: os.kill(os.getpid(), 9))
         child = started(partial(made, artifacts, **SIZE, shard_above=above))
@@ -109,13 +111,13 @@ def test_killed_while_it_is_put_together_nothing_is_sampled_again(
     assert child.exitcode == -9
     images = made(artifacts, **SIZE, shard_above=above)
     assert files(images.root) == whole["packed" if above == 10 else "loose"]
-    assert len(numbers_told(tmp_path / "told")) == 60
+    assert len(sampled_numbers(tmp_path / "sampled")) == 60
 
 
 def test_processes_share_a_set_and_none_makes_what_another_made(whole, tmp_path):
     """Three processes as accelerate starts them: only their parts' locks keep them apart."""
     artifacts = world(tmp_path)
-    use(Dice(tmp_path / "told", 0.02))
+    use(Dice(tmp_path / "sampled", 0.02))
     launched = {"TORCHELASTIC_RUN_ID": "none"}
     work = partial(made, artifacts, **SIZE, shard_above=10)
     helping = [partial(_helped, artifacts), partial(_helped, artifacts)]
@@ -123,19 +125,19 @@ def test_processes_share_a_set_and_none_makes_what_another_made(whole, tmp_path)
     for rank in ranks:
         rank.join()
     assert [rank.exitcode for rank in ranks] == [0, 0, 0]
-    assert sorted(numbers_told(tmp_path / "told")) == list(range(60))
+    assert sorted(sampled_numbers(tmp_path / "sampled")) == list(range(60))
     assert files(artifacts.image_set("g2.0")) == whole["packed"]
     assert not any(artifacts.work.glob("*/"))
 
 
 def test_two_commands_at_once_make_one_set(whole, tmp_path, capfd):
     artifacts = world(tmp_path)
-    use(Dice(tmp_path / "told", 0.01))
+    use(Dice(tmp_path / "sampled", 0.01))
     both = [started(partial(made, artifacts, **SIZE)) for _ in range(2)]
     for one in both:
         one.join()
     assert [one.exitcode for one in both] == [0, 0]
-    assert sorted(numbers_told(tmp_path / "told")) == list(range(60))
+    assert sorted(sampled_numbers(tmp_path / "sampled")) == list(range(60))
     assert files(artifacts.image_set("g2.0")) == whole["loose"]
     assert capfd.readouterr().err.count("waiting for process") == 1
 
@@ -159,7 +161,7 @@ def test_a_second_command_names_the_first_ones_pid(tmp_path, monkeypatch):
 @pytest.mark.parametrize("damage", ["byte", "tar cut", "journal", "journal cut", "closed alone"])
 def test_damaged_work_is_made_again(whole, tmp_path, damage, capfd):
     artifacts = world(tmp_path)
-    use(Dice(tmp_path / "told", 0.01, die_at=50))
+    use(Dice(tmp_path / "sampled", 0.01, die_at=50))
     started(partial(made, artifacts, **SIZE, shard_above=10)).join()
     first = min(artifacts.work.glob("*/round-00/*.tar"))
     log = first.with_suffix(".jsonl")
@@ -184,7 +186,7 @@ def test_damaged_work_is_made_again(whole, tmp_path, damage, capfd):
 def test_a_full_disk_is_one_line_and_the_rerun_goes_on(whole, tmp_path, capfd):
     """No file may grow beyond 20 kB in the child, as if the disk were full."""
     artifacts = world(tmp_path)
-    use(Dice(tmp_path / "told"))
+    use(Dice(tmp_path / "sampled"))
 
     def confined():
         resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
@@ -197,16 +199,16 @@ def test_a_full_disk_is_one_line_and_the_rerun_goes_on(whole, tmp_path, capfd):
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith(f"synthgap: {artifacts.work}")
     assert ".tar: File too large; expected room to write" in line
-    before = numbers_told(tmp_path / "told")
+    before = sampled_numbers(tmp_path / "sampled")
     use(Dice(tmp_path / "again"))
     images = made(artifacts, **SIZE, shard_above=10)
     assert files(images.root) == whole["packed"]
-    assert len(numbers_told(tmp_path / "again")) == 60 - len(before) + 2 * SECTION.compute_batch
+    assert len(sampled_numbers(tmp_path / "again")) == 60 - len(before) + 2 * SECTION.compute_batch
 
 
 def test_a_changed_generator_never_finishes_anothers_set(whole, tmp_path, capfd):
     artifacts = world(tmp_path)
-    use(Dice(tmp_path / "told", 0.01, die_at=20))
+    use(Dice(tmp_path / "sampled", 0.01, die_at=20))
     started(partial(made, artifacts, **SIZE)).join()
     use(Dice())
     weights = artifacts.root / "pinned" / "weights.png"
@@ -240,8 +242,8 @@ def _helped(artifacts):
     synthesize.synthesize(params, artifacts, image_set="g2.0")
 
 
-def _told(root):
-    return len(numbers_told(root / "told"))
+def _num_sampled(root):
+    return len(sampled_numbers(root / "sampled"))
 
 
 def _wait(ready, child, timeout_s=60.0):
@@ -256,21 +258,21 @@ def _wait_for_workers(root, timeout_s=10.0):
     """Until killed workers, which end with their parent, write no more."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        before = _told(root)
+        before = _num_sampled(root)
         time.sleep(0.1)
-        if _told(root) == before:
+        if _num_sampled(root) == before:
             return
 
 
 @pytest.mark.parametrize("damaged", [False, True])
 def test_a_set_made_before_is_not_sampled_again_unless_it_is_damaged(tmp_path, damaged, capfd):
-    artifacts, logged = world(tmp_path), tmp_path / "told"
+    artifacts, logged = world(tmp_path), tmp_path / "sampled"
     use(Dice(logged=logged))
     first = made(artifacts)
-    content, sampled = files(first.root), numbers_told(logged)
+    content, sampled = files(first.root), sampled_numbers(logged)
     if damaged:  # the cache holds links, so it is damaged with the set
         (first.root / first.paths[0]).write_bytes(b"torn")
     shutil.rmtree(first.root)  # as DVC does before it runs a stage
     assert files(made(artifacts).root) == content
-    assert len(numbers_told(logged)) == len(sampled) * (2 if damaged else 1)
+    assert len(sampled_numbers(logged)) == len(sampled) * (2 if damaged else 1)
     assert ("made again" in capfd.readouterr().err) == damaged

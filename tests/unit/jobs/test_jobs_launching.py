@@ -29,10 +29,10 @@ def test_launched_each_process_has_a_gpu_of_its_machine(monkeypatch, by):
 
 
 def test_of_several_the_first_line_is_told(monkeypatch, tmp_path, capsys):
-    monkeypatch.setenv(ERROR_FILE, str(tmp_path / "told"))
+    monkeypatch.setenv(ERROR_FILE, str(tmp_path / "sampled"))
     write_stderr("one\n")
     write_stderr("two\n")
-    assert (tmp_path / "told").read_text() == "one\n"
+    assert (tmp_path / "sampled").read_text() == "one\n"
     assert capsys.readouterr().err == ""
 
 

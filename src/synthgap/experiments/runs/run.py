@@ -121,7 +121,7 @@ def make(plan: RunSpec, run_context: RunContext) -> None:
     strength = probed.strength if probed else None
     numbers = {"epochs": every, "last": last, "probe_strength": strength}
     write_json(folder / RESULT, {**record, **numbers})
-    sys.stdout.write(f"{train_spec.name}: {_told(last)}, {time.time() - started:.1f} s\n")
+    sys.stdout.write(f"{train_spec.name}: {_formatted(last)}, {time.time() - started:.1f} s\n")
     sys.stdout.flush()
     for state in folder.glob(STATE.format("*")):
         state.unlink()
@@ -216,7 +216,7 @@ def _train(
     rows = train_spec.batch_size // accelerator.num_processes
     model = split_batch_norm(student_of(plan, run_context), runtime, rows)
     phases = plan.method_spec.phases(model, train_spec) if plan.method_spec else [Phase(train_spec)]
-    checkpointer_of = partial(_keeper, run_context.run_folder(plan), runtime)
+    checkpointer_of = partial(_checkpointer, run_context.run_folder(plan), runtime)
     epochs: list[EpochResult] = []
     probed = None
     for epoch in fit_phases(model, phases, accelerator, checkpointer_of):
@@ -233,7 +233,7 @@ def _train(
     return model, epochs, probed
 
 
-def _keeper(folder: Path, runtime: Runtime, phase: int) -> Checkpointer:
+def _checkpointer(folder: Path, runtime: Runtime, phase: int) -> Checkpointer:
     """Where a phase keeps its state, and how often."""
     path = folder / STATE.format(phase)
     return Checkpointer(path, runtime.checkpoint_every_epochs, runtime.checkpoint_every_steps)
@@ -270,7 +270,7 @@ def _keep_student(
     save_model(folder / STUDENT, model, about)
 
 
-def _told(last: Mapping[str, Mapping[str, Any]]) -> str:
+def _formatted(last: Mapping[str, Mapping[str, Any]]) -> str:
     names = [name for name in ("train/top1", "val/top1", "test/top1", PROBE) if name in last]
     return ", ".join(f"{name} {last[name]['mean']:.1f}" for name in names)
 

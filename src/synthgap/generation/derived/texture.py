@@ -73,8 +73,8 @@ def _texture(images: Tensor, filters: Tensor) -> Tensor:
     """Gram matrices at all scales, (batch, SCALES * NUM_FILTERS ** 2)."""
     found = []
     for scale in range(SCALES):
-        seen = functional.avg_pool2d(images, 2) if scale else images
-        responses = functional.relu(functional.conv2d(seen, filters)).flatten(2)
+        scaled = functional.avg_pool2d(images, 2) if scale else images
+        responses = functional.relu(functional.conv2d(scaled, filters)).flatten(2)
         found.append((responses @ responses.mT / responses.shape[2]).flatten(1))
     return torch.cat(found, dim=1)
 

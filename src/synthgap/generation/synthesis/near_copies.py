@@ -41,8 +41,8 @@ class NearCopies:
         windows = [lens.windows(real.image(row)) for row in rows]
         if not windows:
             return cls(lens, 0.0)
-        seen = np.stack(windows)
-        apart, _ = nearest(seen, seen, same=True)
+        compared = np.stack(windows)
+        apart, _ = nearest(compared, compared, same=True)
         return cls(lens, near_threshold(apart, quantile=QUANTILE, margin=MARGIN))
 
     @property

@@ -63,17 +63,17 @@ def select(making: SetInProgress, found: Iterable[CandidateOutcome]) -> Selectio
     kept: list[CandidateOutcome] = []
     num_surplus = 0
     for several, wanted in zip(passed, making.wanted.tolist(), strict=True):
-        num_looked_at = taken = 0
-        for one, is_copy in _looked_at(making, several):
+        num_checked = taken = 0
+        for one, is_copy in _checked(making, several):
             if taken == wanted:
                 break
-            num_looked_at += 1
+            num_checked += 1
             if is_copy:
                 dropped.append(one.as_dropped(NEAR_COPY))
             else:
                 kept.append(one)
                 taken += 1
-        num_surplus += len(several) - num_looked_at
+        num_surplus += len(several) - num_checked
     return Selection(kept, dropped, num_surplus)
 
 
@@ -96,7 +96,7 @@ def contents(several: Iterable[CandidateOutcome]) -> Iterator[tuple[CandidateOut
                 yield one, content
 
 
-def _looked_at(
+def _checked(
     making: SetInProgress, several: list[CandidateOutcome]
 ) -> Iterator[tuple[CandidateOutcome, bool]]:
     if making.near_copies is None:

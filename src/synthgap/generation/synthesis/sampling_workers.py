@@ -207,7 +207,7 @@ class RoundProgress:
 
     parts: list[Part]
     progress: Progress
-    _seen: float = field(default_factory=time.monotonic, init=False)
+    _counted_at: float = field(default_factory=time.monotonic, init=False)
 
     @classmethod
     def of(cls, making: SetInProgress, round_: SamplingRound) -> RoundProgress:
@@ -221,12 +221,12 @@ class RoundProgress:
 
     def update(self) -> None:
         """Count again, unless that was a moment ago."""
-        if time.monotonic() - self._seen >= LOOK_S:
+        if time.monotonic() - self._counted_at >= LOOK_S:
             self.count()
 
     def count(self) -> None:
         """Count what all processes have done by now."""
-        self._seen = time.monotonic()
+        self._counted_at = time.monotonic()
         fresh = _done(self.parts) - self.progress.done
         if fresh > 0:
             self.progress.advance(fresh)

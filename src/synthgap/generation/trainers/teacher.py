@@ -138,8 +138,8 @@ def _agreement(params: TeacherParams, artifacts: Artifacts, folder: Path) -> dic
         rows = some_rows(len(images))
         if len(rows):
             texts = unit(model.embed_texts(_texts(params, artifacts, images)))
-            seen = model.embed_images(pixels_of(images, rows, params.data.image_size))
-            nearest = (seen @ texts.T).argmax(axis=1)
+            pixels_seen = model.embed_images(pixels_of(images, rows, params.data.image_size))
+            nearest = (pixels_seen @ texts.T).argmax(axis=1)
             shares[name] = round(float((nearest == images.labels[rows]).mean()), 4)
     return shares
 

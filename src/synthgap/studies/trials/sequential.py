@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 
-def search(plan: StudyPlan, attempt: Attempt, kept: Path, tell: EventLogger) -> list[FrozenTrial]:
+def search(
+    plan: StudyPlan, attempt: Attempt, kept: Path, log_event: EventLogger
+) -> list[FrozenTrial]:
     """Every trial of the budget, in order; `kept` is the file of those that have ended.
 
     Raises:
@@ -35,7 +37,7 @@ def search(plan: StudyPlan, attempt: Attempt, kept: Path, tell: EventLogger) -> 
     for slot in planned[len(done) :]:
         study = _study(plan, done)
         trial = _asked(study, slot, plan)
-        run_trial(trial, slot, plan, attempt, tell).conclude(trial)
+        run_trial(trial, slot, plan, attempt, log_event).conclude(trial)
         append_line(kept, _row(study.get_trials(deepcopy=False)[-1]))
         done = read_lines(kept)
     return _study(plan, done).get_trials()

@@ -65,16 +65,16 @@ def tune(params: TuneParams, artifacts: Artifacts, log: Log) -> None:
     with hold(artifacts.work, identity, output, stage=STAGE) as work:
         if work.finished:
             return
-        tell = _printing(event_logger(plan, log))
-        rows = trial_rows(plan, search(plan, attempt, work.folder / TRIALS, tell))
+        log_event = _printing(event_logger(plan, log))
+        rows = trial_rows(plan, search(plan, attempt, work.folder / TRIALS, log_event))
         _check_made(plan, rows)
-        finals = _finals(plan, rows, attempt, work.folder / FINALS, tell)
+        finals = _finals(plan, rows, attempt, work.folder / FINALS, log_event)
         stands = final_results(plan, rows, finals)
         judged = _verdict(plan, winner(plan, rows, stands), artifacts, work)
-        told = study_record(plan, rows, stands, judged, num_val=about["num_val"])
+        study_content = study_record(plan, rows, stands, judged, num_val=about["num_val"])
         about = {"environment": about["environment"], "params": identity["params"]}
         finished = work.folder / FINISHED
-        write_json(finished / "run.json", run_record(plan, [*rows, *finals], told, about))
+        write_json(finished / "run.json", run_record(plan, [*rows, *finals], study_content, about))
         work.publish(finished)
 
 
@@ -130,10 +130,10 @@ def _finals(
     rows: Sequence[Mapping[str, Any]],
     attempt: Attempt,
     kept: Path,
-    tell: EventLogger,
+    log_event: EventLogger,
 ) -> list[dict[str, Any]]:
     """The runs of the finals; `kept` is the file of those that have ended."""
-    for row in final_round(plan, rows, attempt, done=tuple(read_lines(kept)), log_event=tell):
+    for row in final_round(plan, rows, attempt, done=tuple(read_lines(kept)), log_event=log_event):
         append_line(kept, row)
     return read_lines(kept)
 
@@ -149,11 +149,11 @@ def _verdict(
     return dict(read_json(path))
 
 
-def _printing(tell: EventLogger) -> EventLogger:
+def _printing(log_event: EventLogger) -> EventLogger:
     """Also print a line when a trial has ended."""
 
     def both(event: Mapping[str, Any]) -> None:
-        tell(event)
+        log_event(event)
         if event["event"] == "end":
             run = event["run"]
             reason = f" ({run['reason']})" if run.get("reason") else ""
