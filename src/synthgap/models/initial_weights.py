@@ -13,7 +13,7 @@ from synthgap.models.checkpoint import read_safetensors, weights_file
 from synthgap.params.students import Student
 
 ANYWHERE = "put the weights in a .safetensors file and set init: file"
-SHOWN = 3  # names in a message
+MAX_NAMED = 3  # names in a message
 
 
 def initial_weights_file(student: Student) -> Path | None:
@@ -75,8 +75,8 @@ def load_initial_weights(
 
 
 def _shortly(names: list[str]) -> str:
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - MAX_NAMED
+    return ", ".join(names[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _hub_weights(name: str) -> Path:

@@ -17,7 +17,7 @@ from synthgap.params.sections import Fidelity
 from synthgap.seeding import derived_seed
 
 DIGITS = 6  # decimals kept
-SHOWN = 3  # classes that a class is taken for
+MAX_NAMED = 3  # classes that a class is taken for
 Numbers = dict[str, Any]  # JSON's own; null where a number is undefined
 
 
@@ -100,7 +100,7 @@ def taken_for(made: SetEmbeddings | None) -> list[list[Any]]:
         return []
     predictions = made.judged.argmax(axis=1)
     others, counts = np.unique(predictions[predictions != made.labels], return_counts=True)
-    order = np.argsort(-counts, kind="stable")[:SHOWN]
+    order = np.argsort(-counts, kind="stable")[:MAX_NAMED]
     shares = counts / len(predictions)
     return [[made.classes[others[row]], round(float(shares[row]), DIGITS)] for row in order]
 

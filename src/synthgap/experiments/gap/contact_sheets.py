@@ -19,7 +19,7 @@ from synthgap.data.contact_sheet import (
 )
 from synthgap.experiments.gap.predictions import PredictedSet, SetPredictions
 
-SHOWN = 12  # images a row
+NUM_EXAMPLES = 12  # images a row
 GAP_PX, CAPTION_PX, TITLE_PX, MARGIN_PX = 16, 14, 26, 10
 ROW_PX = CELL_PX + 3 * CAPTION_PX + 8
 
@@ -33,11 +33,11 @@ def draw_losses(path: Path, predicted: PredictedSet, classifier: str, *, highest
     answers = predicted.answers[classifier]
     ranked = np.argsort(-answers.losses if highest else answers.losses, kind="stable")
     names = predicted.source.images.classes
-    rows = {"all classes": ranked[:SHOWN]}
+    rows = {"all classes": ranked[:NUM_EXAMPLES]}
     for label in sheet_labels(len(names)):
-        rows[f"only {names[label]}"] = ranked[predicted.labels[ranked] == label][:SHOWN]
+        rows[f"only {names[label]}"] = ranked[predicted.labels[ranked] == label][:NUM_EXAMPLES]
     left = MARGIN_PX + 12 + label_width(list(rows))
-    width = left + SHOWN * (CELL_PX + GAP_PX) + MARGIN_PX
+    width = left + NUM_EXAMPLES * (CELL_PX + GAP_PX) + MARGIN_PX
     sheet = ContactSheet(width, TITLE_PX + len(rows) * ROW_PX + MARGIN_PX)
     most = "highest" if highest else "lowest"
     title = (
