@@ -1,4 +1,4 @@
-"""Identifiers are the field's words, so that who knows PyTorch, timm or Optuna can search for them."""
+"""Identifiers are words of the field, so that who knows PyTorch, timm or Optuna can search them."""
 
 from __future__ import annotations
 
