@@ -79,10 +79,10 @@ class World:
         return replace(plan, inputs={"artifacts/sets/digits/train": "1" * 64}), self
 
     def judge(
-        self, plan: StudyPlan, winner: Mapping[str, Any], _artifacts: object, *, known: object
+        self, plan: StudyPlan, winner: Mapping[str, Any], _artifacts: object, *, existing: object
     ) -> dict[str, Any]:
         """A verdict that is counted."""
-        assert known is None
+        assert existing is None
         self.num_verdicts += 1
         return scored(plan, winner)
 
