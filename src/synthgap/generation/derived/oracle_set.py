@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ class OracleSet:
             noise_level=section.noise_level,
         )
 
-    @property
+    @cached_property
     def _candidates(self) -> Candidates:
         return Candidates(
             seed=self.params.seed,

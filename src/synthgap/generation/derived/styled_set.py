@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ class _Restyling:
             np.stack([np.asarray(images.image(row)) for row in rows]),
         )
 
-    @property
+    @cached_property
     def _images(self) -> _ParentImages:
         classes = self.parent.classes
         return _ParentImages(0, classes, labelled=True, writer=None, prompting=self.parent)
